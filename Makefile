@@ -1,0 +1,49 @@
+# Everything a person or a machine does with this repository. `make` alone lists it.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint format bench docs clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+install: $(STAMP) ## install photonlake and its tools into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,dev]'
+	@touch $@
+
+demo: $(STAMP) ## simulate a mini survey, ingest it, ask three questions
+	@$(BIN)/python examples/demo.py $(DEMO)
+
+test: $(STAMP) ## run the tests (not the slow ones)
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(STAMP) ## run the slow tests: fault injection, memory, large files
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP) ## style, types, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure against peers and physical limits, print ratios
+	@$(BIN)/python benchmarks/run.py
+
+docs: $(STAMP) ## write docs/reference.md from the registry
+	$(BIN)/python -m catalog reference > docs/reference.md
+
+clean: ## remove the demo, caches and the environment
+	rm -rf $(DEMO) $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
