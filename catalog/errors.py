@@ -1,0 +1,100 @@
+"""The errors photonlake raises: one root, each also the built-in it is a kind of.
+
+A message always carries four things: where it happened, what was expected, what was found, and what to
+type next. `Transient` and `Terminal` say whether trying again can help; a retry loop asks nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PhotonlakeError(Exception):
+    """Root of every error that photonlake raises on purpose."""
+
+
+class Transient(PhotonlakeError):
+    """Trying again later, unchanged, can succeed (a lock, a busy server)."""
+
+
+class Terminal(PhotonlakeError):
+    """Trying again unchanged cannot succeed (a broken file, a wrong name)."""
+
+
+class UnreadableFile(Terminal, ValueError):
+    """A file is not what its kind promises.
+
+    Parameters
+    ----------
+    expected : str
+        What a file of this kind has at this place.
+    found : str
+        What stands there instead.
+    advice : str, optional
+        What the user can type or do next.
+    name : str, optional
+        The file's name; the refresh fills it in where a reader cannot know it.
+
+    Examples
+    --------
+    >>> str(UnreadableFile("an EVENTS table", "0 rows", name="acis_evt2.fits"))
+    'acis_evt2.fits: expected an EVENTS table, found 0 rows'
+    """
+
+    def __init__(self, expected: str, found: str, advice: str = "", name: str = "") -> None:
+        self.expected, self.found, self.advice, self.name = expected, found, advice, name
+        super().__init__(expected, found, advice, name)
+
+    def __str__(self) -> str:
+        """One line: name, expectation, finding, advice."""
+        where = f"{self.name}: " if self.name else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"{where}expected {self.expected}, found {self.found}{advice}"
+
+
+class StoreNotFound(Terminal, FileNotFoundError):
+    """There is no store where one was asked for."""
+
+
+class StoreLocked(Transient, BlockingIOError):
+    """Another process holds the writer's lock."""
+
+
+class UnknownName(Terminal, LookupError):
+    """A table, column, function, snapshot or space that does not exist, with the nearest that does."""
+
+
+class ForbiddenStatement(Terminal, PermissionError):
+    """A statement that is not a single read-only query."""
+
+
+class QueryError(Terminal, ValueError):
+    """The engine refused a query: syntax, types, or parameters."""
+
+
+class OutOfSpace(Transient, OSError):
+    """The disk is full; what was committed stays, what was not is gone."""
+
+
+def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
+    """Return '; did you mean ...?' for a misspelt name, or an empty string.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    known : iterable of str
+        What exists.
+    n : int
+        At most this many suggestions.
+
+    Examples
+    --------
+    >>> suggestion("hard_sh", ["hard_hs", "hard_hm", "theta"])
+    '; did you mean hard_hs or hard_hm?'
+    >>> suggestion("zzz", ["hard_hs"])
+    ''
+    """
+    close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -1,0 +1,158 @@
+"""Names of sources, detections and product files, parsed and built.
+
+Source: CSC 2 "Source Names" and "Data Product File Names" pages; the package key of the CSC command-line
+service ('obsid.obi.region_id').
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from catalog.errors import Terminal
+
+_SOURCE_NAME = re.compile(
+    r"^(?P<prefix>[12]CXOU?)\s*J(?P<ra>\d{6}\.\d)(?P<dec>[+-]\d{6})(?P<suffix>[A-Z]?)$",
+    re.IGNORECASE,
+)
+_DETECTION = re.compile(r"^(\d{1,6})\.(\d{1,3}|-)\.(\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$")
+_PRODUCT = re.compile(
+    r"^(?P<detector>acis|hrc)f(?P<obsid>\d{5,6})(?:_(?P<obi>\d{3}))?N(?P<version>\d{3})"
+    r"(?:_e(?P<exposure>[12]))?(?:_r(?P<region>\d{4,5})(?P<band>[a-z])?)?_(?P<kind>[a-z]+\d)"
+    r"(?P<suffix>\.fits)?$",
+    re.IGNORECASE,
+)
+
+
+class InvalidName(Terminal, ValueError):
+    """A text that is no source name, detection id or product name."""
+
+
+def source_name(text: str) -> str:
+    """Bring a CSC source name into its canonical form.
+
+    Parameters
+    ----------
+    text : str
+        As tables carry it: padded, lower case, with several or no blanks before the J.
+
+    Returns
+    -------
+    str
+        '2CXO J031948.1+413046'; a trailing X (an extended source) or other letter (one of
+        several sources at one place: '2CXO J004243.8+411629A') is part of the name.
+
+    Raises
+    ------
+    InvalidName
+        If it is no CSC name.
+
+    Examples
+    --------
+    >>> source_name("  2cxo  j031948.1+413046 ")
+    '2CXO J031948.1+413046'
+    """
+    match = _SOURCE_NAME.match(" ".join(text.split()))
+    if not match:
+        msg = f"{text!r} is no CSC source name; one reads '2CXO J031948.1+413046'"
+        raise InvalidName(msg)
+    return f"{match['prefix'].upper()} J{match['ra']}{match['dec']}{match['suffix'].upper()}"
+
+
+def is_source_name(text: str) -> bool:
+    """Tell whether a text is a CSC source name.
+
+    Examples
+    --------
+    >>> is_source_name("2CXO J031948.1+413046X"), is_source_name("M 82")
+    (True, False)
+    """
+    return bool(_SOURCE_NAME.match(" ".join(text.split())))
+
+
+def detection_id(obsid: int, obi: int | None, region: int | str) -> str:
+    """Build the key of a detection.
+
+    Parameters
+    ----------
+    obsid : int
+        Observation identifier.
+    obi : int or None
+        Observation interval; None where a table does not tell, written '-'.
+    region : int or str
+        Region identifier; a table without one gives the source's name instead.
+
+    Examples
+    --------
+    >>> detection_id(1575, 1, 85), detection_id(1595, None, 57)
+    ('1575.1.85', '1595.-.57')
+    """
+    return f"{obsid}.{'-' if obi is None else obi}.{region}"
+
+
+def is_detection_id(text: str) -> bool:
+    """Tell whether a text is a detection id.
+
+    Examples
+    --------
+    >>> is_detection_id("1575.1.85"), is_detection_id("1575")
+    (True, False)
+    """
+    return bool(_DETECTION.match(text))
+
+
+@dataclass(frozen=True)
+class ProductName:
+    """What the name of a CSC or archive product tells.
+
+    Attributes
+    ----------
+    detector : str
+        'acis' or 'hrc'.
+    obsid : int
+        Observation identifier.
+    obi : int or None
+        Observation interval; archive (not CSC) names carry none.
+    version : int
+        N-version: a higher one replaces a lower.
+    region_id : int or None
+        Region identifier; None for whole observations.
+    band : str or None
+        Band letter of a banded product.
+    kind : str
+        Three letters or more and the level: 'regevt3', 'pha3', 'evt2', ...
+    """
+
+    detector: str
+    obsid: int
+    obi: int | None
+    version: int
+    region_id: int | None
+    band: str | None
+    kind: str
+
+
+def parse_product_name(name: str) -> ProductName | None:
+    """Parse the base name of a product file, with or without '.fits' and '.gz'; None for any other name.
+
+    Examples
+    --------
+    >>> parse_product_name("acisf03532_000N021_r0017b_lc3.fits.gz")
+    ProductName(detector='acis', obsid=3532, obi=0, version=21, region_id=17, band='b', kind='lc3')
+    >>> parse_product_name("acisf00942N004_evt2.fits").obi is None
+    True
+    >>> parse_product_name("3c273.pi") is None
+    True
+    """
+    match = _PRODUCT.match(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE))
+    if not match:
+        return None
+    return ProductName(
+        detector=match["detector"].lower(),
+        obsid=int(match["obsid"]),
+        obi=int(match["obi"]) if match["obi"] else None,
+        version=int(match["version"]),
+        region_id=int(match["region"]) if match["region"] else None,
+        band=match["band"].lower() if match["band"] else None,
+        kind=match["kind"].lower(),
+    )

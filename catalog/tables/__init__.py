@@ -1,0 +1,24 @@
+"""Every table of a store, declared once: schema, key, columns with type, unit, UCD and meaning.
+
+DDL, COMMENT ON, Arrow schemas, VOTable fields and the reference page are made from here.
+"""
+
+from __future__ import annotations
+
+from catalog.tables.csc import CSC
+from catalog.tables.lit import LIT
+from catalog.tables.meta import META
+from catalog.tables.product import PRODUCT
+from catalog.tables.simulated import SIMULATED
+from catalog.tables.table import Table
+
+TABLES: dict[str, Table] = {t.full_name: t for t in (*CSC, *PRODUCT, *LIT, *META, *SIMULATED)}
+SCHEMAS: dict[str, str] = {
+    "csc": "the Chandra Source Catalog, its own names and columns to the letter",
+    "product": "what the data products hold: photons, spectra, responses, light curves",
+    "lit": "the literature",
+    "meta": "what the store knows of itself: files, sources, encoders, spaces",
+    "simulated": "the truth behind simulated sources; no analysis reads it",
+}
+
+__all__ = ["SCHEMAS", "TABLES", "Table"]
