@@ -1,0 +1,58 @@
+"""What every command does alike: options, messages on stderr, one red line for an error, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from catalog.errors import PhotonlakeError
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option("--store", help="The store's directory; else $PHOTONLAKE_STORE, else ./store.", show_default=False),
+]
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait while another process writes, or fail at once.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")]
+
+
+def run(app: Callable[[], object]) -> None:
+    """Run a typer app; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
+    try:
+        app()
+    except PhotonlakeError as error:
+        ERR.print(f"[red]error:[/red] {escape(_one_line(error))}", soft_wrap=True, highlight=False)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        ERR.print("interrupted; what was committed stays, run the same again to go on")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def log(*, verbose: bool) -> None:
+    """Log to stderr, warnings only unless asked for more."""
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+
+
+def _one_line(error: PhotonlakeError) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())

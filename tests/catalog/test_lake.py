@@ -1,0 +1,163 @@
+"""The lake: one snapshot per commit, readers never wait, writers take turns, moved stores open."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+
+import duckdb
+import pytest
+
+from catalog import lake
+from catalog.errors import StoreLocked, StoreNotFound, UnknownName
+from catalog.tables import SCHEMAS, TABLES
+
+
+def count(connection, table="meta.source"):
+    return connection.execute(f"SELECT count(*) FROM lake.{table}").fetchone()[0]
+
+
+def add_source(store, name="/data"):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection, lake.transaction(connection, "add"):
+        connection.execute("INSERT INTO lake.meta.source VALUES ('files', ?, NULL, now()::TIMESTAMP, NULL)", [name])
+
+
+def test_a_new_store_has_every_table_with_its_columns_and_comments(store):
+    with contextlib.closing(lake.connect(store)) as connection:
+        rows = connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name, data_type, comment "
+            "FROM duckdb_columns() WHERE database_name = 'lake'"
+        ).fetchall()
+    stored = {(table, column): (type_, comment) for table, column, type_, comment in rows}
+    for table in TABLES.values():
+        for column in table.columns:
+            assert stored[table.full_name, column.name] == (column.duckdb_type, column.comment)
+    assert set(SCHEMAS) == {name.partition(".")[0] for name in TABLES}
+
+
+def test_creating_twice_makes_nothing_new(store):
+    with contextlib.closing(lake.connect(store)) as connection:
+        before = lake.snapshots(connection)
+    assert lake.create(store) is False
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert lake.snapshots(connection) == before
+
+
+def test_a_store_of_an_older_version_gets_the_new_columns(store):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection:
+        connection.execute("ALTER TABLE lake.meta.file DROP COLUMN flags")
+        connection.execute("DELETE FROM lake.meta.state WHERE name = '*'")
+    assert lake.create(store) is True
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert connection.execute("SELECT flags FROM lake.meta.file").fetchall() == []
+
+
+def test_a_missing_store_says_what_to_type(tmp_path):
+    with pytest.raises(StoreNotFound, match="python -m ingest files"):
+        lake.connect(tmp_path)
+
+
+def test_snapshots_reopen_by_number_and_by_time(store):
+    add_source(store, "/one")
+    with contextlib.closing(lake.connect(store)) as connection:
+        then = lake.snapshots(connection)[-1]
+    add_source(store, "/two")
+    with contextlib.closing(lake.connect(store, snapshot=then.number)) as connection:
+        assert count(connection) == 1
+    with contextlib.closing(lake.connect(store, at=then.time)) as connection:
+        assert count(connection) == 1
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert count(connection) == 2
+    with pytest.raises(UnknownName, match="catalog snapshots"):
+        lake.connect(store, snapshot=10_000)
+
+
+def test_a_failed_transaction_leaves_nothing(store):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection:
+        with pytest.raises(ZeroDivisionError), lake.transaction(connection, "half"):
+            connection.execute("INSERT INTO lake.meta.source VALUES ('files', '/x', NULL, now()::TIMESTAMP, NULL)")
+            raise ZeroDivisionError
+        assert count(connection) == 0
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert [s.message for s in lake.snapshots(connection)][-1] != "half"
+
+
+def test_a_moved_store_opens_and_repair_mends_it_for_bare_duckdb(store, tmp_path):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection, lake.transaction(connection):
+        connection.execute(
+            "INSERT INTO lake.meta.source SELECT 'files', i::VARCHAR, NULL, now()::TIMESTAMP, NULL FROM range(100) t(i)"
+        )
+    moved = tmp_path / "elsewhere"
+    shutil.move(store, moved)
+    with contextlib.closing(lake.connect(moved)) as connection:
+        assert count(connection) == 100
+    assert any("data path" in line for line in lake.repair(moved))
+    bare = duckdb.connect()
+    lake._load_extensions(bare)
+    bare.execute(f"ATTACH 'ducklake:sqlite:{moved}/catalog.sqlite' AS lake (READ_ONLY)")
+    assert bare.execute("SELECT count(*) FROM lake.meta.source").fetchone() == (100,)
+
+
+def test_a_second_writer_fails_at_once_or_waits_and_says_for_whom(store):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(f"""
+                import sys
+                from pathlib import Path
+                from catalog import lake
+                with lake.lock(Path({str(store)!r}), "a long refresh"):
+                    print("held", flush=True)
+                    sys.stdin.read()
+            """),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StoreLocked, match=f"process {holder.pid} .*a long refresh"), lake.lock(store, "x", wait=False):
+        pass
+    said = []
+    waited = threading.Event()
+
+    def wait_for_it():
+        with lake.lock(store, "second", on_wait=said.append):
+            waited.set()
+
+    thread = threading.Thread(target=wait_for_it)
+    thread.start()
+    assert not waited.wait(0.3)
+    holder.kill()  # the lock dies with its process
+    holder.wait()
+    holder.stdin.close()
+    holder.stdout.close()
+    thread.join(timeout=20)
+    assert waited.is_set()
+    assert "a long refresh" in said[0]
+
+
+def test_readers_never_wait_for_a_writer(store):
+    with contextlib.closing(lake.connect(store, read_only=False)) as writer, lake.transaction(writer):
+        writer.execute("INSERT INTO lake.meta.source VALUES ('files', '/x', NULL, now()::TIMESTAMP, NULL)")
+        with contextlib.closing(lake.connect(store)) as reader:
+            assert count(reader) == 0
+    with contextlib.closing(lake.connect(store)) as reader:
+        assert count(reader) == 1
+
+
+def test_repair_removes_what_no_snapshot_references(store):
+    orphan = store / lake.DATA / "meta" / "source" / "left-over.parquet"
+    orphan.parent.mkdir(parents=True, exist_ok=True)
+    orphan.write_bytes(b"PAR1")
+    (store / lake.INCOMING).mkdir()
+    (store / lake.INCOMING / "half.parquet").write_bytes(b"PAR1")
+    done = lake.repair(store)
+    assert len(done) == 2
+    assert not orphan.exists()
+    assert lake.repair(store) == []
