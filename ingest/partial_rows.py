@@ -1,0 +1,65 @@
+"""Several rows about one thing -> one partial row: what a merged table takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+class Merged(NamedTuple):
+    """Rows brought together by key.
+
+    Attributes
+    ----------
+    columns : dict of str to pyarrow.Array, one value per key
+        Of each column the last value that is not NULL.
+    disputed : dict of str to int
+        Column -> number of keys for which the rows disagree, where any do.
+    """
+
+    columns: dict[str, pa.Array]
+    disputed: dict[str, int]
+
+
+def merge_rows(keys: pa.Array, columns: Mapping[str, pa.Array], rank: pa.Array | None = None) -> Merged:
+    """Bring rows with the same key together.
+
+    Parameters
+    ----------
+    keys : pyarrow.Array, shape (n,)
+        Without NULL.
+    columns : mapping of str to pyarrow.Array, shape (n,)
+        Flat types, the key's own column among them.
+    rank : pyarrow.IntegerArray, optional
+        Rows of a higher rank win; the order of the file decides among equals.
+
+    Examples
+    --------
+    >>> merged = merge_rows(pa.array(["a", "a", "b"]), {"x": pa.array([1, None, 3]), "y": pa.array([1, 2, 3])})
+    >>> merged.columns["x"].to_pylist(), merged.columns["y"].to_pylist(), merged.disputed
+    ([1, 3], [2, 3], {'y': 1})
+    """
+    codes = np.asarray(keys.dictionary_encode().indices)
+    n_keys = int(codes.max()) + 1 if len(codes) else 0
+    if n_keys == len(codes):
+        return Merged(dict(columns), {})
+    order = np.arange(len(codes))
+    if rank is not None:
+        order = np.argsort(np.asarray(rank), kind="stable")
+    merged, disputed = {}, {}
+    for name, values in columns.items():
+        valid = np.asarray(values.is_valid())
+        rows = order[valid[order]]
+        last = np.full(n_keys, -1, np.int64)
+        last[codes[rows]] = rows  # of repeated indices the last assignment stays
+        chosen = pa.array(last, mask=last < 0)
+        merged[name] = values.take(chosen)
+        differs = pc.not_equal(values, values.take(chosen.take(pa.array(codes))))
+        differs = np.asarray(pc.fill_null(differs, fill_value=False))
+        if differs.any():
+            disputed[name] = len(np.unique(codes[differs]))
+    return Merged(merged, disputed)
