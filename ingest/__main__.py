@@ -1,0 +1,119 @@
+"""python -m ingest: bring data in; run again, it goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog import lake
+from catalog.console import ERR, OUT, StoreOption, WaitOption, run
+from catalog.manifest import Source
+from ingest import ledger, screen
+from ingest.refresh import refresh
+
+app = typer.Typer(
+    help="Bring data into a store. Without a command: refresh every source the store knows.",
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes that read; default: one per processor.")
+]
+AgainOption = Annotated[bool, typer.Option("--again", help="Try failed and skipped files again though unchanged.")]
+
+
+def _refresh(store: Path | None, sources: list[Source], workers: int | None, *, again: bool, wait: bool) -> None:
+    path = lake.store_path(store)
+    with screen.progress(ERR) as move:
+        report = refresh(path, sources, workers=workers, again=again, wait=wait, on_progress=move, on_wait=ERR.print)
+    screen.show_report(OUT, report, path)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    again: AgainOption = False,
+    wait: WaitOption = True,
+) -> None:
+    """Refresh every source the store knows; `python -m ingest files PATH` adds one."""
+    if context.invoked_subcommand is not None:
+        return
+    path = lake.store_path(store)
+    if not ledger.sources(path):
+        OUT.print(f"{path} knows no source yet. Add one: python -m ingest files FOLDER --store {path}")
+        return
+    _refresh(store, [], workers, again=again, wait=wait)
+
+
+@app.command()
+def files(
+    paths: Annotated[list[Path], typer.Argument(help="Folders or files; everything in them is tried.")],
+    store: StoreOption = None,
+    release: Annotated[
+        str | None, typer.Option(help="CSC release ('2.1') of tables and products that do not say theirs.")
+    ] = None,
+    workers: WorkersOption = None,
+    again: AgainOption = False,
+    wait: WaitOption = True,
+) -> None:
+    """Ingest files, whatever they are, and remember where they came from.
+
+    Example: python -m ingest files ~/chandra --store s
+    """
+    sources = [Source("files", str(p.expanduser().resolve()), release) for p in paths]
+    _refresh(store, sources, workers, again=again, wait=wait)
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Option(help="Folder to write the survey to.")],
+    sources: Annotated[int, typer.Option(min=1, help="Number of sources.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    workers: WorkersOption = None,
+) -> None:
+    """Write a mini survey of simulated sources in the real file formats.
+
+    Example: python -m ingest simulate --output survey --sources 300 --seed 1
+    """
+    from ingest.simulate import simulate as write_survey  # noqa: PLC0415 - only this command needs it
+
+    summary = write_survey(output, sources=sources, seed=seed, workers=workers)
+    OUT.print(str(summary))
+    OUT.print(f"Next: python -m ingest files {output} --store s")
+
+
+@app.command()
+def status(store: StoreOption = None) -> None:
+    """Show what is in, what failed and why.
+
+    Example: python -m ingest status --store s
+    """
+    path = lake.store_path(store)
+    screen.show_status(OUT, ledger.status(path))
+
+
+@app.command()
+def verify(store: StoreOption = None) -> None:
+    """Read every loaded file again and compare its hash with the ledger; check that keys are unique.
+
+    Example: python -m ingest verify --store s
+    """
+    path = lake.store_path(store)
+    wrong = ledger.verify(path)
+    for line in wrong:
+        OUT.print(line, soft_wrap=True, highlight=False)
+    if wrong:
+        raise typer.Exit(1)
+    with contextlib.closing(lake.connect(path)):
+        OUT.print("Every file is as it was loaded, every key is unique.")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,206 @@
+"""What is this file? By content, never by its extension alone.
+
+FITS files are told apart by the HDU classes and extension names of their tables (OGIP memos OGIP/92-007,
+CAL/GEN/92-002), everything else by how its text begins.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from catalog.errors import UnreadableFile
+from catalog.identifiers import parse_product_name
+from ingest.content import FileName
+from ingest.detect_text import detect_text
+from ingest.fits import HDU, read_hdus
+from ingest.simulate.truth import is_truth
+
+HEAD = 1 << 16
+MAX_REPLAY = 64 << 20
+"""Bytes read at most to find the first table: an image before it (WMAP) is a few MB."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file is: a kind that has a reader, or none and the reason why."""
+
+    name: str
+    reason: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether a reader exists for it."""
+        return self.name != "other"
+
+
+class ReplayStream(io.RawIOBase):
+    """A forward-only stream whose beginning can be read again.
+
+    Examples
+    --------
+    >>> stream = ReplayStream(io.BytesIO(b"SIMPLE"))
+    >>> stream.read(3), stream.rewind(), stream.read(6), stream.read(6)
+    (b'SIM', None, b'SIM', b'PLE')
+    """
+
+    def __init__(self, inner: io.RawIOBase | BinaryIO) -> None:
+        self._inner = inner
+        self._kept = bytearray()
+        self._position = 0
+        self._keeping = True
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read once more what was kept, then from the stream."""
+        again = bytes(self._kept[self._position : self._position + len(buffer)])
+        if again:
+            buffer[: len(again)] = again
+            self._position += len(again)
+            if not self._keeping and self._position == len(self._kept):
+                self._kept, self._position = bytearray(), 0
+            return len(again)
+        n: int = self._inner.readinto(buffer) or 0  # type: ignore[union-attr]
+        if self._keeping:
+            self._kept += buffer[:n]
+            self._position += n
+            if len(self._kept) > MAX_REPLAY:
+                raise UnreadableFile("a table within the file's first 64 MiB", "none")
+        return n
+
+    def rewind(self, *, keep: bool = False) -> None:
+        """Go back to the beginning; unless `keep`, for the last time."""
+        self._position, self._keeping = 0, keep
+
+
+def detect(stream: ReplayStream, file: FileName) -> Kind:
+    """Tell what a file is from its first bytes; leaves the stream rewound.
+
+    Parameters
+    ----------
+    stream : ReplayStream
+        Decompressed content.
+    file : FileName
+        Only to name known products that are not loaded.
+
+    Raises
+    ------
+    UnreadableFile
+        If it begins like a FITS file and is damaged.
+    """
+    head = _read_head(stream)
+    stream.rewind(keep=True)
+    kind = _detect(head, stream, file)
+    stream.rewind()
+    return kind
+
+
+def _detect(head: bytes, stream: ReplayStream, file: FileName) -> Kind:
+    if head.startswith(b"SIMPLE  ="):
+        buffered = io.BufferedReader(stream, HEAD)
+        try:
+            return _detect_fits(buffered, file)
+        finally:
+            buffered.detach()  # else its end would close the stream
+    if not head:
+        return Kind("other", "the file is empty")
+    if is_truth(head):
+        return Kind("truth")
+    name = "source_table" if head.startswith(b"PAR1") else detect_text(head, file.name)
+    return Kind(name) if name else Kind("other", _describe(head, file))
+
+
+def _read_head(stream: ReplayStream) -> bytes:
+    head = b""
+    while len(head) < HEAD and (piece := stream.read(HEAD - len(head))):
+        head += piece
+    return head
+
+
+def _detect_fits(stream: BinaryIO, file: FileName) -> Kind:
+    seen = []
+    for hdu in read_hdus(stream):
+        if name := classify(hdu):
+            return Kind(name)
+        seen.append(hdu.name or ("primary" if hdu.index == 0 else "unnamed"))
+        if hdu.index == 0 and hdu.size > MAX_REPLAY // 2:
+            break  # a large image: whatever follows is not what a reader here wants
+    return Kind("other", _not_loaded(file, f"a FITS file of {', '.join(seen)}"))
+
+
+def classify(hdu: HDU) -> str | None:
+    """Name the kind of reader for one HDU; None if it decides nothing.
+
+    Examples
+    --------
+    >>> classify(HDU(1, {"XTENSION": "BINTABLE", "EXTNAME": "EVENTS"}, 0, io.BytesIO()))
+    'events'
+    """
+    if not hdu.is_table:
+        return None
+    words = {hdu.name, *(str(hdu.header.get(k) or "").upper().strip() for k in ("HDUCLAS1", "HDUCLAS2"))}
+    for kind, names in _CLASSES.items():
+        if words & names:
+            return kind
+    columns = {str(hdu.header.get(f"TTYPE{n}") or "").lower().strip() for n in range(1, 1000)}
+    is_catalog = bool(columns & _SOURCE_NAMES) or {"obsid", "region_id"} <= columns
+    return "source_table" if is_catalog else None
+
+
+# Order matters: a response's EBOUNDS carries HDUCLAS1 = 'RESPONSE' as its area does.
+_CLASSES: dict[str, frozenset[str]] = {
+    "events": frozenset({"EVENTS"}),
+    "spectrum": frozenset({"SPECTRUM"}),
+    "arf": frozenset({"SPECRESP"}),
+    "rmf": frozenset({"RSP_MATRIX", "MATRIX", "SPECRESP MATRIX", "EBOUNDS"}),
+    "light_curve": frozenset({"LIGHTCURVE", "RATE"}),
+}
+_SOURCE_NAMES = frozenset({"name", "master_source.name", "m.name", "2cxo", "iauname"})
+
+_PRODUCTS = {
+    "psf3": "a PSF image",
+    "regimg3": "an image of a source region",
+    "regexp3": "an exposure map of a source region",
+    "reg3": "a source region",
+    "draws3": "MCMC draws of aperture photometry",
+    "phot3": "aperture photometry posteriors",
+    "img3": "an image",
+    "exp3": "an exposure map",
+    "bkgimg3": "a background image",
+    "bpix3": "bad pixels",
+    "fov3": "a field of view",
+    "asol3": "an aspect solution",
+    "asol1": "an aspect solution",
+    "ahst3": "an aspect histogram",
+    "sens3": "a sensitivity map",
+    "poly3": "polygons",
+    "blocks3": "Bayesian blocks",
+}
+
+
+def _not_loaded(file: FileName, otherwise: str) -> str:
+    product = parse_product_name(file.name)
+    what = _PRODUCTS.get(product.kind) if product else None
+    return f"{what}: photonlake loads no such product" if what else f"{otherwise}: nothing here that photonlake loads"
+
+
+def _describe(head: bytes, file: FileName) -> str:
+    """Say in a few words what an unrecognised file looks like."""
+    text = head[:512].decode("utf-8", "replace").strip()
+    lines = _lines(text)
+    if text.lower().startswith(("<!doctype html", "<html")):
+        return "an HTML page, perhaps a service's error saved under a data file's name: fetch it again"
+    if "\ufffd" in text or "\0" in text:
+        return _not_loaded(file, "binary data of no known format")
+    if file.name.lower().endswith((".fits", ".fit", ".evt", ".pi", ".pha", ".arf", ".rmf", ".lc")):
+        return f"text where a FITS file should be ({next(lines, '')[:60]!r}): a broken link? fetch the file it names"
+    return _not_loaded(file, "text of no known kind")
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip())

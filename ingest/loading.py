@@ -1,0 +1,275 @@
+"""Read a batch of files into Parquet parts: what a worker process does.
+
+Only whole files go into a part. A file too large to hold gets a part of its own, so that a file that turns
+out to be damaged at its last byte leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import uuid
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+from isal import igzip, isal_zlib
+
+from catalog.errors import OutOfSpace, UnreadableFile
+from catalog.lake import is_disk_full
+from catalog.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
+from catalog.parts import PartWriter
+from catalog.tables import TABLES
+from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
+from ingest.detect import ReplayStream, detect
+from ingest.planning import Found
+from ingest.readers import reader
+
+ASIDE = frozenset({"product.header", "product.good_time", "product.response_file"})
+"""Tables whose rows are not counted as rows of a file: they say something of it."""
+
+GZIP_MAGIC = b"\x1f\x8b"
+BUFFER = 1 << 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch of files for one worker."""
+
+    files: tuple[Found, ...]
+    folder: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished Parquet file with rows of one table, of these files."""
+
+    table: str
+    path: str
+    file_ids: tuple[int, ...]
+    n_rows: int
+    sorted: bool = True
+
+
+@dataclass
+class Loaded:
+    """What came of a batch."""
+
+    entries: list[FileEntry] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def extend(self, other: Loaded) -> None:
+        """Take what came of another batch too."""
+        self.entries += other.entries
+        self.parts += other.parts
+        for kind, spent in other.seconds.items():
+            self.seconds[kind] += spent
+
+
+class HashingStream(io.RawIOBase):
+    """A stream that hashes what passes through."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = inner
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read and hash."""
+        n: int = self._inner.readinto(buffer)  # type: ignore[attr-defined]
+        self._hash.update(memoryview(buffer)[:n])
+        return n
+
+    def finish(self) -> str:
+        """Read to the end (which also checks a gzip file's checksum) and return the hash of everything."""
+        buffer = memoryview(bytearray(BUFFER))
+        while self.readinto(buffer):
+            pass
+        return self._hash.hexdigest()
+
+
+def open_content(path: str) -> BinaryIO:
+    """Open a file for reading its decompressed content, gzipped or not, whatever it is called."""
+    with open(path, "rb") as probe:  # noqa: PTH123 - also for names that are not valid text
+        compressed = probe.read(2) == GZIP_MAGIC
+    if compressed:
+        return igzip.open(path, "rb")  # type: ignore[no-any-return]
+    return open(path, "rb", buffering=BUFFER)  # noqa: PTH123 - the caller closes it
+
+
+def load_batch(task: Task) -> Loaded:
+    """Read every file of a batch; write its rows into parts; never raise for a bad file.
+
+    Raises
+    ------
+    OutOfSpace
+        If the disk is full: that is no fault of a file.
+    """
+    loaded = Loaded()
+    gathered = _Gatherer(Path(task.folder))
+    try:
+        for found in task.files:
+            start = time.perf_counter()
+            entry = _load_file(found, gathered)
+            loaded.entries.append(entry)
+            loaded.seconds[entry.kind or "other"] += time.perf_counter() - start
+        loaded.parts = gathered.finish()
+    except OSError as error:
+        gathered.abandon()
+        if is_disk_full(error):
+            raise OutOfSpace(error.errno or 28, "the disk is full; free some space and run the same again") from error
+        raise
+    return loaded
+
+
+def _load_file(found: Found, gathered: _Gatherer) -> FileEntry:
+    """Read one file; whatever is wrong with it becomes its ledger row."""
+    entry = FileEntry(found.file_id, found.path, found.bytes, found.mtime_ns, LOADED)
+    try:
+        return _read(found, entry, gathered)
+    except Exception as error:
+        gathered.drop_file()
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise
+        status, message = _explain(error)
+        return replace(entry, status=status, error=message)
+
+
+def _read(found: Found, entry: FileEntry, gathered: _Gatherer) -> FileEntry:
+    file = FileName.of(found.path, found.release)
+    with open_content(found.path) as raw:
+        hashing = HashingStream(raw)
+        stream = ReplayStream(hashing)
+        kind = detect(stream, file)
+        if not kind.readable:
+            return replace(entry, status=SKIPPED, kind=kind.name, sha256=hashing.finish(), error=kind.reason)
+        try:
+            flags = gathered.take(reader(kind.name)(io.BufferedReader(stream, BUFFER), file), found.file_id)
+            sha256 = hashing.finish()
+        except Exception as error:
+            status, message = _explain(error)
+            if isinstance(error, OSError) and status != FAILED:
+                raise
+            gathered.drop_file()
+            return replace(entry, status=status, kind=kind.name, error=message)
+        return replace(entry, kind=kind.name, sha256=sha256, flags=tuple(flags), n_rows=gathered.keep_file())
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """Turn whatever a file did to its reader into a status and one line for the ledger."""
+    if isinstance(error, UnreadableFile):
+        return FAILED, str(error)
+    if isinstance(error, EOFError | igzip.BadGzipFile | zlib.error | isal_zlib.error):
+        return FAILED, f"expected a whole gzip file, found {error}; it is truncated or damaged: fetch it again"
+    if isinstance(error, MemoryError):
+        return FAILED, "reading it takes more memory than there is"
+    if isinstance(error, OSError):
+        return UNREADABLE, f"it cannot be read: {error.strerror or error}; it is tried again at the next refresh"
+    # One bad file never stops a refresh, also where it finds a fault in a reader.
+    return FAILED, f"the reader failed on it ({type(error).__name__}: {error}); please report this file"
+
+
+class _Gatherer:
+    """Collect rows of whole files into one part per table; spill a large file into a part of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file_id = 0
+        self._held: dict[str, list[pa.RecordBatch]] = {}
+        self._held_rows = 0
+        self._spilled: dict[str, PartWriter] = {}
+        self._writers: dict[str, PartWriter] = {}
+        self._members: dict[str, list[int]] = defaultdict(list)
+        self._small: dict[str, list[pa.Table]] = defaultdict(list)
+        self._parts: list[Part] = []
+        self._unsorted = False
+
+    def take(self, rows: Iterator[Rows | Flag], file_id: int) -> list[str]:
+        """Take all rows of one file; return its flags."""
+        flags: list[str] = []
+        self._file_id, self._held, self._held_rows, self._unsorted = file_id, defaultdict(list), 0, False
+        for item in rows:
+            if isinstance(item, Flag):
+                flags.append(item.text)
+                continue
+            if item.batch.num_rows:
+                self._held[item.table].append(item.batch)
+                self._held_rows += item.batch.num_rows
+            if self._held_rows >= CHUNK_ROWS:
+                self._spill()
+        self._unsorted = "unsorted_time" in flags
+        return flags
+
+    def _spill(self) -> None:
+        for table, batches in self._held.items():
+            if TABLES[table].writing != "file" or not batches:
+                continue
+            if table not in self._spilled:
+                self._spilled[table] = PartWriter(table, self._new_path())
+            self._spilled[table].write(pa.Table.from_batches(batches))
+            self._held_rows -= sum(b.num_rows for b in batches)
+            batches.clear()
+
+    def keep_file(self) -> int:
+        """Make the rows of the file just taken part of the batch; return how many there are."""
+        n_rows = 0
+        for table, writer in self._spilled.items():
+            if batches := self._held.pop(table, []):
+                writer.write(pa.Table.from_batches(batches))
+            writer.__exit__(None, None, None)
+            n_rows += 0 if table in ASIDE else writer.n_rows
+            self._parts.append(Part(table, str(writer.path), (self._file_id,), writer.n_rows, not self._unsorted))
+        self._spilled = {}
+        for table, batches in self._held.items():
+            if not batches:
+                continue
+            rows = pa.Table.from_batches(batches)
+            n_rows += 0 if table in ASIDE else rows.num_rows
+            if self._unsorted and TABLES[table].order:
+                rows = rows.sort_by([(name, "ascending") for name in TABLES[table].order])
+            self._small[table].append(rows)
+            self._members[table].append(self._file_id)
+            if sum(t.num_rows for t in self._small[table]) >= CHUNK_ROWS:
+                self._flush(table)
+        self._held = {}
+        return n_rows
+
+    def drop_file(self) -> None:
+        """Forget the rows of the file just taken."""
+        for writer in self._spilled.values():
+            writer.__exit__(None, None, None)
+            writer.path.unlink(missing_ok=True)
+        self._spilled, self._held = {}, {}
+
+    def _flush(self, table: str) -> None:
+        if table not in self._writers:
+            self._writers[table] = PartWriter(table, self._new_path())
+        self._writers[table].write(pa.concat_tables(self._small.pop(table)))
+
+    def finish(self) -> list[Part]:
+        """Close all parts and return them."""
+        for table in list(self._small):
+            self._flush(table)
+        for table, writer in self._writers.items():
+            writer.__exit__(None, None, None)
+            self._parts.append(Part(table, str(writer.path), tuple(self._members[table]), writer.n_rows))
+        return self._parts
+
+    def abandon(self) -> None:
+        """Remove everything written so far."""
+        for writer in (*self._spilled.values(), *self._writers.values()):
+            writer.path.unlink(missing_ok=True)
+        for part in self._parts:
+            Path(part.path).unlink(missing_ok=True)
+
+    def _new_path(self) -> Path:
+        return self._folder / f"{uuid.uuid4().hex}.parquet"

@@ -1,0 +1,387 @@
+"""The refresh: plan, read in parallel, commit batch by batch in the plan's order, link, report.
+
+One writer commits; a batch of files becomes visible wholly or not at all, ledger rows in the same commit. So
+an interrupt at any moment loses at most the batches under way, and running the same again goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import duckdb
+
+from catalog import lake, manifest
+from catalog.columns import literal
+from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
+from catalog.merging import merge
+from catalog.parallel import WorkerDied, cpu_count, map_ordered
+from catalog.tables import TABLES
+from ingest.linking import link_statements
+from ingest.loading import Loaded, Part, Task, load_batch
+from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
+
+LINKS = "links"
+LINKED = frozenset({"product.spectrum", "product.response_file"})
+"""Tables whose rows refer to one another: new ones leave the links to be worked out."""
+
+COMMIT_SECONDS = 1.0
+"""Batches that finish within this time share a commit: a commit costs as much as reading 100,000 photons."""
+
+SERIAL_BYTES = 16 << 20
+"""Below this, starting worker processes takes longer than reading."""
+
+
+@dataclass
+class Total:
+    """What was read of one kind."""
+
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Report:
+    """What a refresh did.
+
+    Attributes
+    ----------
+    kinds : dict of str to Total
+        Loaded files by kind; seconds are summed over workers.
+    unchanged : int
+        Files the ledger knew already.
+    gone : int
+        Files of the ledger that are no longer on disk; their rows stay.
+    problems : list of FileEntry
+        Failed, unreadable and skipped files.
+    duplicates : list of FileEntry
+        Files whose content was already there.
+    notes : list of FileEntry
+        Loaded files with flags.
+    missing_sources : list of str
+        Places that are not there now.
+    seconds : float
+        Wall-clock time.
+    """
+
+    kinds: dict[str, Total] = field(default_factory=lambda: defaultdict(Total))
+    unchanged: int = 0
+    gone: int = 0
+    problems: list[FileEntry] = field(default_factory=list)
+    duplicates: list[FileEntry] = field(default_factory=list)
+    notes: list[FileEntry] = field(default_factory=list)
+    missing_sources: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was read at all."""
+        return bool(self.kinds or self.problems or self.duplicates)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a refresh has come."""
+
+    files: int
+    of_files: int
+    bytes: int
+    of_bytes: int
+
+
+def refresh(
+    store: Path,
+    add: Sequence[Source] = (),
+    *,
+    workers: int | None = None,
+    again: bool = False,
+    wait: bool = True,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
+) -> Report:
+    """Bring a store up to date with the places its data come from.
+
+    Parameters
+    ----------
+    store : Path
+        The store; made if it is not there.
+    add : sequence of Source
+        Places to add and refresh; with none, every place the store knows.
+    workers : int, optional
+        Processes that read; default: one per processor, none for a few small files.
+    again : bool
+        Read failed and skipped files again though they did not change.
+    wait : bool
+        Wait for another writer; without it raise `StoreLocked`.
+    on_progress, on_wait : callable, optional
+        Called after each batch; called with a line that says for whom we wait.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FolderNotFound
+        If a place to add does not exist.
+    StoreLocked
+        If another process writes and `wait` is false.
+    OutOfSpace
+        If the disk is full; what was committed stays.
+    """
+    start = time.perf_counter()
+    for source in add:
+        if not Path(source.specification).exists():
+            raise FolderNotFound(f"{source.specification} does not exist; name a folder or file of Chandra data")
+    with contextlib.closing(_open(store)) as connection:
+        known = manifest.read_sources(connection)
+        new = [s for s in add if s not in known]
+        sources = list(add) or known
+        report, plan = _plan(connection, store, sources, again=again)
+        idle = not plan.read and not new and lake.recall(connection, LINKS) != STALE
+    if not idle:
+        with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
+            _Writer(store, report, workers, on_progress).run(sources, new, again=again)
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def _open(store: Path) -> duckdb.DuckDBPyConnection:
+    """Open a store to read, made or brought up to date first where that is needed."""
+    if lake.exists(store):
+        connection = lake.connect(store)
+        if lake.is_current(connection):
+            return connection
+        connection.close()
+    lake.create(store)
+    return lake.connect(store)
+
+
+def _plan(
+    connection: duckdb.DuckDBPyConnection, store: Path, sources: Iterable[Source], *, again: bool
+) -> tuple[Report, Plan]:
+    report = Report()
+    ledger = manifest.read_ledger(connection)
+    found: dict[str, Found] = {}
+    roots: list[str] = []
+    for source in sources:
+        try:
+            for file in find_files(Path(source.specification), leave_out=store):
+                found[file.path] = replace(file, release=source.release) if source.release else file
+            roots.append(source.specification)
+        except FolderNotFound:
+            report.missing_sources.append(source.specification)
+    plan = make_plan(found.values(), ledger, again=again)
+    report.unchanged = plan.unchanged
+    if len(found) < len(ledger) + len(plan.read):
+        report.gone = sum(
+            1 for path in ledger if path not in found and any(path == r or path.startswith(f"{r}/") for r in roots)
+        )
+    return report, plan
+
+
+class _Writer:
+    """The one process that commits, for the length of one refresh."""
+
+    def __init__(
+        self, store: Path, report: Report, workers: int | None, on_progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._store, self._report, self._workers = store, report, workers
+        self._on_progress = on_progress or (lambda _: None)
+        self._done = [0, 0]
+
+    def run(self, sources: Sequence[Source], new: Sequence[Source], *, again: bool) -> None:
+        """Read and commit until the plan is empty, then link."""
+        folder = lake.incoming(self._store)
+        with contextlib.closing(lake.connect(self._store, read_only=False)) as connection:
+            self._connection = connection
+            connection.execute(f"SET temp_directory = {literal(str(folder))}")
+            if new:
+                with lake.transaction(connection, f"sources: {', '.join(s.specification for s in new)}"):
+                    for source in new:
+                        manifest.remember_source(connection, source)
+            # The ledger may have changed while we waited for the lock: plan again under it.
+            _, plan = _plan(connection, self._store, sources, again=again)
+            while plan.read:
+                self._read(plan, folder)
+                # A changed table file can leave rows that other files had contributed to: those are read again.
+                _, plan = _plan(connection, self._store, sources, again=False)
+                stale = {path for path, known in manifest.read_ledger(connection).items() if known.status == STALE}
+                plan.read = [file for file in plan.read if file.path in stale]
+            if lake.recall(connection, LINKS) == STALE:
+                with lake.transaction(connection, "link spectra with responses and backgrounds"):
+                    for statement in link_statements():
+                        connection.execute(statement)
+                    lake.remember(connection, LINKS, "current")
+            if self._report.kinds or new:
+                with lake.transaction(connection, "refreshed"):
+                    manifest.mark_refreshed(connection, sources)
+
+    def _read(self, plan: Plan, folder: Path) -> None:
+        self._ledger = manifest.read_ledger(self._connection)
+        self._holders = {k.sha256: path for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
+        total = plan.bytes
+        workers = 1 if total < SERIAL_BYTES and self._workers is None else self._workers
+        workers = workers or cpu_count()
+        # Several batches a worker, so that none waits for the last; large enough to make good Parquet files.
+        size = min(BATCH_BYTES, max(total // (4 * workers), SERIAL_BYTES // 4))
+        tasks = (Task(tuple(batch), str(folder)) for batch in batches(plan.read, size))
+        waiting, since = Loaded(), time.perf_counter()
+        for task, result in map_ordered(load_batch, tasks, workers):
+            waiting.extend(self._one_by_one(task) if isinstance(result, WorkerDied) else result)
+            self._done[0] += len(task.files)
+            self._done[1] += sum(f.bytes for f in task.files)
+            if time.perf_counter() - since > COMMIT_SECONDS:
+                self._commit(waiting)
+                waiting, since = Loaded(), time.perf_counter()
+            self._on_progress(Progress(self._done[0], len(plan.read), self._done[1], total))
+        self._commit(waiting)
+
+    @staticmethod
+    def _one_by_one(task: Task) -> Loaded:
+        """Read the files of a batch that killed its process each in a process of its own: one is to blame."""
+        loaded = Loaded()
+        singles = [Task((found,), task.folder) for found in task.files]
+        for single in singles:
+            for _, result in map_ordered(load_batch, [single], workers=2):
+                if isinstance(result, WorkerDied):
+                    found = single.files[0]
+                    loaded.entries.append(
+                        FileEntry(found.file_id, found.path, found.bytes, found.mtime_ns, FAILED, error=str(result))
+                    )
+                else:
+                    loaded.extend(result)
+        return loaded
+
+    def _commit(self, loaded: Loaded) -> None:
+        """Write finished batches: ledger rows, new rows, and the removal of what they replace, in one commit."""
+        if not loaded.entries:
+            return
+        entries, left_out = self._judge(loaded.entries)
+        replaced = [
+            e.file_id for e in entries if e.status == LOADED and e.file_id not in left_out and self._met_before(e.path)
+        ]
+        parts = [self._sorted(part) for part in loaded.parts]
+        connection = self._connection
+        with lake.transaction(connection, f"{len(entries)} file(s)"):
+            if replaced:
+                self._remove(replaced)
+            for part in parts:
+                self._insert(part, left_out)
+            manifest.write_entries(connection, entries)
+            if replaced or any(part.table in LINKED for part in parts):
+                lake.remember(connection, LINKS, STALE)
+        for part in parts:
+            Path(part.path).unlink(missing_ok=True)
+        self._note(entries, loaded.seconds)
+
+    def _met_before(self, path: str) -> bool:
+        """Whether rows of this file may be in the store."""
+        known = self._ledger.get(path)
+        return known is not None and known.status != SKIPPED
+
+    def _judge(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], set[int]]:
+        """Tell new content from content that is already there; return ledger rows and the files to leave out."""
+        judged: list[FileEntry] = []
+        left_out: set[int] = set()
+        for entry in entries:
+            known = self._ledger.get(entry.path)
+            if entry.status != LOADED or entry.sha256 is None:
+                if known is not None and known.n_rows and entry.status != SKIPPED:
+                    kept = f"{entry.error}; the {known.n_rows:,} rows of its earlier content are kept"
+                    entry = replace(entry, n_rows=known.n_rows, error=kept)  # noqa: PLW2901 - the same file, judged
+                judged.append(entry)
+                continue
+            holder = self._holders.get(entry.sha256)
+            if holder == entry.path and known is not None and known.status == LOADED:
+                left_out.add(entry.file_id)  # touched, not changed
+                judged.append(replace(entry, n_rows=known.n_rows))
+            elif holder is not None and holder != entry.path:
+                left_out.add(entry.file_id)
+                judged.append(replace(entry, status=DUPLICATE, n_rows=0, error=f"same content as {holder}"))
+            else:
+                if known is not None and known.sha256 and self._holders.get(known.sha256) == entry.path:
+                    del self._holders[known.sha256]
+                self._holders[entry.sha256] = entry.path
+                judged.append(entry)
+        return judged, left_out
+
+    def _remove(self, file_ids: Sequence[int]) -> None:
+        """Remove all rows of files that changed, and mark as stale the files whose rows stood merged with theirs."""
+        ids = ", ".join(map(str, file_ids))
+        execute = self._connection.execute
+        for table in TABLES.values():
+            name = f"lake.{table.full_name}"
+            if table.writing == "file":
+                execute(f"DELETE FROM {name} WHERE file_id IN ({ids})")
+            elif table.writing == "merge":
+                others = f"SELECT unnest(file_ids) FROM {name} WHERE list_has_any(file_ids, [{ids}]::BIGINT[])"
+                execute(
+                    f"UPDATE lake.meta.file SET status = '{STALE}' "
+                    f"WHERE file_id IN ({others}) AND file_id NOT IN ({ids}) AND status = '{LOADED}'"
+                )
+                execute(f"DELETE FROM {name} WHERE list_has_any(file_ids, [{ids}]::BIGINT[])")
+        # Files that repeated the old content of a changed one hold the only copy of it now.
+        execute(
+            f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
+            f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
+        )
+
+    def _insert(self, part: Part, left_out: set[int]) -> None:
+        table = TABLES[part.table]
+        source = f"read_parquet({literal(part.path)})"
+        drop = left_out & set(part.file_ids)
+        ids = ", ".join(map(str, drop))
+        if table.writing == "file":
+            if not drop:
+                lake.add_parts(self._connection, self._store, part.table, [Path(part.path)])
+            elif len(drop) < len(part.file_ids):
+                self._connection.execute(
+                    f"INSERT INTO lake.{part.table} BY NAME SELECT * FROM {source} WHERE file_id NOT IN ({ids})"
+                )
+        elif table.writing == "content":
+            key = table.key[0]
+            self._connection.execute(
+                f"INSERT INTO lake.{part.table} BY NAME SELECT DISTINCT ON ({key}) * FROM {source} "
+                f"WHERE {key} NOT IN (SELECT {key} FROM lake.{part.table})"
+            )
+        else:
+            kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, [{ids}]::BIGINT[]))" if drop else source
+            merge(self._connection, table, kept)
+
+    def _sorted(self, part: Part) -> Part:
+        """Sort a part that was too large for its reader to sort: DuckDB does so on disk."""
+        table = TABLES[part.table]
+        if part.sorted or not table.order:
+            return part
+        path = str(Path(part.path).with_suffix(".sorted.parquet"))
+        self._connection.execute(
+            f"COPY (SELECT * FROM read_parquet({literal(part.path)}) ORDER BY {', '.join(table.order)}) "
+            f"TO {literal(path)} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd)"
+        )
+        Path(part.path).unlink()
+        return replace(part, path=path, sorted=True)
+
+    def _note(self, entries: Sequence[FileEntry], seconds: dict[str, float]) -> None:
+        for entry in entries:
+            self._ledger[entry.path] = Known(entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows)
+            if entry.status == LOADED:
+                total = self._report.kinds[entry.kind or "other"]
+                total.files += 1
+                total.rows += entry.n_rows
+                total.bytes += entry.bytes
+                if entry.flags:
+                    self._report.notes.append(entry)
+            elif entry.status == DUPLICATE:
+                self._report.duplicates.append(entry)
+            elif entry.status in {FAILED, SKIPPED, UNREADABLE}:
+                self._report.problems.append(entry)
+        for kind, spent in seconds.items():
+            if kind in self._report.kinds:
+                self._report.kinds[kind].seconds += spent

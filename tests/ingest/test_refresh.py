@@ -1,0 +1,242 @@
+"""The refresh: what is in a folder comes in once, whatever it is; what changes replaces; one bad file stops nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import shutil
+
+import pytest
+from factories import archive, fits
+
+from catalog import lake
+from catalog.errors import StoreLocked
+from catalog.manifest import Source
+from ingest.ledger import status, verify
+from ingest.planning import FolderNotFound
+from ingest.refresh import refresh
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return archive.write_archive(tmp_path / "archive", 3)
+
+
+def load(store, folder, **options):
+    return refresh(store, [Source("files", str(folder))], workers=1, **options)
+
+
+def query(store, sql):
+    with contextlib.closing(lake.connect(store)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def events(store):
+    return dict(query(store, "SELECT obsid, count(*) FROM product.event GROUP BY 1"))
+
+
+def test_everything_in_a_folder_comes_in(store, folder):
+    report = load(store, folder)
+    assert {kind: total.files for kind, total in report.kinds.items()} == {
+        "events": 3,
+        "spectrum": 3,
+        "arf": 3,
+        "rmf": 1,
+        "papers": 1,
+        "source_table": 1,
+    }
+    assert events(store) == {1: 210, 2: 220, 3: 230}
+    assert query(store, "SELECT count(*), count(arf_id), count(rmf_id), count(background_counts) FROM product.spectrum") == [
+        (3, 3, 3, 3)
+    ]
+    assert archive.keys_repeat(store) == []
+    assert verify(store) == []
+
+
+def test_bad_files_are_named_with_a_reason_and_stop_nothing(store, folder):
+    report = load(store, folder)
+    reasons = {os.path.basename(e.path): (e.status, e.error) for e in report.problems}
+    assert reasons["truncated_evt2.fits.gz"][0] == "failed"
+    assert "truncated" in reasons["truncated_evt2.fits.gz"][1]
+    assert reasons["text_pha3.fits"][0] == "skipped"
+    assert "broken link" in reasons["text_pha3.fits"][1]
+    assert {os.path.basename(e.path) for e in status(store).problems} == set(reasons)
+
+
+def test_the_same_content_twice_is_loaded_once_gzipped_or_not(store, folder):
+    report = load(store, folder)
+    duplicates = {os.path.basename(e.path) for e in report.duplicates}
+    assert duplicates == {"copy_of_1.fits", "acisf00002_000N001_r0002_rmf3.fits", "acisf00003_000N001_r0003_rmf3.fits"}
+    assert events(store)[1] == 210
+
+
+def test_a_second_run_does_nothing_and_makes_no_snapshot(store, folder):
+    load(store, folder)
+    before = archive.contents(store), len(query(store, "SELECT * FROM lake.snapshots()".replace("*", "snapshot_id")))
+    report = refresh(store)
+    assert not report.changed
+    assert report.unchanged == 17
+    after = archive.contents(store), len(query(store, "SELECT snapshot_id FROM lake.snapshots()"))
+    assert after == before
+
+
+def test_a_second_run_opens_no_file(store, folder):
+    load(store, folder)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            stat = path.stat()
+            path.write_bytes(b"\0" * stat.st_size)  # whoever reads it now fails
+            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not refresh(store).changed
+
+
+def test_a_changed_file_replaces_its_rows(store, folder):
+    load(store, folder)
+    path = next(folder.rglob("acisf00002*regevt3*"))
+    path.write_bytes(fits.events_file(n=50, seed=9, obs_id="2", compress=True))
+    report = refresh(store)
+    assert report.kinds["events"].files == 1
+    assert events(store) == {1: 210, 2: 50, 3: 230}
+    assert archive.keys_repeat(store) == []
+
+
+def test_a_touched_file_is_read_and_found_unchanged(store, folder):
+    load(store, folder)
+    before = archive.contents(store)
+    path = next(folder.rglob("acisf00002*regevt3*"))
+    os.utime(path, ns=(1, 1))
+    refresh(store)
+    after = archive.contents(store)
+    assert {t for t in after if after[t] != before[t]} == {"meta.file"}  # its mtime, nothing else
+    assert not refresh(store).changed
+
+
+def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(store, folder):
+    load(store, folder)
+    path = next(folder.rglob("acisf00002*regevt3*"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:400])
+    report = refresh(store)
+    assert "earlier content are kept" in report.problems[0].error
+    assert events(store)[2] == 220
+    path.write_bytes(gzip.compress(gzip.decompress(whole), 1))
+    refresh(store)
+    assert events(store)[2] == 220
+    assert archive.keys_repeat(store) == []
+
+
+def test_when_the_holder_of_a_content_changes_its_copy_is_loaded(store, folder):
+    load(store, folder)
+    holder = next(folder.rglob("acisf00001*regevt3*"))
+    holder.write_bytes(fits.events_file(fits.random_events(7, seed=3), obs_id="99", compress=True))
+    refresh(store)
+    assert sum(events(store).values()) == 210 + 220 + 230 + 7
+    assert archive.keys_repeat(store) == []
+
+
+def test_columns_of_one_detection_come_together_from_several_tables(store, folder):
+    load(store, folder)
+    more = folder / "more.csv"
+    more.write_text("name,obsid,obi,region_id,hard_hm\n2CXO J000001.0+000000,1,0,1,0.25\n", encoding="utf-8")
+    refresh(store)
+    row = "SELECT hard_hs, hard_hm, theta, len(file_ids) FROM csc.observation_source WHERE detection_id = '1.0.1'"
+    assert query(store, row) == [(0.1, 0.25, 1.5, 2)]
+    more.write_text("name,obsid,obi,region_id,hard_hm\n2CXO J000001.0+000000,1,0,1,0.75\n", encoding="utf-8")
+    refresh(store)
+    assert query(store, row) == [(0.1, 0.75, 1.5, 2)]
+    more.write_text("name,obsid,obi,region_id,hard_hm\n2CXO J000009.0+000000,9,0,9,0.5\n", encoding="utf-8")
+    refresh(store)
+    assert query(store, row) == [(0.1, None, 1.5, 1)]  # the other file was read again
+    assert query(store, "SELECT count(*) FROM csc.observation_source") == [(4,)]
+
+
+def test_a_response_that_arrives_later_is_linked(store, folder, tmp_path):
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    path = next(folder.rglob("acisf00003*arf3*"))
+    shutil.move(path, aside / path.name)
+    load(store, folder)
+    unlinked = "SELECT count(*) FROM product.spectrum WHERE arf_id IS NULL"
+    assert query(store, unlinked) == [(1,)]
+    shutil.move(aside / path.name, path)
+    refresh(store)
+    assert query(store, unlinked) == [(0,)]
+
+
+def test_workers_and_one_process_give_the_same_tables(store, tmp_path, folder):
+    one, two = store, tmp_path / "two"
+    shutil.copytree(one, two)
+    refresh(one, [Source("files", str(folder))], workers=1)
+    refresh(two, [Source("files", str(folder))], workers=2)
+    assert archive.contents(one) == archive.contents(two)
+
+
+def test_sources_are_remembered_and_new_files_found(store, folder):
+    load(store, folder)
+    (folder / "new_evt2.fits").write_bytes(fits.events_file(fits.random_events(5, seed=8), obs_id="77"))
+    report = refresh(store)
+    assert report.kinds["events"].files == 1
+    assert events(store)[77] == 5
+
+
+def test_a_source_that_is_gone_is_said_and_the_rest_goes_on(store, folder, tmp_path):
+    other = archive.write_archive(tmp_path / "other", 1)
+    refresh(store, [Source("files", str(folder)), Source("files", str(other))], workers=1)
+    shutil.rmtree(other)
+    (folder / "late.jsonl").write_text(archive.paper(77), encoding="utf-8")
+    report = refresh(store)
+    assert report.missing_sources == [str(other)]
+    assert report.kinds["papers"].files == 1
+
+
+def test_a_path_that_does_not_exist_makes_no_store(tmp_path):
+    with pytest.raises(FolderNotFound, match="name a folder or file"):
+        load(tmp_path / "s", tmp_path / "nowhere")
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_store_may_lie_inside_the_folder(store, folder):
+    inside = folder / "s"
+    shutil.move(store, inside)
+    load(inside, folder)
+    assert not refresh(inside).changed
+
+
+def test_another_writer_is_waited_for_or_not(store, folder):
+    load(store, folder)
+    (folder / "late.jsonl").write_text(archive.paper(78), encoding="utf-8")
+    with lake.lock(store, "a test"), pytest.raises(StoreLocked, match="a test"):
+        refresh(store, wait=False)
+
+
+def test_a_file_that_cannot_be_opened_is_tried_again(store, folder):
+    path = folder / "papers.jsonl"
+    hidden = folder / "gone.jsonl"
+    hidden.symlink_to(path)
+    load(store, folder)
+    hidden.unlink()
+    hidden.symlink_to(folder / "papers2.jsonl")  # dangling: no file at all
+    assert not refresh(store).problems
+
+
+def test_old_rows_stay_in_old_snapshots(store, folder):
+    load(store, folder)
+    with contextlib.closing(lake.connect(store)) as connection:
+        then = lake.snapshots(connection)[-1].number
+    next(folder.rglob("acisf00002*regevt3*")).write_bytes(fits.events_file(n=50, seed=9, obs_id="2", compress=True))
+    refresh(store)
+    with contextlib.closing(lake.connect(store, snapshot=then)) as connection:
+        assert connection.execute("SELECT count(*) FROM product.event WHERE obsid = 2").fetchone() == (220,)
+
+
+def test_events_are_stored_in_order_of_observation_region_and_time(store, folder):
+    unsorted = fits.random_events(300, seed=4)
+    unsorted["time"] = unsorted["time"][::-1].copy()
+    (folder / "acisf00009_000N001_evt3.fits").write_bytes(fits.events_file(unsorted, obs_id="9"))
+    report = load(store, folder)
+    assert ["unsorted_time" in e.flags for e in report.notes if "acisf00009" in e.path] == [True]
+    rows = query(store, "SELECT obsid, coalesce(region_id, 0), time_s FROM product.event_stored")
+    assert rows == sorted(rows)
+    back = query(store, 'SELECT time_s FROM product.event WHERE obsid = 9 ORDER BY "row"')
+    assert [t for (t,) in back] == list(unsorted["time"])
