@@ -1,0 +1,331 @@
+"""Papers about simulated sources: ADS-style records whose abstracts tell the truth in part.
+
+Some papers are about one source, some catalogue a field, some collect a sample over the survey; some sources have
+none. An abstract may leave the class out, call it uncertain or claim the wrong one; numbers are often missing; other
+objects are mentioned. Every record says that it is simulated: in its keywords, its bibcode ('SimA.') and its DOI
+(10.5555 is the prefix for tests).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.simulate import phrases
+from ingest.simulate.fields import Field, Observation, Source, stream
+from ingest.simulate.models import photon_flux
+from ingest.simulate.population import CLASSES
+from ingest.simulate.response import DETECTORS, EDGES_KEV, MIDDLE_KEV, effective_area_cm2
+
+Json = str | int | list[str] | None
+
+_PAPERS = 4
+MAX_PAPERS = 6
+WORDS = (80, 250)
+JOURNALS = ("SimA.", "SimX.", "SimJ.", "SimMN")
+CLAIMS = {"right": 0.68, "wrong": 0.07, "none": 0.25}  # what an abstract about one source says of its class
+COLOURS = ("very soft", "soft", "of intermediate hardness", "hard", "very hard")
+HARD_SHARES = (0.12, 0.3, 0.5, 0.75)  # of photons above 2 keV, between the colours
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper and what it is about.
+
+    Attributes
+    ----------
+    record : dict
+        As the ADS API gives it.
+    sources : tuple of int
+        Indices of the sources it studies.
+    claimed : dict of int to str
+        The class it gives to a source.
+    """
+
+    record: dict[str, Json]
+    sources: tuple[int, ...]
+    claimed: dict[int, str]
+
+
+def hard_share(source: Source) -> float:
+    """Return the fraction of 0.5-7 keV photons above 2 keV that a nominal detector would see.
+
+    Parameters
+    ----------
+    source : Source
+        Its base spectrum counts.
+    """
+    counts = photon_flux(source.nature.base, EDGES_KEV, 1e-13) * effective_area_cm2(DETECTORS["S3"], 2008.0, 2.0)
+    low, hard, high = 0.5, 2.0, 7.0
+    band = (low < MIDDLE_KEV) & (high > MIDDLE_KEV)
+    return float(counts[band & (hard < MIDDLE_KEV)].sum() / counts[band].sum())
+
+
+def _number(value: float, digits: int = 2) -> str:
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa} x 10^{int(exponent)}"
+
+
+def _period(seconds: float) -> str:
+    minute, hour = 60.0, 3600.0
+    if seconds < 5 * minute:
+        return f"{seconds:.1f} s"
+    return f"{seconds / minute:.0f} minutes" if seconds < 3 * hour else f"{seconds / hour:.1f} hours"
+
+
+_ARTICLE = re.compile(r"\b([Aa]) (?=[aeioAEIO]|ultra|X-ray|HMXB|LMXB|M dwarf)")
+
+
+def _plural(word: str) -> str:
+    head, joint, rest = word.partition(" with ")
+    for ending, plural in (("nucleus", "nuclei"), ("binary", "binaries"), ("", "s")):
+        if head.endswith(ending):
+            return head.removesuffix(ending) + plural + joint + rest
+    return word
+
+
+class _Writer:
+    """Fills blanks and picks sentences for one paper."""
+
+    def __init__(self, field: Field | None, rng: np.random.Generator) -> None:
+        self.rng = rng
+        observations: Sequence[Observation] = field.observations if field else ()
+        self.blanks: dict[str, object] = {
+            "field": field.name if field else "several fields",
+            "n_obs": len(observations) or int(rng.integers(8, 40)),
+            "ks": round(sum(o.elapsed_s for o in observations) / 1e3) or int(rng.integers(200, 900)),
+            "year": int(observations[0].year) if observations else 2003,
+            "share": int(rng.integers(15, 85)),
+            "k_mag": f"{rng.uniform(9, 19):.1f}",
+            "rank": self.pick(("the brightest", "the faintest", "several")),
+            "flare": self.pick(("an impulsive", "a gradual", "a")),
+        }
+
+    def pick(self, options: Sequence[str]) -> str:
+        """Pick one of several texts."""
+        return options[int(self.rng.integers(len(options)))]
+
+    def chance(self, probability: float) -> bool:
+        """Toss a coin."""
+        return bool(self.rng.random() < probability)
+
+    def say(self, options: Sequence[str]) -> str:
+        """Pick a sentence and fill its blanks."""
+        self.blanks["other"] = self.pick(phrases.FAMOUS)
+        self.blanks["tool"] = self.pick(phrases.TOOLS)
+        quantity, method, theory = (self.pick(p) for p in (phrases.QUANTITIES, phrases.METHODS, phrases.THEORIES))
+        self.blanks |= {"quantity": quantity.capitalize(), "quantity_low": quantity, "method": method, "theory": theory}
+        self.blanks |= {"method_up": method[:1].upper() + method[1:], "theory_up": theory[:1].upper() + theory[1:]}
+        text = self.pick(options)
+        text = text.format(**self.blanks).format(**self.blanks)  # an argument can hold blanks of its own
+        return _ARTICLE.sub(r"\1n ", text)
+
+    def about(self, source: Source, claimed: str | None) -> None:
+        """Set the blanks that speak of one source, as this paper's authors measured it."""
+        nature = source.nature
+        main = max(nature.base, key=lambda c: c.fraction if c.kind != "line" else 0.0)
+        noise = 1.0 + 0.1 * self.rng.normal(size=4)
+        wrong = self.pick(phrases.CONFUSIONS[claimed or nature.class_])
+        class_ = claimed or self.pick(CLASSES)
+        word = self.pick(phrases.CLASS_WORDS[class_])
+        self.blanks |= {
+            "target": self._designation(source),
+            "kind": nature.subclass,
+            "nh": _number(max(main.nh * noise[0], 0.01)),
+            "gamma": f"{main.value * noise[1]:.1f}",
+            "kt": _number(main.value * noise[1]),
+            "flux": _number(nature.flux * noise[2]),
+            "lum": _number(nature.flux * 10 ** self.rng.uniform(46.5, 50.5)),
+            "period": _period(nature.variability.parameters.get("period_s", 3600.0)),
+            "word": word,
+            "words": _plural(word),
+            "wrong": self.pick(phrases.CLASS_WORDS[wrong]),
+            "argument": self.pick(phrases.ARGUMENTS[class_]),
+            "colour": self.colour(source),
+        }
+
+    def colour(self, source: Source) -> str:
+        """Name a source's hardness in words."""
+        return COLOURS[int(np.searchsorted(HARD_SHARES, hard_share(source)))]
+
+    def _designation(self, source: Source) -> str:
+        number = source.region_id
+        names = (source.name, f"{self.blanks['field']} X-{number}", f"source {number}", f"CXO {source.name[5:]}")
+        return self.pick(names)
+
+
+def _spectral(writer: _Writer, source: Source) -> str:
+    kinds = [c.kind for c in source.nature.base if c.kind != "line"]
+    kind = writer.pick(kinds[:2])
+    return writer.say(phrases.SPECTRUM.get(kind, phrases.SPECTRUM["thermal"]))
+
+
+def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
+    """Write a paper on one source: title, abstract, claimed class."""
+    nature = source.nature
+    claim = str(writer.rng.choice(list(CLAIMS), p=list(CLAIMS.values())))
+    claimed = {"right": nature.class_, "none": None}.get(claim, writer.pick(phrases.CONFUSIONS[nature.class_]))
+    writer.about(source, claimed)
+    telling = claimed is not None
+    parts = [writer.say(phrases.CONTEXT[claimed] if claimed and writer.chance(0.75) else phrases.GENERAL_CONTEXT)]
+    parts.append(writer.say(phrases.DATA))
+    colour = int(np.searchsorted(HARD_SHARES, hard_share(source)))
+    body = [writer.say(phrases.COLOUR[colour])] if writer.chance(0.6) else []
+    body += [_spectral(writer, source)] if writer.chance(0.65) else []
+    body += [writer.say(phrases.TIMING[nature.variability.kind])] if writer.chance(0.65) else []
+    body += [writer.say(phrases.BRIGHTNESS)] if writer.chance(0.45) else []
+    body += [writer.say(phrases.COMPARISON)] if writer.chance(0.4) else []
+    body += [writer.say(phrases.CONTEXT[claimed])] if claimed and writer.chance(0.5) else []
+    body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(1, 4)))]
+    parts += [body[i] for i in writer.rng.permutation(len(body))]
+    parts.append(writer.say(phrases.VERDICTS if telling and writer.chance(0.85) else phrases.UNDECIDED))
+    titles = phrases.TITLES if telling else phrases.TITLES[:6]
+    return writer.say(titles), _fit_length(writer, parts), claimed
+
+
+def _survey(writer: _Writer, sources: Sequence[Source]) -> tuple[str, str, dict[int, str]]:
+    """Write a catalogue of a field, with a few sources singled out: title, abstract, claimed classes."""
+    claimed: dict[int, str] = {}
+    writer.blanks["n"] = len(sources) * int(writer.rng.integers(3, 12))
+    writer.about(sources[0], None)
+    parts = [writer.say(phrases.GENERAL_CONTEXT), writer.say(phrases.SURVEY)]
+    parts += [writer.say(phrases.SURVEY_MORE) for _ in range(int(writer.rng.integers(2, 5)))]
+    for at in writer.rng.permutation(len(sources))[: int(writer.rng.integers(0, 4))]:
+        source = sources[int(at)]
+        known = source.nature.class_ if writer.chance(0.6) else None
+        writer.about(source, known)
+        if known:
+            claimed[source.index] = known
+        parts.append(writer.say(phrases.HIGHLIGHT))
+        parts += [writer.say(phrases.TIMING[source.nature.variability.kind])] if writer.chance(0.3) else []
+    return writer.say(phrases.SURVEY_TITLES), _fit_length(writer, parts), claimed
+
+
+def _sample(writer: _Writer, sources: Sequence[Source], class_: str) -> tuple[str, str, dict[int, str]]:
+    """Write a study of objects thought to be of one class: title, abstract, claimed classes."""
+    writer.blanks["n"] = len(sources)
+    writer.about(sources[0], class_)
+    parts = [writer.say(phrases.CONTEXT[class_]), writer.say(phrases.SAMPLE)]
+    parts += [writer.say(phrases.SURVEY_MORE), _spectral(writer, sources[0]), writer.say(phrases.COMPARISON)]
+    parts.append(writer.say(phrases.TIMING[sources[-1].nature.variability.kind]))
+    title = writer.say(phrases.SAMPLE_TITLES)
+    return title, _fit_length(writer, parts), dict.fromkeys((s.index for s in sources), class_)
+
+
+def _fit_length(writer: _Writer, parts: list[str]) -> str:
+    """Add filler up to 80 words or some more and drop sentences beyond 250; each sentence stands once."""
+    kept = list(dict.fromkeys(parts))
+    wanted = int(writer.rng.integers(WORDS[0], 220 if writer.chance(0.25) else 130))
+    while len(" ".join(kept).split()) < wanted:
+        more = writer.say((*phrases.FILLER, *phrases.GENERAL_CONTEXT))
+        if more not in kept:
+            kept.insert(int(writer.rng.integers(1, len(kept))), more)
+    while len(" ".join(kept).split()) > WORDS[1]:
+        kept.pop(-2)
+    return " ".join(sentence[:1].upper() + sentence[1:] for sentence in kept)
+
+
+def _record(number: int, title: str, abstract: str, year: int, rng: np.random.Generator) -> dict[str, Json]:
+    """Return an ADS record around a text."""
+    names = [str(n) for n in rng.permutation(phrases.FAMILY_NAMES)[: int(rng.integers(1, 9))]]
+    author = [f"{name}, {chr(65 + int(rng.integers(26)))}." for name in names]
+    journal = JOURNALS[number % len(JOURNALS)]
+    volume, page = 100 + number // 9000, 1 + number % 9000
+    bibcode = f"{year}{journal}{str(volume).rjust(4, '.')}.{str(page).rjust(4, '.')}{names[0][0]}"
+    keywords = [str(k) for k in rng.permutation(phrases.KEYWORDS)[: int(rng.integers(2, 5))]]
+    record: dict[str, Json] = {
+        "bibcode": bibcode,
+        "title": [title[:1].upper() + title[1:]],
+        "abstract": abstract,
+        "author": author,
+        "year": str(year),
+        "pubdate": f"{year}-{int(rng.integers(1, 13)):02d}-00",
+        "bibstem": [journal.rstrip("."), f"{journal}{volume:>5}".replace(" ", ".")],
+        "doctype": "article",
+        "doi": [f"10.5555/photonlake.simulated.{number}"],
+        "identifier": [bibcode],
+        "keyword": ["simulated", *keywords],
+        "citation_count": int(rng.pareto(1.3) * 6),
+    }
+    if rng.random() < 0.15:  # noqa: PLR2004 - ADS leaves absent fields out
+        del record["doi"]
+    return record
+
+
+def _plan(fields: list[Field], rng: np.random.Generator) -> list[tuple[str, Field | None, list[Source]]]:
+    """Decide which papers there are: on one source, on a field, on a sample."""
+    plan: list[tuple[str, Field | None, list[Source]]] = []
+    left: dict[int, int] = {}
+    for field in fields:
+        for source in field.sources:
+            left[source.index] = MAX_PAPERS
+        few = 3
+        for _ in range(int(rng.integers(0, 3)) if len(field.sources) >= few else 0):
+            share = float(rng.uniform(0.4, 0.9))
+            covered = [s for s in field.sources if rng.random() < share]
+            if covered:
+                plan.append(("survey", field, covered))
+                left |= {s.index: left[s.index] - 1 for s in covered}
+        for source in field.sources:
+            n = min(int(rng.choice(5, p=[0.25, 0.33, 0.22, 0.12, 0.08])), left[source.index])
+            plan += [("single", field, [source])] * n
+            left[source.index] -= n
+    everyone = [s for f in fields for s in f.sources]
+    for class_ in CLASSES:
+        members = [s for s in everyone if s.nature.class_ == class_ and left[s.index] > 0]
+        strangers = [s for s in everyone if s.nature.class_ in phrases.CONFUSIONS[class_] and left[s.index] > 0]
+        size = int(rng.integers(4, 9))
+        if len(members) < size or not strangers:
+            continue
+        chosen = [members[i] for i in rng.permutation(len(members))[: size - 1]]
+        chosen.append(strangers[int(rng.integers(len(strangers)))])  # an interloper: samples are never pure
+        plan.append((f"sample {class_}", None, chosen))
+        left |= {s.index: left[s.index] - 1 for s in chosen}
+    return plan
+
+
+def write_papers(seed: int, fields: list[Field]) -> list[Paper]:
+    """Write all papers about a survey's sources.
+
+    Parameters
+    ----------
+    seed : int
+        Of the survey.
+    fields : list of Field
+        What there is to write about.
+
+    Returns
+    -------
+    list of Paper
+        About two per source on average; bibcodes are unique.
+
+    Examples
+    --------
+    >>> from ingest.simulate.fields import plan
+    >>> papers = write_papers(1, plan(1, 30))
+    >>> all("simulated" in p.record["keyword"] for p in papers)
+    True
+    """
+    papers = []
+    for number, (kind, field, sources) in enumerate(_plan(fields, stream(seed, _PAPERS))):
+        rng = stream(seed, _PAPERS, number)
+        writer = _Writer(field, rng)
+        claimed: dict[int, str] = {}
+        if kind == "single":
+            title, abstract, one = _single(writer, sources[0])
+            claimed = {} if one is None else {sources[0].index: one}
+        elif kind == "survey":
+            title, abstract, claimed = _survey(writer, sources)
+        else:
+            title, abstract, claimed = _sample(writer, sources, kind.removeprefix("sample "))
+        first = int(field.observations[0].year) if field else 2010
+        year = int(rng.integers(first + 1, 2026))
+        record = _record(number, title, abstract, year, rng)
+        papers.append(Paper(record, tuple(s.index for s in sources), claimed))
+    return papers
