@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -31,10 +31,13 @@ WaitOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")]
 
 
-def run(app: Callable[[], object]) -> None:
+def run(app: typer.Typer) -> None:
     """Run a typer app; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except PhotonlakeError as error:
         ERR.print(f"[red]error:[/red] {escape(_one_line(error))}", soft_wrap=True, highlight=False)
         sys.exit(EXIT_FAILED)
@@ -42,9 +45,18 @@ def run(app: Callable[[], object]) -> None:
         # The reader of our output went away (`| head`): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort, RuntimeError) as error:
+        if not _is_interrupt(error):
+            raise
         ERR.print("interrupted; what was committed stays, run the same again to go on")
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell whether an error is Ctrl-C, or comes from it: DuckDB turns one in mid-query into a RuntimeError."""
+    if error is None:
+        return False
+    return isinstance(error, KeyboardInterrupt | click.Abort) or _is_interrupt(error.__cause__ or error.__context__)
 
 
 def log(*, verbose: bool) -> None:

@@ -31,6 +31,9 @@ from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, U
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
+Connection = duckdb.DuckDBPyConnection
+"""A session with a store; packages above take it from here and leave DuckDB alone."""
+
 CATALOG = "catalog.sqlite"
 DATA = "lake"
 INCOMING = "incoming"

@@ -13,6 +13,7 @@ from catalog.console import ERR, OUT, StoreOption, WaitOption, run
 from catalog.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
+from ingest.remote.commands import EXIT_INCOMPLETE, ads, csc
 
 app = typer.Typer(
     help="Bring data into a store. Without a command: refresh every source the store knows.",
@@ -46,10 +47,18 @@ def main(
     if context.invoked_subcommand is not None:
         return
     path = lake.store_path(store)
-    if not ledger.sources(path):
+    known = ledger.sources(path)
+    if not known:
         OUT.print(f"{path} knows no source yet. Add one: python -m ingest files FOLDER --store {path}")
         return
+    complete = True
+    if any(s.kind != "files" for s in known):
+        from ingest.remote.jobs import ask_again  # noqa: PLC0415 - a store of local files needs no network
+
+        complete = ask_again(path, wait=wait)
     _refresh(store, [], workers, again=again, wait=wait)
+    if not complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()
@@ -113,6 +122,10 @@ def verify(store: StoreOption = None) -> None:
         raise typer.Exit(1)
     with contextlib.closing(lake.connect(path)):
         OUT.print("Every file is as it was loaded, every key is unique.")
+
+
+app.command()(csc)
+app.command()(ads)
 
 
 if __name__ == "__main__":

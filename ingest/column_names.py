@@ -110,6 +110,19 @@ def has_detections(targets: Sequence[Target]) -> bool:
     return any(t.column in {"obsid", "detection_id"} and t.table for t in targets)
 
 
+_WHOSE = frozenset({"name", "obsid", "obi", "ra", "dec", "release", "match_type", "instrument"})
+
+
+def describes_detections(targets: Sequence[Target]) -> bool:
+    """Tell whether the rows identify a detection, or measure something of it; else they only point at a source.
+
+    A table of object types by source and ObsID does neither: rows made of it would stand in
+    csc.observation_source beside the detections they mean.
+    """
+    own = {t.column for t in targets if t.table in {OBSERVATION, BOTH}}
+    return bool(own & {"region_id", "detection_id"} or own - _WHOSE)
+
+
 def _by_itself(index: int, field: Field) -> Target:
     label, name, table = field.name, field.column or field.name, field.table.lower()
     if not table and (match := _PREFIX.match(name)):

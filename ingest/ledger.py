@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from catalog import lake, manifest
 from catalog.columns import quote
 from catalog.manifest import LOADED, FileEntry, Source
@@ -70,7 +68,7 @@ def status(store: Path) -> Status:
         )
 
 
-def _entries(connection: duckdb.DuckDBPyConnection, where: str) -> Iterator[FileEntry]:
+def _entries(connection: lake.Connection, where: str) -> Iterator[FileEntry]:
     columns = TABLES["meta.file"].column_names
     query = f"SELECT {', '.join(map(quote, columns))} FROM lake.meta.file WHERE {where} ORDER BY status, path"
     for row in connection.execute(query).fetchall():

@@ -102,7 +102,7 @@ def open_content(path: str) -> BinaryIO:
     with open(path, "rb") as probe:  # noqa: PTH123 - also for names that are not valid text
         compressed = probe.read(2) == GZIP_MAGIC
     if compressed:
-        return igzip.open(path, "rb")  # type: ignore[no-any-return]
+        return igzip.open(path, "rb")  # type: ignore[no-any-return,no-untyped-call]
     return open(path, "rb", buffering=BUFFER)  # noqa: PTH123 - the caller closes it
 
 

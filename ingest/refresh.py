@@ -13,14 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import duckdb
-
 from catalog import lake, manifest
 from catalog.columns import literal
 from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
 from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
-from catalog.tables import TABLES
+from catalog.tables import TABLES, Table
 from ingest.linking import link_statements
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
@@ -30,7 +28,7 @@ LINKED = frozenset({"product.spectrum", "product.response_file"})
 """Tables whose rows refer to one another: new ones leave the links to be worked out."""
 
 COMMIT_SECONDS = 1.0
-"""Batches that finish within this time share a commit: a commit costs as much as reading 100,000 photons."""
+"""Batches that finish within this time share a commit, or within four times as long as the last commit took."""
 
 SERIAL_BYTES = 16 << 20
 """Below this, starting worker processes takes longer than reading."""
@@ -140,7 +138,7 @@ def refresh(
         if not Path(source.specification).exists():
             raise FolderNotFound(f"{source.specification} does not exist; name a folder or file of Chandra data")
     with contextlib.closing(_open(store)) as connection:
-        known = manifest.read_sources(connection)
+        known = [s for s in manifest.read_sources(connection) if s.kind == "files"]
         new = [s for s in add if s not in known]
         sources = list(add) or known
         report, plan = _plan(connection, store, sources, again=again)
@@ -152,7 +150,7 @@ def refresh(
     return report
 
 
-def _open(store: Path) -> duckdb.DuckDBPyConnection:
+def _open(store: Path) -> lake.Connection:
     """Open a store to read, made or brought up to date first where that is needed."""
     if lake.exists(store):
         connection = lake.connect(store)
@@ -163,9 +161,7 @@ def _open(store: Path) -> duckdb.DuckDBPyConnection:
     return lake.connect(store)
 
 
-def _plan(
-    connection: duckdb.DuckDBPyConnection, store: Path, sources: Iterable[Source], *, again: bool
-) -> tuple[Report, Plan]:
+def _plan(connection: lake.Connection, store: Path, sources: Iterable[Source], *, again: bool) -> tuple[Report, Plan]:
     report = Report()
     ledger = manifest.read_ledger(connection)
     found: dict[str, Found] = {}
@@ -232,14 +228,16 @@ class _Writer:
         # Several batches a worker, so that none waits for the last; large enough to make good Parquet files.
         size = min(BATCH_BYTES, max(total // (4 * workers), SERIAL_BYTES // 4))
         tasks = (Task(tuple(batch), str(folder)) for batch in batches(plan.read, size))
-        waiting, since = Loaded(), time.perf_counter()
+        waiting, since, patience = Loaded(), time.perf_counter(), COMMIT_SECONDS
         for task, result in map_ordered(load_batch, tasks, workers):
             waiting.extend(self._one_by_one(task) if isinstance(result, WorkerDied) else result)
             self._done[0] += len(task.files)
             self._done[1] += sum(f.bytes for f in task.files)
-            if time.perf_counter() - since > COMMIT_SECONDS:
+            if time.perf_counter() - since > patience:
+                start = time.perf_counter()
                 self._commit(waiting)
                 waiting, since = Loaded(), time.perf_counter()
+                patience = max(COMMIT_SECONDS, 4 * (since - start))
             self._on_progress(Progress(self._done[0], len(plan.read), self._done[1], total))
         self._commit(waiting)
 
@@ -272,8 +270,8 @@ class _Writer:
         with lake.transaction(connection, f"{len(entries)} file(s)"):
             if replaced:
                 self._remove(replaced)
-            for part in parts:
-                self._insert(part, left_out)
+            for table in dict.fromkeys(part.table for part in parts):
+                self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
             manifest.write_entries(connection, entries)
             if replaced or any(part.table in LINKED for part in parts):
                 lake.remember(connection, LINKS, STALE)
@@ -333,26 +331,28 @@ class _Writer:
             f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
         )
 
-    def _insert(self, part: Part, left_out: set[int]) -> None:
-        table = TABLES[part.table]
-        source = f"read_parquet({literal(part.path)})"
-        drop = left_out & set(part.file_ids)
-        ids = ", ".join(map(str, drop))
+    def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> None:
+        """Make the parts rows of their table, but for the files to leave out."""
+        drop = sorted(left_out & {file_id for part in parts for file_id in part.file_ids})
+        whole = [Path(part.path) for part in parts if not left_out & set(part.file_ids)]
         if table.writing == "file":
-            if not drop:
-                lake.add_parts(self._connection, self._store, part.table, [Path(part.path)])
-            elif len(drop) < len(part.file_ids):
-                self._connection.execute(
-                    f"INSERT INTO lake.{part.table} BY NAME SELECT * FROM {source} WHERE file_id NOT IN ({ids})"
-                )
+            lake.add_parts(self._connection, self._store, table.full_name, whole)
+            parts = [part for part in parts if Path(part.path) not in whole]
+        if not parts:
+            return
+        source = f"read_parquet([{', '.join(literal(part.path) for part in parts)}])"
+        ids = f"[{', '.join(map(str, drop))}]::BIGINT[]"
+        if table.writing == "file":
+            kept = f"SELECT * FROM {source} WHERE NOT list_contains({ids}, file_id)"
+            self._connection.execute(f"INSERT INTO lake.{table.full_name} BY NAME {kept}")
         elif table.writing == "content":
             key = table.key[0]
             self._connection.execute(
-                f"INSERT INTO lake.{part.table} BY NAME SELECT DISTINCT ON ({key}) * FROM {source} "
-                f"WHERE {key} NOT IN (SELECT {key} FROM lake.{part.table})"
+                f"INSERT INTO lake.{table.full_name} BY NAME SELECT DISTINCT ON ({key}) * FROM {source} "
+                f"WHERE {key} NOT IN (SELECT {key} FROM lake.{table.full_name})"
             )
         else:
-            kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, [{ids}]::BIGINT[]))" if drop else source
+            kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, {ids}))" if drop else source
             merge(self._connection, table, kept)
 
     def _sorted(self, part: Part) -> Part:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ from ingest.column_names import (
     SHARED,
     UNKNOWN,
     Target,
+    describes_detections,
     has_detections,
     resolve,
     settle,
@@ -133,6 +134,8 @@ class _Splitter:
     n_nameless: int = 0
     n_statements: int = 0
     ready: bool = False
+    detections: bool = False
+    beside: set[int] = field(default_factory=set)
     empty: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -161,12 +164,12 @@ class _Splitter:
         if has_detections(self.targets):
             keys = _detection_ids(detection, whose["name"])
             nameless = pc.and_(nameless, pc.is_null(keys))
-            detection |= {"detection_id": keys, "release": release}
+            detection |= {"detection_id": keys, "release": release, "name": whose["name"]}
         self.n_nameless += pc.sum(nameless).as_py() or 0
         used = {place for f in self.found for place in f.used}
         extra = {p: v for p, v in unknown.items() if p not in used}
         master["release"] = release
-        if has_detections(self.targets):
+        if self.detections:
             yield from self._rows(MASTER, master, "name", {})
             yield from self._rows(OBSERVATION, detection, "detection_id", extra)
         else:
@@ -184,7 +187,8 @@ class _Splitter:
                 f"none in {self.n_rows:,} rows of {', '.join(labels)}",
             )
         used = {place for f in self.found for place in f.used}
-        unknown = [t.label for t in self.targets if not t.table and t.index not in used | self.empty]
+        told = used - self.beside
+        unknown = [t.label for t in self.targets if not t.table and t.index not in told | self.empty]
         if unknown:
             yield Flag(f"unknown columns, kept in extra: {', '.join(unknown)}")
         if self.misfits:
@@ -217,6 +221,13 @@ class _Splitter:
         texts = {place: as_text(batch[place]) for place in labels}
         self.empty = set(labels)
         self.found = [with_probabilities(f, texts, labels) for f in find_statements(labels)]
+        self.detections = has_detections(self.targets) and (describes_detections(self.targets) or not self.found)
+        if self.found and has_detections(self.targets) and not self.detections:
+            # Nothing but types: what else the table says goes with the statement it stands beside.
+            first, used = self.found[0], {place for f in self.found for place in f.used}
+            more = tuple(place for place in labels if place not in used)
+            self.found[0] = replace(first, details=(*first.details, *more))
+            self.beside = set(more)
 
     def _cast(self, batch: pa.RecordBatch, table: str, lost: dict[int, pa.Array]) -> dict[str, pa.Array]:
         """Bring the columns of one table into their types; what does not fit goes into `lost`."""

@@ -7,9 +7,10 @@ import gzip
 import json
 from pathlib import Path
 
+from factories import fits, ogip
+
 from catalog import lake
 from catalog.tables import TABLES
-from factories import fits, ogip
 
 CLOCK = {"loaded_at", "added_at", "refreshed_at"}
 """Columns that tell when something was done: two equal stores may differ in them."""
@@ -17,8 +18,8 @@ CLOCK = {"loaded_at", "added_at", "refreshed_at"}
 
 def paper(n: int, **changes: object) -> str:
     """One ADS record as a line of JSON."""
-    record = {"bibcode": f"2020Test.{n:04d}....1A", "title": [f"Paper {n}"], "abstract": f"About source {n}.", "year": "2020"}
-    return json.dumps(record | changes) + "\n"
+    record = {"bibcode": f"2020Test.{n:04d}....1A", "title": [f"Paper {n}"], "year": "2020"}
+    return json.dumps(record | {"abstract": f"About source {n}."} | changes) + "\n"
 
 
 def write_archive(root: Path, n: int = 6) -> Path:
@@ -28,11 +29,13 @@ def write_archive(root: Path, n: int = 6) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"acisf{i:05d}_000N001_r{i:04d}"
         identity = {"OBS_ID": str(i), "OBI_NUM": 0, "REGIONID": f"{i:04d}"}
-        events = fits.events_file(n=200 + 10 * i, seed=i, content="REGEVT3", obs_id=str(i), header={"REGIONID": f"{i:04d}"}, compress=True)
+        said = {"REGIONID": f"{i:04d}"}
+        events = fits.events_file(n=200 + 10 * i, seed=i, content="REGEVT3", obs_id=str(i), header=said, compress=True)
         (folder / f"{stem}_regevt3.fits.gz").write_bytes(events)
         counts = [i + k % 7 for k in range(ogip.N_CHANNELS)]
         names = {"ANCRFILE": f"{stem}_arf3.fits", "RESPFILE": f"{stem}_rmf3.fits", "BACKFILE": f"{stem}_pha3.fits"}
-        (folder / f"{stem}_pha3.fits.gz").write_bytes(gzip.compress(ogip.pha(counts, background=counts, **names, **identity)))
+        spectrum = ogip.pha(counts, background=counts, **names, **identity)
+        (folder / f"{stem}_pha3.fits.gz").write_bytes(gzip.compress(spectrum))
         (folder / f"{stem}_arf3.fits").write_bytes(ogip.arf([100.0 + i + k for k in range(8)]))
         (folder / f"{stem}_rmf3.fits").write_bytes(ogip.rmf())
     (root / "papers.jsonl").write_text("".join(paper(k) for k in range(n)), encoding="utf-8")

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from factories import archive, fits
@@ -47,26 +48,25 @@ def test_everything_in_a_folder_comes_in(store, folder):
         "source_table": 1,
     }
     assert events(store) == {1: 210, 2: 220, 3: 230}
-    assert query(store, "SELECT count(*), count(arf_id), count(rmf_id), count(background_counts) FROM product.spectrum") == [
-        (3, 3, 3, 3)
-    ]
+    linked = "SELECT count(*), count(arf_id), count(rmf_id), count(background_counts) FROM product.spectrum"
+    assert query(store, linked) == [(3, 3, 3, 3)]
     assert archive.keys_repeat(store) == []
     assert verify(store) == []
 
 
 def test_bad_files_are_named_with_a_reason_and_stop_nothing(store, folder):
     report = load(store, folder)
-    reasons = {os.path.basename(e.path): (e.status, e.error) for e in report.problems}
+    reasons = {Path(e.path).name: (e.status, e.error) for e in report.problems}
     assert reasons["truncated_evt2.fits.gz"][0] == "failed"
     assert "truncated" in reasons["truncated_evt2.fits.gz"][1]
     assert reasons["text_pha3.fits"][0] == "skipped"
     assert "broken link" in reasons["text_pha3.fits"][1]
-    assert {os.path.basename(e.path) for e in status(store).problems} == set(reasons)
+    assert {Path(e.path).name for e in status(store).problems} == set(reasons)
 
 
 def test_the_same_content_twice_is_loaded_once_gzipped_or_not(store, folder):
     report = load(store, folder)
-    duplicates = {os.path.basename(e.path) for e in report.duplicates}
+    duplicates = {Path(e.path).name for e in report.duplicates}
     assert duplicates == {"copy_of_1.fits", "acisf00002_000N001_r0002_rmf3.fits", "acisf00003_000N001_r0003_rmf3.fits"}
     assert events(store)[1] == 210
 

@@ -1,0 +1,68 @@
+"""The demo: simulate a mini survey, ingest it, ask three questions. Every step is a command you can type yourself.
+
+Run again, it does only what is not done. Everything it makes lies in one folder.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+QUESTIONS = {
+    "Observations: what is there of each?": """
+        SELECT obsid, object, round(exposure_s / 1000, 1) AS exposure_ks, n_region_files, n_spectra, n_detections
+        FROM product.observation_summary ORDER BY n_detections DESC LIMIT 5""",
+    "Sources: which vary most, what are they said to be, and who wrote about them?": """
+        SELECT o.name, o.obsid, o.src_cnts_aper_b, o.hard_hs, t.otype, count(*) AS n_papers, min(p.title) AS a_title
+        FROM csc.observation_source o
+        JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad'
+        JOIN lit.paper_source l ON l.name = o.name JOIN lit.paper p USING (bibcode)
+        WHERE o.var_prob_b > 0.9 GROUP BY ALL ORDER BY o.src_cnts_aper_b DESC LIMIT 5""",
+    "Light: the brightest variable source, photon by photon, in bins of 3,000 s.": """
+        SELECT bin, counts, round(exposure_s) AS exposure_s, rate, rate_lolim, rate_hilim
+        FROM light_curve('{detection}', 3000) LIMIT 8""",
+}
+BRIGHTEST = """
+    SELECT detection_id FROM csc.observation_source
+    WHERE var_prob_b > 0.9 AND detection_id IN (SELECT detection_id FROM product.header WHERE kind = 'events')
+    ORDER BY src_cnts_aper_b DESC LIMIT 1"""
+
+
+def run(*arguments: str, show: str | None = None) -> None:
+    """Show a command and run it; stop at the first that fails."""
+    print(f"\n$ {show or 'python ' + shlex.join(arguments)}", flush=True)
+    done = subprocess.run([sys.executable, *arguments], check=False)  # noqa: S603 - our own commands
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def main(folder: Path, sources: int = 300) -> None:
+    """Run the demo in a folder."""
+    start = time.perf_counter()
+    survey, store = str(folder / "survey"), str(folder / "store")
+    print("A demo on SIMULATED sources: positions, photons, catalog values and papers are made up.")
+    run("-m", "ingest", "simulate", "--output", survey, "--sources", str(sources), "--seed", "1")
+    run("-m", "ingest", "files", survey, "--store", store)
+
+    import catalog  # noqa: PLC0415 - after the first output, so that something is seen at once
+
+    with catalog.open(store) as cat:
+        ((detection,),) = cat.sql(BRIGHTEST).fetchall()
+    for question, template in QUESTIONS.items():
+        query = " ".join(template.format(detection=detection).split())
+        print(f"\n-- {question}")
+        run("-m", "catalog", "sql", "--store", store, query, show=f'python -m catalog sql --store {store} "{query}"')
+    size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    print(f"\nMade in {time.perf_counter() - start:.0f} s, {size / 1e6:.0f} MB, all of it in {folder}/ (simulated).")
+    print("Three things to type next:")
+    python = Path(".venv/bin/python")
+    print(f"  {python} -m catalog info csc.observation_source --store {store}")
+    print(f'  {python} -m catalog sql --store {store} "FROM csc.source_summary ORDER BY n_papers DESC LIMIT 5"')
+    print(f"  {python} -m ingest files YOUR_FOLDER --store s")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
