@@ -43,7 +43,7 @@ bench: $(STAMP) ## measure against peers and physical limits, print ratios
 	@$(BIN)/python benchmarks/run.py
 
 docs: $(STAMP) ## write docs/reference.md from the registry
-	$(BIN)/python -m catalog reference > docs/reference.md
+	$(BIN)/python -c "from catalog.reference import reference; print(reference(), end=str())" > docs/reference.md
 
 clean: ## remove the demo, caches and the environment
 	rm -rf $(DEMO) $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

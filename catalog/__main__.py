@@ -1,0 +1,269 @@
+"""python -m catalog: make a store, ask it SQL, look around in it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from catalog import lake, vectors
+from catalog.catalog import Catalog, Info, open_
+from catalog.cells import json_text
+from catalog.console import ERR, OUT, StoreOption, run
+from catalog.errors import QueryError
+from catalog.export import FORMATS, export, find_format, write
+from catalog.result import Result
+
+app = typer.Typer(
+    help="Ask a store SQL, look around in it, keep it sound.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_SHOWN_ROWS = 60
+_COLUMN_WIDTH = 9  # narrower than this a column cannot be read
+_NO_LIMIT = 100_000
+SnapshotOption = Annotated[
+    str | None,
+    typer.Option("--snapshot", help="Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC)."),
+]
+ParamOption = Annotated[
+    list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Value of a $name in the query; repeatable.")
+]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", help=f"table, {', '.join(FORMATS)}; else what --output's name says.")
+]
+
+
+@app.command()
+def init(store: StoreOption = None) -> None:
+    """Make an empty store, or bring one up to this version's tables, views and macros.
+
+    Example: python -m catalog init --store s
+    """
+    path = lake.store_path(store)
+    made = lake.create(path)
+    OUT.print(f"{path} is {'ready' if made else 'up to date'}. Next: python -m ingest files FOLDER --store {path}")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One read-only query; - reads it from standard input.")],
+    store: StoreOption = None,
+    format_: FormatOption = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
+    snapshot: SnapshotOption = None,
+    param: ParamOption = None,
+) -> None:
+    """Ask one SQL query.
+
+    Example: python -m catalog sql --store s 'SELECT * FROM cone(148.97, 69.68, $r)' --param r=60 --output m82.vot
+    """
+    text = sys.stdin.read() if query == "-" else query
+    with open_(store) as cat:
+        _answer(cat, text, format_, output, snapshot, param)
+
+
+@app.command("export")
+def export_(
+    relation: Annotated[str, typer.Argument(help="Table or view, as 'schema.name'.")],
+    output: Annotated[Path, typer.Argument(help="File to write; its name tells the format.")],
+    store: StoreOption = None,
+    format_: FormatOption = None,
+    snapshot: SnapshotOption = None,
+) -> None:
+    """Write a whole table or view to a file.
+
+    Example: python -m catalog export csc.master_source sources.vot --store s
+    """
+    with open_(store) as cat:
+        cat.info(relation)  # a name that does not exist is told as such
+        _answer(cat, f"SELECT * FROM {relation}", format_ or find_format(None, output), output, snapshot, None)
+
+
+@app.command()
+def info(
+    name: Annotated[str | None, typer.Argument(help="A table, view or macro; without it, all of them.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """Show tables with rows and bytes, or the columns of one with unit, UCD and meaning.
+
+    Example: python -m catalog info csc.observation_source --store s
+    """
+    with open_(store) as cat:
+        if name:
+            _show_columns(cat.info(name))
+        else:
+            _show_tables(cat)
+
+
+@app.command()
+def snapshots(store: StoreOption = None) -> None:
+    """List the store's snapshots: every one can be asked again with --snapshot.
+
+    Example: python -m catalog snapshots --store s
+    """
+    with open_(store) as cat:
+        table = _table("snapshot", "time (UTC)", "message", "changes")
+        for s in cat.snapshots():
+            table.add_row(str(s.number), f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
+    _wide().print(table)
+
+
+@app.command()
+def repair(store: StoreOption = None) -> None:
+    """Remove what no snapshot references, and mend the paths of a store that was moved.
+
+    Example: python -m catalog repair --store s
+    """
+    path = lake.store_path(store)
+    done = lake.repair(path) + vectors.repair(path)
+    for line in done or ["Nothing to repair."]:
+        OUT.print(line, soft_wrap=True, highlight=False)
+
+
+def _answer(
+    cat: Catalog,
+    query: str,
+    format_: str | None,
+    output: Path | None,
+    snapshot: str | None,
+    param: list[str] | None,
+) -> None:
+    """Ask, and print or write the answer."""
+    name = format_ or (find_format(None, output) if output else "table")
+    if name != "table" and FORMATS[find_format(name)].binary and output is None and sys.stdout.isatty():
+        raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
+    result = cat.sql(query, snapshot=snapshot, **_parameters(param or []))
+    if name == "table":
+        _print_rows(result, output)
+        return
+    notes = {"query": " ".join(query.split()), "store": str(cat.path), "snapshot": snapshot or "newest"}
+    if output:
+        export(result.reader(), output, name, notes)
+        ERR.print(f"wrote {output}", highlight=False, soft_wrap=True)
+    else:
+        write(result.reader(), sys.stdout.buffer, name, notes)
+        sys.stdout.buffer.flush()
+
+
+def _parameters(given: list[str]) -> dict[str, object]:
+    """Parse NAME=VALUE; whole numbers and decimals become numbers, the rest stays text."""
+    out: dict[str, object] = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.isidentifier():
+            raise QueryError(f"--param {item}: expected NAME=VALUE, as in --param radius=5")
+        out[name] = _number(value)
+    return out
+
+
+def _number(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _print_rows(result: Result, output: Path | None) -> None:
+    """Print rows for people to read: a plan as it is, else a table of the first rows."""
+    if output:
+        with output.open("w", encoding="utf-8") as file:
+            Console(file=file, width=_NO_LIMIT).print(_rows(result, len(result), len(result.columns)))
+        return
+    if result.columns == ("explain_key", "explain_value"):
+        for _, plan in result:
+            OUT.out(str(plan), highlight=False)
+        return
+    n_rows, n_columns = len(result), len(result.columns)
+    fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
+    _wide().print(_rows(result, _SHOWN_ROWS, fitting))
+    shown = [f"{n_rows:,} row{'' if n_rows == 1 else 's'}"]
+    if n_rows > _SHOWN_ROWS:
+        shown.append(f"the first {_SHOWN_ROWS} shown")
+    if n_columns > fitting:
+        shown.append(f"{fitting} of {n_columns} columns shown")
+    ERR.print(", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False)
+
+
+def _wide() -> Console:
+    """Return the console for tables: as wide as the terminal, without limit where there is none."""
+    return OUT if OUT.is_terminal else Console(width=_NO_LIMIT)
+
+
+def _rows(result: Result, n_rows: int, n_columns: int) -> Table:
+    known = [(c.unit if c else "") for c in result.described[:n_columns]]
+    units = [f"\n[dim]{escape(u)}[/dim]" for u in known] if any(known) else [""] * len(known)
+    table = _table(*(escape(n) + u for n, u in zip(result.columns, units, strict=False)))
+    rows = result.arrow().slice(0, n_rows).select(range(min(n_columns, len(result.columns))))
+    for shown, column in zip(table.columns, rows.columns, strict=True):
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            shown.justify = "right"
+    cells = [[_cell(v, c.type) for v in c.to_pylist()] for c in rows.columns]
+    for row in zip(*cells, strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _cell(value: object, type_: pa.DataType) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and pa.types.is_float32(type_):
+        return str(np.float32(value))  # as many digits as it has, not as a double would show
+    if isinstance(value, list | dict):
+        return escape(json_text(value))
+    return escape(str(value))
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
+def _show_tables(cat: Catalog) -> None:
+    found = cat.tables()
+    table = _table("name", "kind", "rows", "bytes", "what one row is")
+    for r in found:
+        about = r.description if r.kind == "table" else r.description.partition(". ")[0].rstrip(".")
+        n_rows = "" if r.n_rows is None else f"{r.n_rows:,}"
+        n_bytes = "" if r.n_bytes is None else decimal(r.n_bytes)
+        table.add_row(escape(r.name), r.kind, n_rows, n_bytes, escape(about))
+    table.columns[2].justify = table.columns[3].justify = "right"
+    _wide().print(table)
+    held = sum(r.n_bytes or 0 for r in found)
+    made = cat.snapshots()
+    last = f", the last of {made[-1].time:%Y-%m-%d %H:%M:%S} UTC" if made else ""
+    OUT.print(f"{cat.path}: {decimal(held)} in tables, {len(made)} snapshots{last}", highlight=False, soft_wrap=True)
+
+
+def _show_columns(about: Info) -> None:
+    OUT.print(
+        escape(f"{about.relation.name}: {about.relation.kind}. {about.relation.description}"),
+        highlight=False,
+        soft_wrap=not OUT.is_terminal,
+    )
+    for title, rows in (("parameter", about.parameters), ("column", about.columns)):
+        if not rows:
+            continue
+        table = _table(title, "type", "unit", "UCD", "meaning")
+        for c in rows:
+            table.add_row(c.name, getattr(c, "type", ""), escape(c.unit), escape(c.ucd), escape(c.description))
+        _wide().print(table)
+
+
+if __name__ == "__main__":
+    run(app)

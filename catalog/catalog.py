@@ -1,0 +1,463 @@
+"""Catalog: what users hold in their hands. Open a store, ask SQL, look around."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from catalog import functions, lake
+from catalog.columns import literal, quote
+from catalog.complaints import complaint, first_line
+from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
+from catalog.names import MACROS, VIEWS, columns_of, unknown
+from catalog.result import Result
+from catalog.session import Session
+from catalog.tables import TABLES
+from sql import guard
+from sql.guard import NotUnderstood, Refused, Statement
+from sql.objects import Described
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table, view or macro of a store, and how much it holds.
+
+    Attributes
+    ----------
+    name : str
+        'schema.table', or a macro with its parameters.
+    kind : str
+        table, view, scalar macro or table macro.
+    description : str
+        What one row is.
+    n_rows, n_bytes : int or None
+        Rows and bytes on disk; None for views and macros, which hold nothing.
+    """
+
+    name: str
+    kind: str
+    description: str
+    n_rows: int | None = None
+    n_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """A column as `info` shows it: name, type, unit, UCD and meaning."""
+
+    name: str
+    type: str
+    unit: str
+    ucd: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a table, view or macro is, column by column."""
+
+    relation: Relation
+    columns: tuple[ColumnInfo, ...]
+    parameters: tuple[Described, ...] = ()
+
+
+class Catalog:
+    """A store, open for reading.
+
+    Every query sees one snapshot whole: the newest when it begins, or the one it asks for. Nothing a query says can
+    change the store or reach a file outside it.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The store's directory; else $PHOTONLAKE_STORE, else ./store.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store there.
+
+    Examples
+    --------
+    >>> cat = Catalog("demo")  # doctest: +SKIP
+    >>> cat.sql("SELECT count(*) FROM cone(148.96, 69.68, $radius)", radius=60).fetchall()  # doctest: +SKIP
+    [(3,)]
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = lake.store_path(path)
+        self._connections: dict[int | datetime | None, duckdb.DuckDBPyConnection] = {}
+        self._connection(None)
+
+    def sql(self, query: str, /, snapshot: int | str | datetime | None = None, **params: object) -> Result:
+        """Ask one read-only query.
+
+        Parameters
+        ----------
+        query : str
+            SQL in DuckDB's dialect; `$name` stands for a parameter.
+        snapshot : int, str or datetime, optional
+            Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
+        **params : object
+            Values of the query's parameters.
+
+        Returns
+        -------
+        Result
+            `.arrow()`, `.pl()`, `.df()`, `.table()`, `.fetchall()`, or iterate over rows.
+
+        Raises
+        ------
+        ForbiddenStatement
+            If it is not a single read-only query.
+        UnknownName
+            If it names a table, column, function or snapshot that does not exist.
+        QueryError
+            If the engine cannot make sense of it, or a parameter is missing.
+        """
+        params = {name: _python_value(value) for name, value in params.items()}
+        cursor = self._cursor(snapshot)
+        if named := functions.named_in(query):
+            return self._sql_with_functions(query, named, cursor, params)
+        statement = _admit(query, cursor)
+        _check_parameters(statement, params)
+        try:
+            cursor.execute(statement.text, params or None)
+        except duckdb.Error as error:
+            raise complaint(error, statement) from error
+        return Result(cursor, statement, complaint)
+
+    def nearest(
+        self,
+        space: str,
+        target: str | npt.ArrayLike | None = None,
+        *,
+        text: str | None = None,
+        k: int = 10,
+        metric: str = "cosine",
+        exact: bool = True,
+        filter: str | None = None,  # noqa: A002 - the same word as in SQL
+        exclude_self: bool = False,
+        snapshot: int | str | datetime | None = None,
+    ) -> Result:
+        """Find the rows of an embedding space nearest to a target; the same as `nearest()` in SQL.
+
+        Parameters
+        ----------
+        space : str
+            'spectrum', 'events', 'papers', 'properties', ...
+        target : str or array of float, shape (d,)
+            A source's name (the nearest to any of its detections), a detection id, a bibcode, or a vector.
+        text : str, optional
+            Words instead of a target, in spaces that have a text side.
+        k : int
+            So many neighbours.
+        metric : {'cosine', 'l2', 'dot'}
+            See `catalog.search.distances`.
+        exact : bool
+            False takes the space's index; the column `recall` then says how good it was when it was measured.
+        filter : str, optional
+            SQL condition that neighbours must meet, applied before the search.
+        exclude_self : bool
+            Leave out the target's own rows.
+        snapshot : int, str or datetime, optional
+            Search the store as it was.
+
+        Raises
+        ------
+        UnknownName
+            If the space does not exist, or the target has no vector in it; the message says why.
+        QueryError
+            If an argument makes no sense.
+        """
+        given = {"target": target, "text": text, "filter": filter}
+        values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        options = "".join(f", {name} := ${name}" for name in values)
+        fixed = (
+            f"k := {int(k)}, metric := {literal(metric)}, exact := {bool(exact)}, exclude_self := {bool(exclude_self)}"
+        )
+        return self.sql(f"SELECT * FROM nearest({literal(space)}, {fixed}{options})", snapshot=snapshot, **values)
+
+    def vectors(
+        self, space: str, snapshot: int | str | datetime | None = None
+    ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
+        """Return all vectors of a space.
+
+        Returns
+        -------
+        ids : ndarray of str objects, shape (n,)
+            Detection ids or bibcodes.
+        vectors : ndarray of float32, shape (n, d)
+            Read-only: it is the memory that searches use. Copy it to change it.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such space.
+        """
+        with self._cursor(snapshot) as cursor:
+            held = Session(self.path, cursor, lambda query: _admit(query, cursor)).space(space)
+        return held.ids.to_numpy(zero_copy_only=False), held.block.vectors
+
+    def snapshots(self) -> list[lake.Snapshot]:
+        """List the store's snapshots, oldest first."""
+        with self._cursor(None) as cursor:
+            return lake.snapshots(cursor)
+
+    def tables(self) -> list[Relation]:
+        """List tables with their rows and bytes on disk, then views, then macros."""
+        with self._cursor(None) as cursor:
+            n_bytes = dict(cursor.execute(_BYTES).fetchall())
+            counts = " UNION ALL ".join(f"SELECT {literal(n)}, count(*) FROM {_quoted(n)}" for n in n_bytes)
+            n_rows = dict(cursor.execute(counts).fetchall()) if counts else {}
+        found = [Relation(n, "table", _description(n), n_rows[n], n_bytes[n]) for n in sorted(n_bytes)]
+        found += [Relation(n, "view", VIEWS[n].purpose) for n in sorted(VIEWS)]
+        return found + [Relation(m.signature, m.kind, m.purpose) for _, m in sorted(MACROS.items())]
+
+    def info(self, name: str) -> Info:
+        """Tell what a table, view or macro is: its columns with type, unit, UCD and meaning.
+
+        Parameters
+        ----------
+        name : str
+            'schema.table', or a macro's name.
+
+        Raises
+        ------
+        UnknownName
+            If there is none of that name, with the nearest that there is.
+        """
+        name = name.lower().partition("(")[0].removeprefix("lake.")
+        described = {c.name: c for c in columns_of(name)}
+        if name in MACROS:
+            macro = MACROS[name]
+            columns = tuple(ColumnInfo(c.name, "", c.unit, c.ucd, c.description) for c in macro.columns)
+            return Info(Relation(macro.signature, macro.kind, macro.purpose), columns, macro.parameters)
+        with self._cursor(None) as cursor:
+            try:
+                rows = cursor.execute(f"DESCRIBE {_quoted(name)}").fetchall()
+            except duckdb.CatalogException as error:
+                raise unknown(name) from error
+        kind = "view" if name in VIEWS else "table"
+        nothing = Described("", "")
+        columns = tuple(
+            ColumnInfo(column, type_, known.unit, known.ucd, known.description)
+            for column, type_, *_ in rows
+            for known in [described.get(column, nothing)]
+        )
+        return Info(Relation(name, kind, _description(name)), columns)
+
+    def close(self) -> None:
+        """Close the store; results not yet fetched are lost."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
+
+    def __enter__(self) -> Self:
+        """Return the catalog itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the store."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Say which store this is."""
+        return f"Catalog({str(self.path)!r})"
+
+    def _sql_with_functions(
+        self, query: str, named: functions.Named, cursor: duckdb.DuckDBPyConnection, params: dict[str, object]
+    ) -> Result:
+        """Answer a query that names table functions, vectors, or functions of other packages."""
+        cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
+        session = Session(self.path, cursor, lambda text: _admit(text, cursor))
+        try:
+            prepared = functions.resolve(query, named, session, params)
+        except Refused as error:
+            raise _refusal(error, query, cursor) from error
+        _check_parameters(prepared.statement, params)
+        statement = _admit(prepared.text, cursor, named.functions)
+        values = {name: value for name, value in params.items() if name in statement.parameters}
+        try:
+            cursor.execute(statement.text, values or None)
+        except duckdb.Error as error:
+            raise complaint(error, statement) from error
+        return Result(cursor, prepared.statement, complaint)
+
+    def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
+        """Return the sandboxed connection to a snapshot; None is whatever is newest."""
+        if snapshot not in self._connections:
+            number = snapshot if isinstance(snapshot, int) else None
+            at = snapshot if isinstance(snapshot, datetime) else None
+            connection = lake.connect(self.path, read_only=True, snapshot=number, at=at)
+            _confine(connection, self.path)
+            self._connections[snapshot] = connection
+        return self._connections[snapshot]
+
+    def _cursor(self, snapshot: int | str | datetime | None) -> duckdb.DuckDBPyConnection:
+        if not self._connections:
+            raise QueryError(f"this catalog is closed; open it again: catalog.open({str(self.path)!r})")
+        cursor = self._connection(parse_snapshot(snapshot)).cursor()
+        cursor.execute("USE lake")
+        return cursor
+
+
+_SHOW_TABLES = """
+SELECT schema_name || '.' || table_name AS name, comment AS description
+FROM duckdb_tables() WHERE database_name = 'lake'
+UNION ALL
+SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE database_name = 'lake'
+ORDER BY name
+"""
+
+_BYTES = """
+SELECT s.schema_name || '.' || t.table_name, coalesce(t.file_size_bytes, 0)::BIGINT
+FROM ducklake_table_info('lake') AS t
+JOIN __ducklake_metadata_lake.ducklake_schema AS s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+"""
+
+
+def open_(path: str | os.PathLike[str] | None = None) -> Catalog:
+    """Open a store for reading; also `catalog.open`.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The store's directory; else $PHOTONLAKE_STORE, else ./store.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store there; the message says what to type.
+    """
+    return Catalog(path)
+
+
+def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | None:
+    """Understand a snapshot's number or time.
+
+    Raises
+    ------
+    UnknownName
+        If a text is neither.
+
+    Examples
+    --------
+    >>> parse_snapshot("12"), parse_snapshot("2026-01-31T12:00")
+    (12, datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc))
+    """
+    if isinstance(snapshot, str):
+        if snapshot.strip().isdigit():
+            return int(snapshot)
+        try:
+            snapshot = datetime.fromisoformat(snapshot.strip())
+        except ValueError as error:
+            advice = "give a number or a time like 2026-01-31T12:00; list them with: python -m catalog snapshots"
+            raise UnknownName(f"{snapshot!r} is no snapshot; {advice}") from error
+    if isinstance(snapshot, datetime) and snapshot.tzinfo is None:
+        return snapshot.replace(tzinfo=UTC)
+    return snapshot
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
+    """Make the engine itself the sandbox: it reads the store, spills to its own folder, and nothing else."""
+    spill = Path(tempfile.gettempdir()) / f"photonlake-{os.getpid()}"
+    for setting, value in (
+        ("python_enable_replacements", "false"),  # Python variables are no tables
+        ("temp_directory", literal(str(spill))),
+        ("allowed_directories", f"[{literal(f'{store}{os.sep}')}]"),
+        ("enable_external_access", "false"),
+        ("lock_configuration", "true"),
+    ):
+        connection.execute(f"SET {setting} = {value}")
+
+
+def _admit(query: str, cursor: duckdb.DuckDBPyConnection, extra: Collection[str] = frozenset()) -> Statement:
+    """Let a single read-only query through: sqlglot's tree, then DuckDB's own, must pass.
+
+    `extra` names functions allowed besides the guard's own.
+    """
+    try:
+        statement = guard.check(query, functions=extra, table_functions=functions.OURS)  # that it can suggest them
+    except NotUnderstood:
+        # sqlglot lacks some of DuckDB's syntax; its own parser decides alone then.
+        text = query.strip().rstrip("; \t\r\n")
+        statement = Statement(text, text, frozenset(), frozenset(), frozenset(), frozenset())
+    except Refused as error:
+        raise _refusal(error, query, cursor) from error
+    try:
+        parsed = cursor.extract_statements(statement.query)
+    except duckdb.Error as error:
+        raise complaint(error, statement) from error
+    kinds = [p.type for p in parsed]
+    if statement.query.upper() == "SHOW TABLES":  # the engine would show those of the schema `main`: none
+        return replace(statement, text=_SHOW_TABLES)
+    if statement.pivots and kinds[-1:] == [duckdb.StatementType.SELECT] and not any(p.query for p in parsed):
+        return statement  # a PIVOT that must first look for its values: DuckDB makes several statements of one
+    if kinds != [duckdb.StatementType.SELECT]:
+        raise ForbiddenStatement("only one read-only query is answered at a time; this is none, or several")
+    row = cursor.execute("SELECT json_serialize_sql($query)", {"query": statement.query}).fetchone()
+    tree: guard.Json = json.loads(row[0]) if row else None
+    if not isinstance(tree, dict) or tree.get("error"):
+        raise QueryError(str(tree.get("error_message") if isinstance(tree, dict) else "the query cannot be parsed"))
+    try:
+        tables = guard.check_engine_tree(tree, functions=extra)
+    except Refused as error:
+        raise _refusal(error, query, cursor) from error
+    parameters = frozenset(str(name) for name in parsed[0].named_parameters)
+    return replace(statement, tables=statement.tables or tables, parameters=parameters)
+
+
+def _refusal(error: Refused, query: str, cursor: duckdb.DuckDBPyConnection) -> PhotonlakeError:
+    """Tell what may not be done from what cannot: bad syntax, or a function that does not exist."""
+    if error.function:
+        known = cursor.execute(
+            "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": error.function}
+        ).fetchone()
+        return UnknownName(str(error)) if known is None else ForbiddenStatement(str(error))
+    try:
+        cursor.extract_statements(query)
+    except duckdb.ParserException as syntax:
+        return QueryError(first_line(str(syntax)))
+    except duckdb.Error:
+        pass  # it is SQL, only not for us
+    return ForbiddenStatement(str(error))
+
+
+def _check_parameters(statement: Statement, given: dict[str, object]) -> None:
+    if numbered := {p for p in statement.parameters if p.isdigit()}:
+        raise QueryError(f"parameter {min(numbered)} has no name; write $name and give name=value")
+    if missing := statement.parameters - given.keys():
+        name = min(missing)
+        raise QueryError(f"the query names ${name} but no value is given; add {name}=... (--param {name}=VALUE)")
+    if extra := given.keys() - statement.parameters:
+        name = min(extra)
+        raise QueryError(f"the query has no ${name}{suggestion(name, statement.parameters)}")
+
+
+def _python_value(value: object) -> object:
+    """Take a numpy scalar or array out of numpy: the engine knows Python's values only."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _description(name: str) -> str:
+    return TABLES[name].description if name in TABLES else VIEWS[name].purpose if name in VIEWS else ""
+
+
+def _quoted(name: str) -> str:
+    return ".".join(quote(part) for part in name.split("."))

@@ -1,0 +1,193 @@
+"""Arrow result -> VOTable, FITS, CSV, JSON, Parquet, with units, UCDs and descriptions where the format has room.
+
+CSV, JSON, Parquet and VOTable are written batch by batch, in memory that does not grow with the result; FITS must
+know the longest text of each column first, and so holds the table. A file appears under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from catalog.cells import is_plain, json_text
+from catalog.errors import OutOfSpace, UnknownName, suggestion
+from catalog.lake import is_disk_full
+
+Notes = Mapping[str, str]
+"""What to say of the whole table: query, snapshot, store."""
+Writer = Callable[[pa.RecordBatchReader, BinaryIO, Notes], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to write a table.
+
+    Attributes
+    ----------
+    write : callable
+        (reader, binary stream, notes) -> None.
+    binary : bool
+        Not to be printed on a terminal.
+    suffixes : tuple of str
+        File names that mean this format.
+    """
+
+    write: Writer
+    binary: bool
+    suffixes: tuple[str, ...]
+
+
+def _write_csv(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:  # noqa: ARG001 - no room in CSV
+    plain = [is_plain(f.type) for f in reader.schema]
+    schema = pa.schema([f if p else pa.field(f.name, pa.string()) for f, p in zip(reader.schema, plain, strict=True)])
+    with pa_csv.CSVWriter(stream, schema.remove_metadata()) as writer:
+        for batch in reader:
+            columns = [
+                c if p else pa.array([None if v is None else json_text(v) for v in c.to_pylist()], pa.string())
+                for c, p in zip(batch.columns, plain, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema.remove_metadata()))
+
+
+def _write_json(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:  # noqa: ARG001 - rows alone
+    """Write one array of objects, one object a line."""
+    names = reader.schema.names
+    stream.write(b"[")
+    separator = "\n"
+    for batch in reader:
+        columns = [c.to_pylist() for c in batch.columns]
+        lines = []
+        for row in zip(*columns, strict=True):
+            lines.append(separator + json_text(dict(zip(names, row, strict=True))))
+            separator = ",\n"
+        stream.write("".join(lines).encode())
+    stream.write(b"\n]\n")
+
+
+def _write_parquet(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:
+    schema = reader.schema.with_metadata({f"photonlake.{k}": v for k, v in notes.items()} or None)
+    with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        for batch in reader:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:
+    from catalog.votable import write_votable  # noqa: PLC0415 - brings astropy
+
+    write_votable(reader, stream, notes)
+
+
+def _write_fits(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:
+    from catalog.fits_table import write_fits  # noqa: PLC0415 - brings astropy
+
+    write_fits(reader.read_all(), stream, notes)
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format(_write_csv, binary=False, suffixes=(".csv",)),
+    "json": Format(_write_json, binary=False, suffixes=(".json",)),
+    "parquet": Format(_write_parquet, binary=True, suffixes=(".parquet", ".pq")),
+    "votable": Format(_write_votable, binary=False, suffixes=(".vot", ".votable", ".xml")),
+    "fits": Format(_write_fits, binary=True, suffixes=(".fits", ".fit")),
+}
+"""Name -> how to write it."""
+
+
+def find_format(name: str | None, output: Path | None = None) -> str:
+    """Return the format's name: as asked, else by the file's suffix.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such format, or the suffix means none.
+
+    Examples
+    --------
+    >>> find_format(None, Path("m82.vot"))
+    'votable'
+    """
+    if name in FORMATS:
+        return str(name)
+    if name is None and output is not None:
+        for known, format_ in FORMATS.items():
+            if output.suffix.lower() in format_.suffixes:
+                return known
+    asked = name if name is not None else f"for a file called {output.name}" if output else "given"
+    raise UnknownName(f"no format {asked}{suggestion(name or '', FORMATS)}; there are {', '.join(FORMATS)}")
+
+
+def write(reader: pa.RecordBatchReader, stream: BinaryIO, name: str, notes: Notes | None = None) -> None:
+    """Write a result to a binary stream.
+
+    Parameters
+    ----------
+    reader : pyarrow.RecordBatchReader
+        Rows; unit, ucd and description as metadata of the fields. `catalog.Result.reader` gives one.
+    stream : binary file
+        Needs `write` alone.
+    name : str
+        A key of `FORMATS`.
+    notes : mapping of str to str, optional
+        What to say of the table: the query, the snapshot.
+
+    Examples
+    --------
+    >>> import io
+    >>> stream = io.BytesIO()
+    >>> write(pa.table({"obsid": [732, None]}).to_reader(), stream, "csv")
+    >>> stream.getvalue().splitlines()
+    [b'"obsid"', b'732', b'']
+    """
+    FORMATS[find_format(name)].write(reader, stream, notes or {})
+
+
+def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, notes: Notes | None = None) -> None:
+    """Write a result to a file, whole or not at all.
+
+    Parameters
+    ----------
+    reader, notes
+        As for `write`.
+    output : Path
+        Replaced if it exists; its suffix tells the format unless `name` does.
+    name : str, optional
+        A key of `FORMATS`.
+
+    Raises
+    ------
+    UnknownName
+        If the format is not known.
+    OutOfSpace
+        If the disk is full; nothing of the file is left then.
+    """
+    format_ = find_format(name, output)
+    with _whole(output) as stream:
+        write(reader, stream, format_, notes)
+
+
+@contextlib.contextmanager
+def _whole(output: Path) -> Iterator[BinaryIO]:
+    """Open a draft beside a file; it takes the file's name when the block ends well."""
+    draft = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with draft.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(output)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if is_disk_full(error):
+            raise OutOfSpace(f"the disk is full: {output} was not written") from error
+        raise
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,75 @@
+"""nearest(filter := '...'): which rows of a space meet a condition on the catalog's columns, before any search."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from sqlglot import exp
+
+from catalog.complaints import complaint
+from catalog.errors import QueryError
+from catalog.pinned import Pinned
+from catalog.search import Mask
+from catalog.session import Session
+from sql import guard
+
+_KEYS = "__space_keys"
+_DETECTIONS = f"""
+SELECT k."row", k.id, k.modality, k.id AS detection_id, coalesce(o.name, k.name) AS name,
+  o.* EXCLUDE (detection_id, name)
+FROM {_KEYS} AS k LEFT JOIN csc.observation_source AS o ON o.detection_id = k.id
+"""
+_PAPERS = f"""
+SELECT k."row", k.id, k.modality, k.name, k.id AS bibcode, p.* EXCLUDE (bibcode)
+FROM {_KEYS} AS k LEFT JOIN lit.paper AS p ON p.bibcode = k.id
+"""
+
+
+def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
+    """Return which rows of a space meet a condition.
+
+    Parameters
+    ----------
+    session : Session
+        The snapshot.
+    space : Pinned
+        n rows.
+    condition : str
+        SQL over id, name, modality and the columns of csc.observation_source; in a space of papers over those of
+        lit.paper. It may hold subqueries. NULL is not true.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    QueryError
+        If it is no condition.
+    ForbiddenStatement
+        If it does more than read.
+    UnknownName
+        If it names a column that does not exist.
+    """
+    relation = _PAPERS if space.holds_papers_only else _DETECTIONS
+    here = f"nearest: filter := {condition!r}"
+    try:
+        alone = guard.parse(f"SELECT ({condition}\n)")
+    except guard.Refused as error:
+        raise QueryError(f"{here} is no SQL condition: {error}") from error
+    if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
+        raise QueryError(f"{here} is no SQL condition: it closes a parenthesis that it did not open")
+    statement = session.admit(f'SELECT "row" FROM ({relation}) WHERE ({condition}\n)')
+    keys = space.keys.append_column("row", pa.array(np.arange(space.pin.n_vectors)))
+    session.cursor.register(_KEYS, keys)
+    try:
+        rows = session.rows(statement.text)["row"]
+    except duckdb.Error as error:
+        known = complaint(error, statement)
+        raise type(known)(f"{here}: {known}") from error
+    finally:
+        session.cursor.unregister(_KEYS)
+    allowed = np.zeros(space.pin.n_vectors, np.bool_)
+    allowed[rows.to_numpy()] = True
+    return allowed

@@ -1,0 +1,69 @@
+"""What has a name in a store: tables, views, macros, and their columns with unit, UCD and meaning."""
+
+from __future__ import annotations
+
+from catalog import functions
+from catalog.errors import UnknownName, suggestion
+from catalog.tables import TABLES
+from sql.objects import OBJECTS, Described, SqlObject
+
+_LONG_ENOUGH = 4
+
+VIEWS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind == "view"}
+MACROS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind != "view"}
+
+VECTOR_COLUMNS = (
+    Described("id", "detection_id or bibcode", ucd="meta.id"),
+    Described("name", "Source the detection belongs to; the bibcode of a paper", ucd="meta.id;src"),
+    Described("modality", "What the vector was made from: spectrum, events, papers, properties"),
+    Described("encoder_id", "Encoder that made it: meta.encoder", ucd="meta.id"),
+    Described("input_sha256", "Hash of what the encoder read"),
+    Described("vector", "The vector"),
+)
+"""Columns of every embedding.<space>."""
+
+
+def relations() -> tuple[str, ...]:
+    """Return the names of all tables and views, sorted."""
+    return tuple(sorted({*TABLES, *VIEWS}))
+
+
+def columns_of(name: str) -> tuple[Described, ...]:
+    """Return the columns of a table, view or table macro; nothing for a name that is none.
+
+    Examples
+    --------
+    >>> next(c.unit for c in columns_of("product.event") if c.name == "energy_ev")
+    'eV'
+    """
+    name = name.lower().removeprefix("lake.")
+    if name in TABLES:
+        return tuple(Described(c.name, c.description, c.unit, c.ucd) for c in TABLES[name].columns)
+    if name == "cone":
+        return (*columns_of("csc.master_source"), *MACROS["cone"].columns)
+    if name in functions.OURS:
+        return functions.table_function(name).columns
+    if name.startswith("embedding."):
+        return VECTOR_COLUMNS
+    item = VIEWS.get(name) or MACROS.get(name)
+    return item.columns if item else ()
+
+
+def known_columns(names: tuple[str, ...] | frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the columns of several relations."""
+    return tuple(c.name for name in names for c in columns_of(name))
+
+
+def unknown(name: str, what: str = "table or view") -> UnknownName:
+    """Make the error for a name that does not exist, with the nearest that does.
+
+    Examples
+    --------
+    >>> print(unknown("product.evnt"))
+    there is no table or view product.evnt; did you mean product.event?; python -m catalog info lists them all
+    """
+    known = (*relations(), *MACROS)
+    # A table typed without its schema: 'event' for product.event. Of very short names anything would be near.
+    tried = (name, f"product.{name}", f"csc.{name}") if len(name) >= _LONG_ENOUGH else (name,)
+    hint = next((s for n in tried if (s := suggestion(n, known, n=1))), "")
+    return UnknownName(f"there is no {what} {name}{hint}; python -m catalog info lists them all")

@@ -1,0 +1,48 @@
+"""The reference page: every table, column, view and macro, written from the registry that the store is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from catalog.tables import SCHEMAS, TABLES
+from sql.objects import OBJECTS
+
+_HEAD = """# Reference
+
+Everything a query can name. This page is written from the registry by `make docs`; `python -m catalog info NAME` shows
+the same for a store.
+"""
+
+
+def reference() -> str:
+    """Return the reference page as Markdown.
+
+    Examples
+    --------
+    >>> "### csc.observation_source" in reference()
+    True
+    """
+    return "\n".join((_HEAD, *_tables(), *_objects()))
+
+
+def _tables() -> Iterator[str]:
+    for schema, meaning in SCHEMAS.items():
+        yield f"## {schema}: {meaning}\n"
+        for table in (t for t in TABLES.values() if t.schema_name == schema):
+            yield f"### {table.full_name}\n\n{table.description}. Key: {', '.join(f'`{k}`' for k in table.key)}.\n"
+            yield _grid([(c.name, c.duckdb_type, c.unit, c.ucd, c.description) for c in table.columns])
+
+
+def _objects() -> Iterator[str]:
+    for title, kinds in (("Views", {"view"}), ("Functions", {"scalar macro", "table macro"})):
+        yield f"## {title}\n"
+        for item in (o for o in OBJECTS if o.kind in kinds):
+            yield f"### {item.signature}\n\n{item.purpose}\n"
+            described = (*item.parameters, *item.columns)
+            yield _grid([(d.name, "", d.unit, d.ucd, d.description) for d in described])
+
+
+def _grid(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    lines = ["| name | type | unit | UCD | meaning |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,63 @@
+"""What a table function sees of a store while it answers one query: one snapshot, rows by SQL, vectors by space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from catalog import vectors
+from catalog.errors import UnknownName, suggestion
+from catalog.pinned import Pinned, pinned
+from catalog.vectors import Pin
+from sql.guard import Statement
+
+
+class Session:
+    """One query's view of a store. Its cursor is in a transaction, so that all it reads is of one snapshot.
+
+    Parameters
+    ----------
+    store : Path
+        The store's directory.
+    cursor : duckdb.DuckDBPyConnection
+        Of a sandboxed, read-only connection.
+    admit : callable
+        Lets the text of a single read-only query through, or raises.
+    """
+
+    def __init__(self, store: Path, cursor: duckdb.DuckDBPyConnection, admit: Callable[[str], Statement]) -> None:
+        self.store = store
+        self.cursor = cursor
+        self.admit = admit
+
+    def rows(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Run a query of our own, in the same snapshot."""
+        return self.cursor.execute(query, dict(parameters) if parameters else None).to_arrow_table()
+
+    @cached_property
+    def pins(self) -> dict[str, Pin]:
+        """The spaces that have vectors in this snapshot."""
+        return vectors.pins(self.cursor)
+
+    def space(self, name: str) -> Pinned:
+        """Return a space's vectors at the version that this snapshot pins.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such space, with the nearest that there is; or one that has no vectors yet.
+        """
+        if name in self.pins:
+            return pinned(self.store, self.pins[name])
+        trained = self.rows("SELECT DISTINCT space FROM meta.encoder WHERE current")["space"].to_pylist()
+        run = f"python -m embed run --store {self.store}"
+        if name in trained:
+            raise UnknownName(f"space {name} has an encoder but no vectors in this snapshot; make them: {run}")
+        if not self.pins:
+            raise UnknownName(f"there is no embedding space {name!r}: this snapshot has none; make vectors: {run}")
+        hint = suggestion(name, self.pins)
+        raise UnknownName(f"there is no embedding space {name!r}{hint}; there are {', '.join(self.pins)}")

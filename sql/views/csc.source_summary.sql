@@ -1,0 +1,58 @@
+-- Sources and what the store holds of them, one row per source of csc.master_source or csc.observation_source.
+-- columns:
+--   name {meta.id;src} Source, '2CXO J...'
+--   ra [deg] {pos.eq.ra;meta.main} Right ascension, ICRS; NULL where only detections are known
+--   dec [deg] {pos.eq.dec;meta.main} Declination, ICRS; NULL where only detections are known
+--   significance {stat.snr} Highest flux significance of all stacks and bands
+--   n_detections {meta.number} Rows of csc.observation_source
+--   n_observations {meta.number} Different ObsIDs of these
+--   n_events {meta.number} Photons in its source regions: product.detection_event
+--   n_spectra {meta.number} Source spectra of its detections
+--   n_light_curves {meta.number} Light curve files of its detections
+--   n_papers {meta.number} Papers linked to it: lit.paper_source
+CREATE VIEW csc.source_summary AS
+WITH source AS (
+  SELECT m.name, m.ra, m."dec", m.significance FROM csc.master_source AS m
+  UNION ALL
+  SELECT o.name, NULL, NULL, NULL
+  FROM csc.observation_source AS o ANTI JOIN csc.master_source AS m ON m.name = o.name
+  WHERE o.name IS NOT NULL
+  GROUP BY o.name
+),
+detected AS (
+  SELECT o.name, count(*) AS n_detections, count(DISTINCT o.obsid) AS n_observations
+  FROM csc.observation_source AS o GROUP BY o.name
+),
+photons AS (
+  SELECT e.name, count(*) AS n_events
+  FROM product.detection_event AS e WHERE e.in_source_region IS NOT FALSE GROUP BY e.name
+),
+products AS (
+  SELECT o.name, count(DISTINCT s.spectrum_id) AS n_spectra
+  FROM csc.observation_source AS o
+  JOIN product.spectrum AS s ON s.obsid = o.obsid AND s.region_id = o.region_id
+    AND (s.obi = o.obi OR s.obi IS NULL OR o.obi IS NULL)
+  WHERE s.role IS DISTINCT FROM 'background'
+  GROUP BY o.name
+),
+curves AS (
+  SELECT o.name, count(DISTINCT h.file_id) AS n_light_curves
+  FROM csc.observation_source AS o
+  JOIN product.header AS h ON h.obsid = o.obsid AND h.region_id = o.region_id
+    AND (h.obi = o.obi OR h.obi IS NULL OR o.obi IS NULL)
+  WHERE h.kind = 'light_curve'
+  GROUP BY o.name
+),
+papers AS (
+  SELECT p.name, count(DISTINCT p.bibcode) AS n_papers FROM lit.paper_source AS p GROUP BY p.name
+)
+SELECT s.name, s.ra, s."dec", s.significance,
+  coalesce(d.n_detections, 0) AS n_detections, coalesce(d.n_observations, 0) AS n_observations,
+  coalesce(e.n_events, 0) AS n_events, coalesce(p.n_spectra, 0) AS n_spectra,
+  coalesce(c.n_light_curves, 0) AS n_light_curves, coalesce(l.n_papers, 0) AS n_papers
+FROM source AS s
+LEFT JOIN detected AS d ON d.name = s.name
+LEFT JOIN photons AS e ON e.name = s.name
+LEFT JOIN products AS p ON p.name = s.name
+LEFT JOIN curves AS c ON c.name = s.name
+LEFT JOIN papers AS l ON l.name = s.name;

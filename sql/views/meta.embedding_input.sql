@@ -1,0 +1,68 @@
+-- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
+-- `python -m embed.input_view` from the inputs' own SQL.
+-- columns:
+--   modality {meta.code} spectrum, spectrum_counts, events, papers, properties
+--   id {meta.id} detection_id or bibcode
+--   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
+--   input_sha256 Hash that changes when, and only when, the input does
+CREATE VIEW meta.embedding_input AS
+SELECT 'spectrum' AS modality, id, name, input_sha256 FROM (
+WITH chosen AS (
+  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  FROM product.spectrum
+  WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY detection_id
+    ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
+), named AS (
+  SELECT c.id, min_by(o.name, CASE WHEN o.detection_id = c.id THEN '' ELSE o.detection_id END) AS name
+  FROM chosen AS c
+  JOIN csc.observation_source AS o ON o.obsid = c.obsid AND o.region_id = c.region_id
+    AND (o.obi = c.obi OR o.obi IS NULL OR c.obi IS NULL)
+  WHERE o.name IS NOT NULL
+  GROUP BY c.id
+)
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
+  coalesce(c.rmf_id, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN named AS o ON o.id = c.id
+)
+UNION ALL
+SELECT 'spectrum_counts' AS modality, id, name, input_sha256 FROM (
+WITH chosen AS (
+  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  FROM product.spectrum
+  WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY detection_id
+    ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
+), named AS (
+  SELECT c.id, min_by(o.name, CASE WHEN o.detection_id = c.id THEN '' ELSE o.detection_id END) AS name
+  FROM chosen AS c
+  JOIN csc.observation_source AS o ON o.obsid = c.obsid AND o.region_id = c.region_id
+    AND (o.obi = c.obi OR o.obi IS NULL OR c.obi IS NULL)
+  WHERE o.name IS NOT NULL
+  GROUP BY c.id
+)
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
+  coalesce(c.rmf_id, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN named AS o ON o.id = c.id
+)
+UNION ALL
+SELECT 'events' AS modality, id, name, input_sha256 FROM (
+SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-1', coalesce(f.sha256, f.path),
+  coalesce(r.x, -1), coalesce(r.y, -1), coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1),
+  coalesce(r.angle_deg, -1))) AS input_sha256
+FROM product.detection_region AS r
+JOIN meta.file AS f ON f.file_id = r.file_id
+WHERE r.detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.detection_region))
+)
+UNION ALL
+SELECT 'papers' AS modality, id, name, input_sha256 FROM (
+SELECT bibcode AS id, bibcode AS name,
+  sha256(concat_ws('|', 'papers-1', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+FROM lit.paper WHERE bibcode IN (SELECT id FROM (SELECT bibcode AS id FROM lit.paper))
+)
+UNION ALL
+SELECT 'properties' AS modality, id, name, input_sha256 FROM (
+SELECT detection_id AS id, name, sha256(concat_ws('|', 'properties-1',
+  coalesce(hard_hm::VARCHAR, '-'), coalesce(hard_hs::VARCHAR, '-'), coalesce(hard_ms::VARCHAR, '-'), coalesce(powlaw_gamma::VARCHAR, '-'), coalesce(var_prob_b::VARCHAR, '-'), coalesce(var_prob_s::VARCHAR, '-'), coalesce(var_prob_m::VARCHAR, '-'), coalesce(var_prob_h::VARCHAR, '-'), coalesce(var_index_b::VARCHAR, '-'), coalesce(var_index_s::VARCHAR, '-'), coalesce(var_index_m::VARCHAR, '-'), coalesce(var_index_h::VARCHAR, '-'), coalesce(ks_prob_b::VARCHAR, '-'), coalesce(kp_prob_b::VARCHAR, '-'), coalesce(flux_aper_b::VARCHAR, '-'), coalesce(flux_aper_s::VARCHAR, '-'), coalesce(flux_aper_m::VARCHAR, '-'), coalesce(flux_aper_h::VARCHAR, '-'), coalesce(flux_significance_b::VARCHAR, '-'), coalesce(src_cnts_aper_b::VARCHAR, '-'), coalesce(src_rate_aper_b::VARCHAR, '-'), coalesce(powlaw_nh::VARCHAR, '-'), coalesce(bb_nh::VARCHAR, '-'), coalesce(brems_nh::VARCHAR, '-'), coalesce(apec_nh::VARCHAR, '-'), coalesce(bb_kt::VARCHAR, '-'), coalesce(brems_kt::VARCHAR, '-'), coalesce(apec_kt::VARCHAR, '-'), coalesce(var_sigma_b::VARCHAR, '-'), coalesce(var_mean_b::VARCHAR, '-'), coalesce(var_max_b::VARCHAR, '-'))) AS input_sha256
+FROM csc.observation_source WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM csc.observation_source))
+);

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from factories.store import NAMES, write
+
+import catalog
+from catalog import lake
+from catalog.catalog import Catalog
+from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
+from catalog.names import relations
+from catalog.tables import TABLES
+
+
+def test_a_query_with_parameters(opened):
+    found = opened.sql(
+        "SELECT name FROM cone($ra, $dec, $radius) ORDER BY separation_arcsec", ra=83.75, dec=-5.4, radius=20
+    )
+    assert found.columns == ("name",)
+    assert found.fetchall() == [(NAMES[0],), (NAMES[1],)]
+
+
+def test_rows_come_in_every_form(opened):
+    query = "SELECT name, ra, significance, conf_flag, file_ids FROM csc.master_source ORDER BY name"
+    arrow = opened.sql(query).arrow()
+    assert isinstance(arrow, pa.Table)
+    assert arrow.num_rows == 3
+    assert arrow.schema.field("ra").metadata[b"unit"] == b"deg"
+    frame = opened.sql(query).pl()
+    assert isinstance(frame, pl.DataFrame)
+    assert frame["significance"].to_list() == [12.5, None, None]
+    pandas = opened.sql(query).df()
+    assert isinstance(pandas, pd.DataFrame)
+    assert pandas["conf_flag"].to_list() == [True, pd.NA, False]
+    assert list(opened.sql(query))[0][4] == [1, 2]  # noqa: RUF015 - the iterator is what is tested
+
+
+def test_an_astropy_table_has_units_and_masks(opened):
+    table = opened.sql(
+        "SELECT obsid, energy_ev AS e, max(time_s) OVER () AS last FROM product.event ORDER BY e"
+    ).table()
+    assert str(table["e"].unit) == "eV"
+    assert table["e"].description == "Energy; from PI where the file has none; NULL for HRC"
+    assert table["e"].meta["ucd"] == "em.energy"
+    assert str(table["last"].unit) == "s"
+    assert table["obsid"].unit is None
+    sources = opened.sql("SELECT significance, conf_flag, name FROM csc.master_source ORDER BY name").table()
+    assert sources["significance"].mask.tolist() == [False, True, True]
+    assert sources["conf_flag"].mask.tolist() == [False, True, False]
+    assert sources["name"].dtype.kind == "U"
+
+
+def test_asking_a_result_twice_gives_the_same(opened):
+    result = opened.sql("SELECT * FROM product.event ORDER BY row")
+    assert result.arrow() is result.arrow()
+    assert result.fetchall() == result.fetchall()
+    assert len(result) == 10
+
+
+def test_rows_that_were_streamed_are_gone_and_say_so(opened):
+    result = opened.sql("SELECT * FROM product.event")
+    assert sum(b.num_rows for b in result.reader(4)) == 10
+    with pytest.raises(QueryError, match="streamed already"):
+        result.arrow()
+
+
+def test_sums_are_integers_and_decimals_are_doubles(opened):
+    schema = opened.sql("SELECT sum(obsid) AS s, 1.5 AS d, count(*) AS n FROM product.event").arrow().schema
+    assert schema.types == [pa.int64(), pa.float64(), pa.int64()]
+
+
+def test_repeated_names_get_a_number(opened):
+    result = opened.sql("SELECT 1 AS a, 2 AS a, 3 AS a_1")
+    assert result.columns == ("a", "a_1", "a_1_1")
+    assert result.pl().row(0) == (1, 2, 3)
+
+
+def test_a_result_shows_itself(opened):
+    assert "2CXO J053500.0-052400" in repr(opened.sql("SELECT name FROM csc.master_source"))
+    html = opened.sql("SELECT title, 'x' AS b FROM lit.paper")._repr_html_()
+    assert "Löwe &amp; &lt;X-rays&gt;" in html
+    assert "<i>eV</i>" in opened.sql("SELECT energy_ev FROM product.event")._repr_html_()
+
+
+def test_no_rows_are_rows_too(opened):
+    result = opened.sql("SELECT name, ra, file_ids, extra FROM csc.master_source WHERE false")
+    assert len(result) == 0
+    assert result.fetchall() == []
+    assert len(result.table()) == 0
+    assert result.df().empty
+    assert result.pl().is_empty()
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "says"),
+    [
+        ("SELECT * FROM product.evnt", UnknownName, "did you mean product.event?"),
+        ("SELECT * FROM master_sourc", UnknownName, "did you mean csc.master_source?"),
+        ("SELECT * FROM nowhere.t", UnknownName, "nowhere"),
+        ("SELECT energy FROM product.event", UnknownName, "no column energy in product.event; did you mean energy_ev"),
+        ("SELECT e.hard_sh FROM csc.master_source e", UnknownName, "did you mean hard_"),
+        ("SELECT medain(ra) FROM csc.master_source", UnknownName, "did you mean median"),
+        ("SELECT current_setting('threads')", ForbiddenStatement, "current_setting"),
+        ("SELEC 1", QueryError, "syntax error"),
+        ("SELECT 'x'::INT", QueryError, "Could not convert"),
+        ("SELECT count(*) FROM product.event GROUP", QueryError, "syntax error"),
+        ("SELECT obsid, count(*) FROM product.event", QueryError, "GROUP BY"),
+        ("SELECT * FROM cone(1, 2)", QueryError, "cone"),
+        ("SELECT $a", QueryError, "names $a"),
+        ("SELECT ?", QueryError, "has no name"),
+        ("DROP TABLE csc.master_source", ForbiddenStatement, "DROP"),
+        ("SELECT 1; SELECT 2", ForbiddenStatement, "2 statements"),
+        ("SELECT * FROM 'x.csv'", ForbiddenStatement, "python -m ingest files"),
+        ("", ForbiddenStatement, "no statement"),
+    ],
+)
+def test_errors_say_what_to_do_in_one_line(opened, query, kind, says):
+    with pytest.raises(kind) as caught:
+        opened.sql(query).arrow()
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_errors_while_rows_stream_are_ours_too(opened):
+    result = opened.sql("SELECT CASE WHEN i < 300000 THEN '1' ELSE 'x' END::INT FROM range(400000) t(i)")
+    with pytest.raises(QueryError, match="Could not convert"):
+        result.arrow()
+
+
+def test_a_parameter_that_the_query_lacks(opened):
+    with pytest.raises(QueryError, match=r"no \$radios; did you mean radius"):
+        opened.sql("SELECT $radius", radios=1, radius=2)
+
+
+def test_what_only_the_engine_can_parse_is_answered(opened, monkeypatch):
+    from catalog import catalog as module  # noqa: PLC0415 - the module, not the package's functions
+
+    def helpless(text, **_options):
+        raise module.NotUnderstood(text)
+
+    monkeypatch.setattr(module.guard, "check", helpless)
+    assert opened.sql("SELECT $x + 1", x=1).fetchall() == [(2,)]
+    for query in ("DROP TABLE csc.master_source", "SELECT 1; SELECT 2", "SELECT getenv('A')", "FROM read_csv('a')"):
+        with pytest.raises((ForbiddenStatement, UnknownName)):
+            opened.sql(query)
+
+
+def test_the_engine_is_a_sandbox_of_its_own(opened, tmp_path):
+    # behind the guard's back
+    cursor = opened._cursor(None)
+    (tmp_path / "x.csv").write_text("a\n1\n")
+    local = pa.table({"a": [1]})
+    for statement in (
+        f"FROM read_csv('{tmp_path}/x.csv')",
+        f"FROM '{tmp_path}/x.csv'",
+        f"COPY (SELECT 1) TO '{tmp_path}/y.csv'",
+        f"ATTACH '{tmp_path}/z.db'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET threads = 1",
+        "DELETE FROM csc.master_source",
+        "CREATE TABLE lake.csc.t AS SELECT 1",
+        "FROM local",
+    ):
+        with pytest.raises(Exception, match=r"."):  # whatever the engine calls it
+            cursor.execute(statement).fetchall()
+    assert local.num_rows == 1
+    assert not (tmp_path / "y.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_query_may_be_larger_than_memory(made_store, monkeypatch):
+    connect = lake.connect
+
+    def small(*args, **options):
+        connection = connect(*args, **options)
+        connection.execute("SET memory_limit = '60MB'")
+        connection.execute("SET threads = 1")
+        return connection
+
+    monkeypatch.setattr(lake, "connect", small)
+    with Catalog(made_store) as cat:
+        query = "SELECT count(*) FROM (SELECT hash(i) AS h, i FROM range(6000000) t(i) ORDER BY h OFFSET 1)"
+        assert cat.sql(query).fetchall() == [(5_999_999,)]
+
+
+def test_a_snapshot_is_reopened_by_number_and_by_time(store):
+    cat = Catalog(store)
+    before = cat.snapshots()[-1]
+    moment = datetime.now(UTC)
+    write(store, "lit.paper", {"bibcode": "2002ApJ...1A"}, message="one more")
+    query = "SELECT count(*) FROM lit.paper"
+    assert cat.sql(query).fetchall() == [(2,)]  # the open catalog sees the newest
+    for snapshot in (before.number, str(before.number), moment, moment.isoformat(), moment.replace(tzinfo=None)):
+        assert cat.sql(query, snapshot=snapshot).fetchall() == [(1,)]
+    last = cat.snapshots()[-1]
+    assert (last.number, last.message) == (before.number + 1, "one more")
+    for wrong in (9999, "soon", "1999-01-01"):
+        with pytest.raises(UnknownName, match="snapshots"):
+            cat.sql(query, snapshot=wrong)
+    cat.close()
+
+
+def test_one_query_sees_one_snapshot_while_a_writer_commits(store):
+    query = "SELECT (SELECT count(*) FROM lit.paper), (SELECT count(DISTINCT bibcode) FROM lit.paper)"
+    stop = threading.Event()
+    seen = []
+
+    def read():
+        with Catalog(store) as cat:
+            while not stop.is_set():
+                seen.append(cat.sql(query).fetchall()[0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(4):
+        write(store, "lit.paper", *({"bibcode": f"new {i} {j}"} for j in range(10)))
+    stop.set()
+    reader.join()
+    assert seen
+    assert all(a == b and (a - 1) % 10 == 0 for a, b in seen)
+    assert seen == sorted(seen)
+
+
+def test_tables_views_and_macros_are_listed(opened):
+    found = {r.name: r for r in opened.tables()}
+    assert set(relations()) <= set(found)
+    assert found["product.event_stored"].n_rows == 10
+    assert found["csc.master_source"].n_rows == 3
+    assert found["product.event"].kind == "view"
+    assert found["product.event"].n_rows is None
+    assert "cone(ra, dec, radius_arcsec)" in found
+
+
+@pytest.mark.parametrize("name", relations())
+def test_every_column_of_every_relation_says_what_it_is(opened, name):
+    about = opened.info(name)
+    assert about.relation.description
+    for column in about.columns:
+        assert column.description, column
+        assert column.type
+
+
+def test_info_of_a_column_is_the_registrys(opened):
+    column = next(c for c in opened.info("csc.observation_source").columns if c.name == "theta")
+    assert (column.type, column.unit, column.ucd) == (
+        "DOUBLE",
+        "arcmin",
+        TABLES["csc.observation_source"].column("theta").ucd,
+    )
+
+
+def test_info_of_macros_and_of_nothing(opened):
+    about = opened.info("cone(ra, dec, radius_arcsec)")
+    assert [p.unit for p in about.parameters] == ["deg", "deg", "arcsec"]
+    with pytest.raises(UnknownName, match=r"did you mean product\.event"):
+        opened.info("product.evnt")
+
+
+def test_show_tables_shows_them(opened):
+    shown = dict(opened.sql("SHOW TABLES").fetchall())
+    assert shown["product.event_stored"] == TABLES["product.event_stored"].description
+    assert "product.event" in shown
+
+
+def test_pivot_and_explain_pass(opened):
+    rows = opened.sql("PIVOT product.event ON ccd_id USING count(*) GROUP BY obsid").fetchall()
+    assert rows == [(732, 10)]
+    ((_, plan),) = opened.sql("EXPLAIN SELECT sum(x) FROM product.event WHERE time_s > 1e8").fetchall()
+    assert "event_stored" in plan
+
+
+def test_filters_on_photons_reach_the_scan(opened):
+    ((_, plan),) = opened.sql(
+        "EXPLAIN SELECT x FROM product.event WHERE obsid < 732.5 AND detection_id = '732.0.1' AND time_s > 1e8 "
+        "AND energy_ev BETWEEN 500 AND 7000"
+    ).fetchall()
+    flat = "".join(c for c in plan if c not in " │\n")
+    for wanted in ("detection_id='732.0.1'", "time_s>100000000.0", "energy_ev>=500.0"):
+        assert wanted in flat
+    assert "FILTER─" not in plan
+
+
+def test_files_of_other_observations_are_not_opened(store):
+    key = {"file_id": 2, "obsid": 99, "row": 0}
+    write(store, "product.event_stored", *(key | {"row": i, "time_s": float(i)} for i in range(5000)))
+    with Catalog(store) as cat:
+        ((_, plan),) = cat.sql("EXPLAIN ANALYZE SELECT sum(time_s) FROM product.event WHERE obsid = 99").fetchall()
+    flat = "".join(c for c in plan if c not in " │\n")
+    assert "TotalFilesRead:1" in flat
+
+
+def test_a_missing_store_says_what_to_type(tmp_path, monkeypatch):
+    with pytest.raises(StoreNotFound, match="python -m"):
+        catalog.open(tmp_path)
+    monkeypatch.setenv("PHOTONLAKE_STORE", str(tmp_path / "elsewhere"))
+    with pytest.raises(StoreNotFound, match="elsewhere"):
+        catalog.open()
+
+
+def test_the_store_is_found_by_the_environment(made_store, monkeypatch):
+    monkeypatch.setenv("PHOTONLAKE_STORE", str(made_store))
+    with catalog.open() as cat:
+        assert cat.path == made_store
+
+
+def test_a_closed_catalog_says_so(made_store):
+    cat = Catalog(made_store)
+    cat.close()
+    with pytest.raises(QueryError, match="closed"):
+        cat.sql("SELECT 1")
+
+
+def test_importing_catalog_is_light():
+    code = (
+        "import sys, catalog\n"
+        "assert not {'torch', 'lancedb', 'sentence_transformers', 'duckdb', 'astropy'} & set(sys.modules)\n"
+        "catalog.open\n"
+        "assert not {'torch', 'lancedb', 'sentence_transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_the_package_has_no_other_names():
+    with pytest.raises(AttributeError, match="opne"):
+        catalog.opne  # noqa: B018 - the access is what is tested
+
+
+def test_numpy_values_are_parameters(opened):
+    query = "SELECT count(*) FROM product.event WHERE row < $n AND obsid IN (SELECT unnest($o))"
+    assert opened.sql(query, n=np.int64(4), o=np.array([732, 5])).fetchall() == [(4,)]
+
+
+def test_bare_duckdb_sees_the_same_store(made_store):
+    connection = duckdb.connect()
+    lake._load_extensions(connection)
+    connection.execute(f"ATTACH 'ducklake:sqlite:{made_store}/catalog.sqlite' AS lake (READ_ONLY)")
+    assert connection.execute("SELECT count(*), max(pi) FROM lake.product.event").fetchone() == (10, 343)
+    assert connection.execute("SELECT count(*) FROM lake.product.detection_region").fetchone() == (0,)
+    connection.execute("USE lake")
+    assert connection.execute("SELECT count(*) FROM cone(83.75, -5.4, 20)").fetchone() == (2,)
+    connection.close()

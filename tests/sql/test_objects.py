@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from catalog.names import columns_of
+from catalog.tables import TABLES
+from sql.objects import OBJECTS, _in_order, parse_object
+
+VIEWS = [o for o in OBJECTS if o.kind == "view"]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda v: v.full_name)
+def test_a_view_returns_the_columns_its_header_describes(engine, view):
+    found = [row[0] for row in engine.execute(f"DESCRIBE {view.full_name}").fetchall()]
+    assert found == [c.name for c in view.columns]
+    engine.execute(f"SELECT * FROM {view.full_name}").fetchall()
+
+
+def test_table_macros_return_the_columns_their_headers_describe(engine):
+    calls = {"cone": "cone(1, 2, 3)", "light_curve": "light_curve('1.0.1', 100)"}
+    assert set(calls) == {o.full_name for o in OBJECTS if o.kind == "table macro"}
+    for name, call in calls.items():
+        found = [row[0] for row in engine.execute(f"DESCRIBE FROM {call}").fetchall()]
+        assert found == [c.name for c in columns_of(name)]
+
+
+def test_every_object_says_what_it_is():
+    for item in OBJECTS:
+        assert len(item.purpose) > 20, item.full_name
+        assert item.columns, item.full_name
+        assert item.kind == "view" or item.parameters, item.full_name
+
+
+def test_a_column_handed_through_keeps_unit_and_ucd():
+    stored = {c.name: c for c in TABLES["product.event_stored"].columns}
+    shown = {c.name: c for c in columns_of("product.event")}
+    for name in stored.keys() & shown.keys():
+        assert (shown[name].unit, shown[name].ucd) == (stored[name].unit, stored[name].ucd), name
+
+
+def test_objects_come_after_what_they_need():
+    places = {o.full_name: i for i, o in enumerate(OBJECTS)}
+    assert places["product.event"] < places["product.detection_event"] < places["product.count_hardness"]
+    assert places["separation_arcsec"] < places["cone"]
+    assert OBJECTS[-1].full_name == "meta.object"
+
+
+def test_views_that_need_each_other_are_refused():
+    header = "-- A view.\n-- columns:\n--   x A number\n"
+    a, b = (parse_object(f"{header}CREATE VIEW {i}.v AS SELECT x FROM {j}.v;") for i, j in ("ab", "ba"))
+    with pytest.raises(ValueError, match="need each other"):
+        _in_order([a, b])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-- Nothing follows.", "-- A view.\n-- columns:\n--   x\nCREATE VIEW a.v AS SELECT 1 AS x", "DROP VIEW a.v", ""],
+)
+def test_a_file_of_another_form_is_refused(text):
+    with pytest.raises(ValueError, match="expected"):
+        parse_object(text)
+
+
+def test_the_fingerprint_follows_the_definition():
+    text = "-- A view.\n-- columns:\n--   x A number\nCREATE VIEW a.v AS SELECT 1 AS x;"
+    assert parse_object(text).fingerprint == parse_object(text).fingerprint
+    assert parse_object(text).fingerprint != parse_object(text.replace("SELECT 1", "SELECT 2")).fingerprint
+
+
+def test_making_the_objects_twice_is_making_them_once(engine):
+    for item in OBJECTS:
+        for statement in item.ddl():
+            engine.execute(statement)
+    listed = engine.execute("SELECT name, fingerprint FROM meta.object").fetchall()
+    assert listed == [(o.full_name, o.fingerprint) for o in OBJECTS[:-1]]
