@@ -61,10 +61,13 @@ def one(path):
     n = (len(data) - 4 * 2880) // width
     # the numbers' bytes as they come: the floor does not parse, it only moves as many bytes
     flat = np.frombuffer(data, "u1", n * width, 3 * 2880).reshape(n, width)
+    def column(at, dtype):
+        return flat[:, at:at + np.dtype(dtype).itemsize].copy().view(dtype)[:, 0].byteswap()
     at = {"time": 0, "ccd_id": 8, "x": 32, "y": 36, "energy": 48}
-    table = pa.table({k: flat[:, at[k]:at[k] + np.dtype(t).itemsize].copy().view(t)[:, 0].byteswap() for k, t in types.items()})
-    pq.write_table(table, store + "/" + os.path.basename(path) + ".parquet", compression="zstd", compression_level={k: double if k == "time" else level for k in types},
-                   use_dictionary=["ccd_id"], column_encoding=encoding, row_group_size=131072)
+    table = pa.table({k: column(at[k], t) for k, t in types.items()})
+    levels = {k: double if k == "time" else level for k in types}
+    pq.write_table(table, store + "/" + os.path.basename(path) + ".parquet", compression="zstd",
+                   compression_level=levels, use_dictionary=["ccd_id"], column_encoding=encoding, row_group_size=131072)
     return n
 def main():
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -99,10 +102,11 @@ def main() -> None:
             runs["peer"].append(measure(PEER, PEER_WORK, store=str(root / "peer.duckdb"), **common))
             runs["floor"].append(measure(FLOOR, FLOOR_WORK, prepare=FLOOR_PREPARE, store=str(root / "floor"), **common))
         ours = median(runs["photonlake"])
-        print(f"{FILES} gzipped event files, {FILES * EVENTS / 1e6:.1f} M photons, {size / 1e6:.0f} MB, {WORKERS} workers")
+        photons = FILES * EVENTS / 1e6
+        print(f"  {FILES} gzipped event files, {photons:.1f} M photons, {size / 1e6:.0f} MB, {WORKERS} workers")
         for who, done in runs.items():
             seconds = median(done)
-            rate = FILES * EVENTS / seconds / 1e6
+            rate = photons / seconds
             print(f"  {who:<11} {seconds:6.2f} s  {rate:5.2f} M photons/s  ratio to photonlake {seconds / ours:5.2f}")
         print(f"  answers: photonlake {runs['photonlake'][0].answer}, peer {runs['peer'][0].answer}")
 

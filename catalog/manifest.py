@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -62,8 +63,7 @@ class FileEntry:
     loaded_at: datetime | None = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None))
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """What the plan needs to know of a file in the ledger."""
 
     bytes: int

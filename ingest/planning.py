@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from catalog.errors import Terminal
 from catalog.identifiers import parse_product_name
@@ -20,8 +21,7 @@ class FolderNotFound(Terminal, FileNotFoundError):
     """A path to ingest from does not exist."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A file on disk, as stat() sees it."""
 
     path: str

@@ -169,7 +169,7 @@ def _plan(connection: lake.Connection, store: Path, sources: Iterable[Source], *
     for source in sources:
         try:
             for file in find_files(Path(source.specification), leave_out=store):
-                found[file.path] = replace(file, release=source.release) if source.release else file
+                found[file.path] = file._replace(release=source.release) if source.release else file
             roots.append(source.specification)
         except FolderNotFound:
             report.missing_sources.append(source.specification)
