@@ -43,9 +43,9 @@ def main() -> None:
             folder = root / f"{n // 100:03d}"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{n}.bib").write_text(
-                f"@article{{20{n:05d}X, title={{T{n}}}, abstract={{A}}}}\n", encoding="utf-8"
+                f"@article{{2020Test.{n:05d}...1A, title={{T{n}}}, abstract={{A}}}}\n", encoding="utf-8"
             )
-        one.write_text("@article{2000X, title={T}, abstract={A}}\n", encoding="utf-8")
+        one.write_text("@article{2020Test.00000...1A, title={T}, abstract={A}}\n", encoding="utf-8")
         first = measure(FIRST, FIRST_WORK, root=str(root), store=store)
         measure(FIRST, FIRST_WORK, root=str(one), store=empty)
         stats = [measure(STAT, STAT_WORK, root=str(root)) for _ in range(7)]

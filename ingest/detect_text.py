@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ingest.column_names import resolve
-from ingest.tabular import HEAD_BYTES, Field
+from ingest.tables.column_names import resolve
+from ingest.tables.tabular import HEAD_BYTES, Field
 
 _KINDS_BY_SUFFIX = {".csv": "source_table", ".tsv": "source_table", ".vot": "source_table", ".votable": "source_table"}
 _KINDS_BY_SUFFIX |= {".bib": "papers", ".bibtex": "papers"}

@@ -8,14 +8,14 @@ from functools import cache
 from ingest.content import Reader
 
 READERS: dict[str, str] = {
-    "events": "ingest.events:read_events",
-    "spectrum": "ingest.spectra:read_spectra",
-    "arf": "ingest.responses:read_response",
-    "rmf": "ingest.responses:read_response",
-    "light_curve": "ingest.light_curves:read_light_curve",
-    "source_table": "ingest.source_tables:read_source_table",
-    "papers": "ingest.papers:read_papers",
-    "corpus": "ingest.corpus:read_corpus",
+    "events": "ingest.products.events:read_events",
+    "spectrum": "ingest.products.spectra:read_spectra",
+    "arf": "ingest.products.responses:read_response",
+    "rmf": "ingest.products.responses:read_response",
+    "light_curve": "ingest.products.light_curves:read_light_curve",
+    "source_table": "ingest.tables.source_tables:read_source_table",
+    "papers": "ingest.literature.papers:read_papers",
+    "corpus": "ingest.tables.corpus:read_corpus",
     "truth": "ingest.simulate.truth:read_truth",
 }
 

@@ -19,9 +19,9 @@ from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADAB
 from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.tables import TABLES, Table
-from ingest.linking import link_statements
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
+from ingest.products.linking import link_statements
 
 LINKS = "links"
 LINKED = frozenset({"product.spectrum", "product.response_file"})

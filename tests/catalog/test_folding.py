@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 
 from catalog.folding import EffectiveArea, GridMismatch, Redistribution, fold, powerlaw
 from ingest.content import FileName, Rows
-from ingest.responses import read_response
+from ingest.products.responses import read_response
 
 
 def stored(content):

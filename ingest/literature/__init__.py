@@ -1,0 +1,1 @@
+"""Papers: records of ADS as JSON, JSON lines or BibTeX."""

@@ -1,0 +1,1 @@
+"""What data products hold, read into tables: photons, spectra and their responses, light curves."""

@@ -1,0 +1,214 @@
+"""Event lists: evt2, evt3, regevt3 and CIAO users' own, of ACIS and HRC -> photons, header, good times.
+
+Source: CXC "ASC FITS File Designers' Guide"; OGIP event lists (HDUCLAS1 = 'EVENTS').
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.errors import UnreadableFile
+from catalog.tables import TABLES
+from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
+from ingest.fits import HDU, Array, Field, read_hdus, resolve_number
+from ingest.products.acis_pi import energy_of_pi, pi_stored
+from ingest.products.good_times import GoodTimes, is_good_times, longest_s
+from ingest.products.headers import clock, header_batch, header_flags, identity, instrument, sky_wcs
+from ingest.products.nullable import Nullable, integers, reals
+
+_COLUMNS = ("time", "x", "y", "energy", "pi", "ccd_id")
+_ENOUGH = 100  # photons; fewer can span less than the exposure by chance
+
+
+def read_events(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
+    """Read an events file.
+
+    Parameters
+    ----------
+    stream : binary file
+        Decompressed content.
+    file : FileName
+        Its name and key.
+
+    Yields
+    ------
+    Rows
+        Of product.event_stored, in chunks and in file order; then product.good_time and product.header.
+    Flag
+        What is missing or unusual: no_time, unsorted_time, no_energy, energy_from_pi, no_pi, no_obsid,
+        no_sky_position, no_sky_wcs, no_good_times, no_events, exposure_exceeds_span, ...
+
+    Raises
+    ------
+    UnreadableFile
+        If there is no events table, or it is damaged.
+    """
+    tables: list[_Photons] = []
+    good_times = GoodTimes()
+    seen = []
+    n_rows = 0
+    for hdu in read_hdus(stream):
+        seen.append(hdu.name or "unnamed")
+        if is_events(hdu):
+            # A further events table holds further photons of the same file: rows are counted on.
+            photons = _Photons(hdu, file, n_rows)
+            yield from photons.rows()
+            tables.append(photons)
+            n_rows = photons.next_row
+        elif is_good_times(hdu):
+            good_times.take(hdu)
+    if not tables:
+        raise UnreadableFile("a table of events (EVENTS)", f"HDUs {', '.join(seen)}")
+    main = tables[0].hdu
+    intervals = good_times.batch(file.file_id, identity(main, file), main)
+    if intervals.num_rows:
+        yield Rows("product.good_time", intervals)
+    yield Rows("product.header", header_batch(main, file, "events", n_rows))
+    span_s = tables[0].span_s if n_rows >= _ENOUGH else None
+    notes = {
+        "several_event_tables": len(tables) > 1,
+        "no_events": n_rows == 0,
+        "no_good_times": intervals.num_rows == 0,
+        "exposure_exceeds_span": exposure_exceeds_span(main, longest_s(intervals), span_s),
+    }
+    flags = [flag for t in tables for flag in (*header_flags(t.hdu), *t.flags)]
+    flags += [*sorted(good_times.flags), *(flag for flag, is_so in notes.items() if is_so)]
+    yield from map(Flag, dict.fromkeys(flags))  # each once
+
+
+def is_events(hdu: HDU) -> bool:
+    """Tell whether an HDU is a table of events, by its name or its OGIP class."""
+    return hdu.is_table and (hdu.name == "EVENTS" or (hdu.text("HDUCLAS1") or "").upper() == "EVENTS")
+
+
+def exposure_exceeds_span(hdu: HDU, good_time_s: float | None, span_s: float | None) -> bool:
+    """Tell whether a header claims more exposure than its own times allow: a cut whose EXPOSURE was left alone.
+
+    Parameters
+    ----------
+    hdu : HDU
+        With EXPOSURE, TSTART, TSTOP.
+    good_time_s : float or None
+        Sum of the good times.
+    span_s : float or None
+        From the first photon to the last; asked only where there are no good times.
+    """
+    exposure = hdu.number("EXPOSURE")
+    if exposure is None:
+        return False
+    times = clock(hdu)
+    start, stop = times.seconds(hdu.number("TSTART")), times.seconds(hdu.number("TSTOP"))
+    spans = [] if start is None or stop is None else [stop - start]
+    if good_time_s is not None:
+        spans.append(good_time_s)
+    elif span_s is not None:
+        spans.append(1.25 * span_s)
+    slack = 1.0 + max(hdu.number("TIMEDEL") or 0.0, 0.0)
+    return any(exposure > 1.001 * span + slack for span in spans)
+
+
+class _Photons:
+    """One table of events on its way into product.event_stored."""
+
+    def __init__(self, hdu: HDU, file: FileName, first_row: int) -> None:
+        self.hdu = hdu
+        self.next_row = first_row
+        self.flags: dict[str, None] = {}  # a set that keeps its order
+        self._constants = {"file_id": file.file_id, **identity(hdu, file)._asdict()}
+        self._clock = clock(hdu)
+        self._first_s, self._last_s = np.inf, -np.inf
+        found = {name: resolve_number(hdu.fields, name) for name in _COLUMNS}
+        self._fields: dict[str, Field] = {name: f for name, f in found.items() if f is not None}
+        if not self._fields.keys() - {"ccd_id"}:
+            names = ", ".join(f.name for f in hdu.fields)
+            raise UnreadableFile("events with at least one of time, x, y, energy, pi", names or "no columns")
+        self._is_acis = instrument(hdu, file) == "ACIS"
+        # 14.6 eV per channel is the gain of ACIS; PI of HRC is no energy.
+        self._energy_from_pi = self._is_acis and "energy" not in self._fields and "pi" in self._fields
+        self._flag_if("no_obsid", self._constants["obsid"] is None)
+        self._flag_if("no_time", "time" not in self._fields)
+        self._flag_if("energy_from_pi", self._energy_from_pi)
+        self._flag_if("no_energy", "energy" not in self._fields and not self._energy_from_pi)
+        self._flag_if("no_pi", "pi" not in self._fields)
+        self._flag_if("no_sky_position", not {"x", "y"} <= self._fields.keys())
+        self._flag_if("no_sky_wcs", sky_wcs(hdu) is None)
+
+    def _flag_if(self, flag: str, is_so: bool) -> None:
+        if is_so:
+            self.flags[flag] = None
+
+    @property
+    def span_s(self) -> float | None:
+        """From the first photon to the last, s; None without times."""
+        return float(self._last_s - self._first_s) if self._last_s >= self._first_s else None
+
+    def rows(self) -> Iterator[Rows]:
+        """Read the table in chunks."""
+        names = {key: f.name for key, f in self._fields.items()}
+        for chunk in self.hdu.chunks(names, CHUNK_ROWS):
+            yield Rows("product.event_stored", self._batch(chunk))
+
+    def _batch(self, chunk: dict[str, Array]) -> pa.RecordBatch:
+        n = len(next(iter(chunk.values())))
+        schema = TABLES["product.event_stored"].schema
+        columns = {
+            "time_s": self._time(chunk),
+            "x": self._real(chunk, "x"),
+            "y": self._real(chunk, "y"),
+            "ccd_id": self._whole(chunk, "ccd_id", np.int8),
+        }
+        pi = self._whole(chunk, "pi", np.int16)
+        columns["energy_ev"] = energy = self._energy(chunk, pi)
+        if pi is not None and not self._is_acis:
+            self._flag_if("pi_0_is_null", bool((pi.known == 0).any()))  # a channel of HRC, but 0 says null
+        arrays = {name: column.arrow() for name, column in columns.items() if column is not None}
+        arrays["row"] = pa.array(np.arange(self.next_row, self.next_row + n))
+        arrays["pi_stored"] = pi_stored(energy, pi, n)
+        for field in schema:
+            if field.name not in arrays:
+                value = pa.scalar(self._constants.get(field.name), field.type)
+                arrays[field.name] = pa.repeat(value, n)
+        self.next_row += n
+        return pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+    def _time(self, chunk: dict[str, Array]) -> Nullable | None:
+        if "time" not in chunk:
+            return None
+        column = self._clock.convert(reals(chunk["time"], self._fields["time"], np.float64))
+        self._flag_if("null_time", column.null is not None)
+        known = np.asarray(column.known, np.float64)
+        if len(known):
+            self._flag_if("unsorted_time", bool(known[0] < self._last_s or (known[1:] < known[:-1]).any()))
+            self._first_s = min(self._first_s, float(known.min()))
+            self._last_s = max(self._last_s, float(known.max()))
+        return column
+
+    def _real(self, chunk: dict[str, Array], name: str) -> Nullable | None:
+        if name not in chunk:
+            return None
+        column = reals(chunk[name], self._fields[name], np.float32)
+        self._flag_if(f"rounded_{name}", not column.exact)
+        return column
+
+    def _whole(self, chunk: dict[str, Array], name: str, dtype: type[np.integer]) -> Nullable | None:
+        if name not in chunk:
+            return None
+        column = integers(chunk[name], self._fields[name], dtype)
+        self._flag_if(f"bad_{name}", not column.exact)
+        return column
+
+    def _energy(self, chunk: dict[str, Array], pi: Nullable | None) -> Nullable | None:
+        if self._energy_from_pi and pi is not None:
+            channels = np.asarray(pi.values, np.int16)
+            no_energy = channels < 1 if pi.null is None else (channels < 1) | pi.null
+            return Nullable(energy_of_pi(channels), no_energy if no_energy.any() else None, exact=True)
+        if "energy" in chunk and self._fields["energy"].unit.lower() == "kev":
+            self._flag_if("energy_in_kev", is_so=True)
+            kev = reals(chunk["energy"], self._fields["energy"], np.float64)
+            ev = np.where(False if kev.null is None else kev.null, np.nan, kev.values) * 1000.0
+            return reals(ev, None, np.float32)
+        return self._real(chunk, "energy")

@@ -1,0 +1,107 @@
+"""Good time intervals: the GTI extensions of an events file, one per CCD, in one table.
+
+Source: OGIP memo OGIP/93-003 (GTI extensions); CXC "ASC FITS File Designers' Guide" (one GTI per CCD).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from catalog.errors import UnreadableFile
+from catalog.tables import TABLES
+from ingest.content import CHUNK_ROWS
+from ingest.fits import HDU, resolve_number
+from ingest.products.headers import Identity, clock
+from ingest.products.nullable import reals
+
+_CCD_OF_NAME = re.compile(r"GTI(\d)(?:_|$)")
+_NO_CCD = -1
+
+
+def is_good_times(hdu: HDU) -> bool:
+    """Tell whether a table is one of good times: GTI, GTI3_CPT, STDGTI, ..., or of that HDU class."""
+    return hdu.is_table and ((hdu.text("HDUCLAS1") or "").upper() == "GTI" or "GTI" in hdu.name)
+
+
+@dataclass
+class GoodTimes:
+    """The good times of one file, gathered over its GTI extensions."""
+
+    flags: set[str] = field(default_factory=set)
+    _parts: list[tuple[HDU, npt.NDArray[np.float64]]] = field(default_factory=list)
+
+    def take(self, hdu: HDU) -> None:
+        """Read one GTI extension.
+
+        Raises
+        ------
+        UnreadableFile
+            If it has no START and STOP.
+        """
+        start, stop = resolve_number(hdu.fields, "start"), resolve_number(hdu.fields, "stop")
+        if start is None or stop is None:
+            names = ", ".join(f.name for f in hdu.fields)
+            raise UnreadableFile(f"columns START and STOP in {hdu.name or 'the GTI table'}", names or "no columns")
+        for chunk in hdu.chunks({"start": start.name, "stop": stop.name}, CHUNK_ROWS):
+            self._parts.append((hdu, np.column_stack([chunk["start"], chunk["stop"]]).astype(np.float64)))
+
+    def batch(self, file_id: int, identity: Identity, events: HDU) -> pa.RecordBatch:
+        """Make the rows of product.good_time, sorted by CCD and start, each start once.
+
+        Merged files repeat intervals in several extensions. Of two with the same start on the same CCD the
+        longer one counts: it holds the other.
+        """
+        ccd_id, start_s, stop_s = self._intervals(events)
+        n = len(start_s)
+        columns = {
+            "file_id": pa.repeat(pa.scalar(file_id, pa.int64()), n),
+            "obsid": pa.repeat(pa.scalar(identity.obsid, pa.int32()), n),
+            "obi": pa.repeat(pa.scalar(identity.obi, pa.int16()), n),
+            "ccd_id": pa.array(ccd_id.astype(np.int8), mask=ccd_id == _NO_CCD),
+            "start_s": pa.array(start_s),
+            "stop_s": pa.array(stop_s),
+        }
+        schema = TABLES["product.good_time"].schema
+        return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+    def _intervals(self, events: HDU) -> tuple[npt.NDArray[np.int64], ...]:
+        ccds = [np.full(len(part), _ccd_id(hdu), np.int64) for hdu, part in self._parts]
+        times = [clock(hdu, events).convert(reals(part, None, np.float64)).values for hdu, part in self._parts]
+        ccd_id = np.concatenate([np.empty(0, np.int64), *ccds])
+        start_s, stop_s = np.concatenate([np.empty((0, 2)), *times]).astype(np.float64).T
+        with np.errstate(invalid="ignore"):
+            real = np.isfinite(start_s) & np.isfinite(stop_s) & (start_s <= stop_s)
+        if not real.all():
+            self.flags.add("bad_good_times")
+        order = np.lexsort((-stop_s[real], start_s[real], ccd_id[real]))
+        ccd_id, start_s, stop_s = (a[real][order] for a in (ccd_id, start_s, stop_s))
+        first = np.ones(len(start_s), bool)
+        first[1:] = (ccd_id[1:] != ccd_id[:-1]) | (start_s[1:] != start_s[:-1])
+        if not first.all():
+            self.flags.add("repeated_good_times")
+        return ccd_id[first], start_s[first], stop_s[first]
+
+
+def longest_s(batch: pa.RecordBatch) -> float | None:
+    """Return the good time of the CCD that has most of it, s; None without good times."""
+    if not batch.num_rows:
+        return None
+    ccd_id = batch["ccd_id"].fill_null(_NO_CCD).to_numpy()
+    spans_s = batch["stop_s"].to_numpy() - batch["start_s"].to_numpy()
+    return float(np.bincount(ccd_id.astype(np.intp) - _NO_CCD, spans_s).max())
+
+
+def _ccd_id(hdu: HDU) -> int:
+    """Return the CCD an extension holds for, as CCD_ID or its name (GTI7, GTI3_CPT12) says."""
+    said = hdu.header.get("CCD_ID")
+    if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= np.iinfo(np.int8).max:
+        return said
+    for name in (hdu.name, str(hdu.header.get("HDUNAME") or "").upper()):
+        if match := _CCD_OF_NAME.match(name):
+            return int(match[1])
+    return _NO_CCD

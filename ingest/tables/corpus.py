@@ -1,0 +1,191 @@
+"""The axia corpus: JSON detections with catalog columns, object types and photons.
+
+Each record is one detection of release 2.1 with `original_event_list`, its photons as [time, energy] in
+mission seconds and eV, which a shared copy may cap (`_event_list_capped`, `_event_list_original_size`).
+The pruned `event_list` follows from it and is not stored twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from catalog.errors import UnreadableFile
+from catalog.identifiers import detection_id, is_source_name, source_name
+from catalog.tables import TABLES
+from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
+from ingest.json_records import Json, Record, read_json_records
+from ingest.tables.source_tables import split_sheet
+from ingest.tables.tabular import Field, HeadStream, Sheet, batch_of
+
+BATCH_RECORDS = 200  # a full corpus has 50,000 photons a record
+PHOTONS = "original_event_list"
+FURTHER = "further_fields"
+_WINDOW = "event_list"
+_EVENTS = "product.event_stored"
+_LARGEST = 3e38  # what a float32 energy can hold
+_LARGEST_IDS = {"obsid": 999_999, "obi": 999, "region_id": 99_999}
+
+
+def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
+    r"""Read a corpus of detections with their photons.
+
+    Parameters
+    ----------
+    stream : binary file
+        A JSON list, or JSON lines, of records with obsid, source_name and original_event_list.
+    file : FileName
+
+    Yields
+    ------
+    Rows
+        For product.event_stored (rows counted through the file), csc.master_source, csc.observation_source
+        and csc.classification.
+    Flag
+        'events_capped: n of m' where the copy holds fewer photons than were observed; what
+        `ingest.tables.source_tables` flags.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is no JSON, or a record no detection.
+
+    Examples
+    --------
+    >>> import io
+    >>> record = b'{"obsid": 943, "obi": 0, "region_id": 3, "source_name": "2CXO J025608.1+192634", "theta": 0.4,'
+    >>> record += b' "original_event_list": [[1.5, 1200.0]], "_event_list_original_size": 8617}'
+    >>> for item in read_corpus(io.BytesIO(record), FileName.of("a.json")):
+    ...     print(item.text if isinstance(item, Flag) else (item.table, item.batch.num_rows))
+    ('product.event_stored', 1)
+    ('csc.master_source', 1)
+    ('csc.observation_source', 1)
+    unknown columns, kept in extra: _event_list_original_size
+    events_capped: 1 of 8,617
+    """
+    photons = _Photons(file)
+    records = (photons.take(r) for r in read_json_records(HeadStream(stream)))
+    first = list(islice(records, BATCH_RECORDS))
+    if not any({"obsid", "source_name", "name"} & r.keys() for r in first):
+        keys = ", ".join(list(first[0])[:8]) if first else "no records"
+        raise UnreadableFile("records of detections, with obsid and source_name", keys[:200])
+    names = list(dict.fromkeys(key for r in first for key in r))
+    fields = (*(Field(n.strip() or "unnamed") for n in names), Field(FURTHER))
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        block = first
+        while block:
+            yield batch_of([_column(block, n) for n in names] + [_further(block, frozenset(names))])
+            block = list(islice(records, BATCH_RECORDS))
+
+    for item in split_sheet(Sheet(fields, batches()), file):
+        yield from photons.stored()
+        yield item
+    yield from photons.flags()
+
+
+class _Photons:
+    """Takes the photons out of the records, so that a block of records stays small."""
+
+    def __init__(self, file: FileName) -> None:
+        self._file = file
+        self._batches: list[pa.RecordBatch] = []
+        self._n_stored = self._n_observed = self._n_bad = self._n_relative = 0
+        self._capped = False
+
+    def take(self, record: Record) -> Record:
+        """Keep the record's photons, give back its properties."""
+        events = record.pop(PHOTONS, None)
+        relative = record.pop(_WINDOW, None)
+        self._n_relative += events is None and bool(relative)
+        pairs = [e for e in events if _is_photon(e)] if isinstance(events, list) else []
+        self._n_bad += len(events) - len(pairs) if isinstance(events, list) else 0
+        size = record.get("_event_list_original_size")
+        self._n_observed += size if isinstance(size, int) and size > len(pairs) else len(pairs)
+        self._capped |= isinstance(size, int) and size > len(pairs)
+        if pairs:
+            self._batches.append(self._batch(record, np.asarray(pairs, np.float64)))
+            self._n_stored += len(pairs)
+        return record
+
+    def stored(self) -> Iterator[Rows]:
+        """Yield what has been taken since the last call."""
+        batches, self._batches = self._batches, []
+        for batch in pa.Table.from_batches(batches).combine_chunks().to_batches(CHUNK_ROWS) if batches else ():
+            yield Rows(_EVENTS, batch)
+
+    def flags(self) -> Iterator[Flag]:
+        """Yield what is missing."""
+        if self._capped:
+            yield Flag(f"events_capped: {self._n_stored:,} of {self._n_observed:,}")
+        if self._n_bad:
+            yield Flag(f"events left out, not [time, energy]: {self._n_bad:,}")
+        if self._n_relative:
+            yield Flag(f"records without {PHOTONS}, whose event_list has no mission times: {self._n_relative:,}")
+
+    def _batch(self, record: Record, pairs: npt.NDArray[np.float64]) -> pa.RecordBatch:
+        obsid, obi, region = (_whole(record.get(key), n) for key, n in _LARGEST_IDS.items())
+        name = record.get("source_name") or record.get("name")
+        where = region if region is not None else name if isinstance(name, str) and is_source_name(name) else None
+        key = None
+        if obsid is not None and where is not None:
+            key = detection_id(obsid, obi, source_name(where) if isinstance(where, str) else where)
+        made = {
+            "file_id": self._file.file_id,
+            "obsid": obsid,
+            "obi": obi,
+            "region_id": region,
+            "detection_id": key,
+            "pi_stored": 0,
+        }
+        n = len(pairs)
+        columns = {
+            "row": pa.array(np.arange(self._n_stored, self._n_stored + n)),
+            "time_s": pa.array(pairs[:, 0]),
+            "energy_ev": pa.array(pairs[:, 1].astype(np.float32)),
+        }
+        schema = TABLES[_EVENTS].schema
+        arrays = [
+            columns[f.name].cast(f.type) if f.name in columns else pa.repeat(pa.scalar(made.get(f.name), f.type), n)
+            for f in schema
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _is_photon(event: Json) -> bool:
+    return (
+        isinstance(event, list)
+        and len(event) == 2  # noqa: PLR2004 - time and energy
+        and all(isinstance(v, int | float) and abs(v) < _LARGEST for v in event)
+    )
+
+
+def _whole(value: Json, largest: int) -> int | None:
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value[:12])
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def _column(block: list[Record], name: str) -> pa.Array:
+    """Spell a property of each record as text, as any table has it."""
+    return pa.array([_spell(r.get(name)) for r in block], pa.string())
+
+
+def _further(block: list[Record], known: frozenset[str]) -> pa.Array:
+    """Keep what the first records did not have, as JSON."""
+    rest = [{k: v for k, v in r.items() if k not in known and v is not None} for r in block]
+    return pa.array([json.dumps(r) if r else None for r in rest], pa.string())
+
+
+def _spell(value: Json) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)

@@ -1,0 +1,353 @@
+"""Tables of catalog properties -> csc.master_source, csc.observation_source, csc.classification.
+
+What a user has from the Chandra Source Catalog is rarely one of its tables: it is a join of two of them, with
+columns of a cross-match or a classifier beside. Here such a table is taken apart again. Which table a column belongs
+to, `ingest.tables.column_names` decides; who says what of an object's type, `ingest.tables.object_types`. A value that is no
+value of its column, and every column that the catalog does not know, is kept in `extra` and named in a flag.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.columns import FLOAT64, INT16, INT32, LONGS, TEXT
+from catalog.errors import UnreadableFile, suggestion
+from catalog.tables import TABLES
+from ingest.content import FileName, Flag, Rows
+from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
+from ingest.tables.column_names import (
+    BOTH,
+    MASTER,
+    OBSERVATION,
+    SHARED,
+    UNKNOWN,
+    Target,
+    describes_detections,
+    has_detections,
+    resolve,
+    settle,
+)
+from ingest.tables.delimited import delimited_sheet
+from ingest.tables.extra import map_of
+from ingest.tables.object_types import Found, find_statements, paper_links, statements, with_probabilities
+from ingest.tables.partial_rows import merge_rows
+from ingest.tables.tabular import HeadStream, Sheet, fits_sheet, parquet_sheet
+from ingest.tables.votable import votable_sheet
+
+_ANGLES = {"ra": True, "dec": False}
+_MATCH_RANKS = {"u": 3, "a": 1, "n": 0}
+_MATCH_UNTOLD = 2
+_DETECTION_ID = r"^(?P<obsid>\d{1,6})\.(?P<obi>\d{1,3}|-)\.(?P<region>\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$"
+
+
+def read_source_table(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
+    r"""Read a table of source or detection properties: CSV, TSV with a csccli preamble, VOTable, FITS or Parquet.
+
+    Parameters
+    ----------
+    stream : binary file
+        Decompressed, read once, forward only.
+    file : FileName
+
+    Yields
+    ------
+    Rows
+        For csc.master_source (one row per name, release and batch), csc.observation_source (one per detection,
+        release and batch), csc.classification and lit.paper_source.
+    Flag
+        Unknown columns; values that are none of their column's; rows that name nothing; rows that disagree.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is no table, or none of sources or detections.
+
+    Examples
+    --------
+    >>> import io
+    >>> table = b"name,obsid,region_id,hard_hs,mood\n2CXO J031948.1+413046,1575,85,0.5,fine\n"
+    >>> for item in read_source_table(io.BytesIO(table), FileName.of("a.csv")):
+    ...     print(item.text if isinstance(item, Flag) else (item.table, item.batch.num_rows))
+    ('csc.master_source', 1)
+    ('csc.observation_source', 1)
+    unknown columns, kept in extra: mood
+    """
+    head = HeadStream(stream)
+    yield from split_sheet(_open(head), file)
+
+
+def _open(stream: HeadStream) -> Sheet:
+    start = stream.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:2000]
+    if not start:
+        raise UnreadableFile("a table", "an empty file", "fetch the file again")
+    if start.startswith(b"SIMPLE  ="):
+        return fits_sheet(stream)  # type: ignore[arg-type]  # needs `read` alone
+    if start.startswith(b"PAR1"):
+        return parquet_sheet(stream)  # type: ignore[arg-type]  # needs `read` alone
+    if b"<VOTABLE" in start or b":VOTABLE" in start:
+        return votable_sheet(stream)
+    if start[:1] == b"<" and start[1:7].lower().strip(b"!") in {b"html>", b"html", b"doctyp", b"html x", b"head>"}:
+        raise UnreadableFile("a table", "an HTML page in line 1", "fetch the file again")
+    return delimited_sheet(stream)
+
+
+def split_sheet(sheet: Sheet, file: FileName) -> Iterator[Rows | Flag]:
+    """Take a table apart into rows of the catalog's tables.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        As a format's reader opens it.
+    file : FileName
+
+    Raises
+    ------
+    UnreadableFile
+        If no column names sources or detections, or no row does.
+    """
+    with sheet.resources:
+        splitter = _Splitter(file, sheet)
+        for batch in sheet.batches:
+            yield from splitter.split(batch)
+        yield from splitter.close()
+
+
+@dataclass
+class _Splitter:
+    """What is remembered from batch to batch of one table."""
+
+    file: FileName
+    sheet: Sheet
+    targets: list[Target] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)
+    misfits: Counter[str] = field(default_factory=Counter)
+    disputed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    links: set[tuple[str, str]] = field(default_factory=set)
+    n_rows: int = 0
+    n_nameless: int = 0
+    n_statements: int = 0
+    ready: bool = False
+    detections: bool = False
+    beside: set[int] = field(default_factory=set)
+    empty: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.labels = _unique([f.name for f in self.sheet.fields])
+        self.targets = resolve(self.sheet.fields)
+        known = [t for t in self.targets if t.column in {"name", "obsid", "detection_id"} and t.table]
+        if not known:
+            names = [f.name for f in self.sheet.fields]
+            hint = next((s for n in names if (s := suggestion(n, ("name", "obsid", "csc_name")))), "")
+            found = f"columns {', '.join(names[:8])[:200]}"
+            raise UnreadableFile("a column with CSC source names (name) or obsid", found, hint.lstrip("; "))
+
+    def split(self, batch: pa.RecordBatch) -> Iterator[Rows]:
+        """Yield the rows of one batch."""
+        if not self.ready:
+            self._learn(batch)
+        self.n_rows += batch.num_rows
+        lost: dict[int, pa.Array] = {}
+        master = self._cast(batch, MASTER, lost)
+        detection = self._cast(batch, OBSERVATION, lost)
+        release = self._release(batch)
+        unknown = {t.index: as_text(batch[t.index]) for t in self.targets if not t.table} | lost
+        self.empty -= {place for place, values in unknown.items() if values.null_count < len(values)}
+        whose = self._whose(master, detection, batch.num_rows)
+        nameless = pc.is_null(whose["name"])
+        if has_detections(self.targets):
+            keys = _detection_ids(detection, whose["name"])
+            nameless = pc.and_(nameless, pc.is_null(keys))
+            detection |= {"detection_id": keys, "release": release, "name": whose["name"]}
+        self.n_nameless += pc.sum(nameless).as_py() or 0
+        used = {place for f in self.found for place in f.used}
+        extra = {p: v for p, v in unknown.items() if p not in used}
+        master["release"] = release
+        if self.detections:
+            yield from self._rows(MASTER, master, "name", {})
+            yield from self._rows(OBSERVATION, detection, "detection_id", extra)
+        else:
+            yield from self._rows(MASTER, master, "name", extra)
+        yield from self._statements(unknown, whose)
+
+    def close(self) -> Iterator[Flag]:
+        """Yield what the user should know; refuse a table that names nothing."""
+        if not self.n_rows:
+            yield Flag("no rows")
+        elif self.n_nameless == self.n_rows:
+            labels = [t.label for t in self.targets if t.column in {"name", "obsid"} and t.table]
+            raise UnreadableFile(
+                "CSC source names ('2CXO J031948.1+413046') or obsids",
+                f"none in {self.n_rows:,} rows of {', '.join(labels)}",
+            )
+        used = {place for f in self.found for place in f.used}
+        told = used - self.beside
+        unknown = [t.label for t in self.targets if not t.table and t.index not in told | self.empty]
+        if unknown:
+            yield Flag(f"unknown columns, kept in extra: {', '.join(unknown)}")
+        if self.misfits:
+            words = ", ".join(f"{label} ({n:,})" for label, n in self.misfits.items())
+            yield Flag(f"values that are none of their column's, kept in extra: {words}")
+        if self.n_nameless:
+            yield Flag(f"rows left out, with neither a CSC source name nor an obsid: {self.n_nameless:,}")
+        for table in (MASTER, OBSERVATION):
+            words = ", ".join(f"{c} ({n:,})" for (t, c), n in self.disputed.items() if t == table)
+            if words:
+                kind = "source" if table == MASTER else "detection"
+                yield Flag(f"rows of one {kind} disagree, the last value was kept: {words}")
+        yield from (Flag(text) for text in self.sheet.flags)
+
+    def _learn(self, batch: pa.RecordBatch) -> None:
+        """Settle on the first batch what only values tell: which column is the name, whose the shared ones are."""
+        self.ready = True
+        named = [t for t in self.targets if t.column == "name" and t.table]
+        share = {t.index: len(cast_name(batch[t.index]).values.drop_null()) for t in named}
+        best = max(named, key=lambda t: (share[t.index] > 0, -t.rank, -t.index), default=None)
+        self.targets = [
+            t if t is best or t not in named else Target(t.index, t.label, UNKNOWN, t.label) for t in self.targets
+        ]
+        both = [t for t in self.targets if t.table == BOTH and t.column not in SHARED]
+        if both:
+            names = cast_name(batch[best.index]).values if best else pa.nulls(batch.num_rows, TEXT)
+            varies = {t.index: _varies(names, as_text(batch[t.index])) for t in both}
+            self.targets = settle(self.targets, varies)
+        labels = {t.index: self.labels[t.index] for t in self.targets if not t.table}
+        texts = {place: as_text(batch[place]) for place in labels}
+        self.empty = set(labels)
+        self.found = [with_probabilities(f, texts, labels) for f in find_statements(labels)]
+        self.detections = has_detections(self.targets) and (describes_detections(self.targets) or not self.found)
+        if self.found and has_detections(self.targets) and not self.detections:
+            # Nothing but types: what else the table says goes with the statement it stands beside.
+            first, used = self.found[0], {place for f in self.found for place in f.used}
+            more = tuple(place for place in labels if place not in used)
+            self.found[0] = replace(first, details=(*first.details, *more))
+            self.beside = set(more)
+
+    def _cast(self, batch: pa.RecordBatch, table: str, lost: dict[int, pa.Array]) -> dict[str, pa.Array]:
+        """Bring the columns of one table into their types; what does not fit goes into `lost`."""
+        columns: dict[str, pa.Array] = {}
+        for t in self.targets:
+            if t.table not in {table, BOTH} or t.column in {"release", "detection_id"}:
+                continue
+            values = batch[t.index]
+            cast = _cast(values, t.column, TABLES[table].column(t.column).type)
+            columns[t.column] = cast.values
+            if cast.misfits is not None and t.index not in lost:
+                lost[t.index] = pc.if_else(cast.misfits, as_text(values), pa.scalar(None, TEXT))
+                self.misfits[t.label] += pc.sum(cast.misfits).as_py()
+        if table == OBSERVATION and (given := self._column("detection_id")) is not None:
+            _add_identifiers(columns, as_text(batch[given]))
+        return columns
+
+    def _column(self, name: str) -> int | None:
+        return next((t.index for t in self.targets if t.column == name and t.table), None)
+
+    def _release(self, batch: pa.RecordBatch) -> pa.Array:
+        """Take the release from the row, else from the file's comments, else from the user."""
+        told = self.sheet.release or self.file.release
+        default = pa.repeat(pa.scalar(told, TEXT), batch.num_rows)
+        place = self._column("release")
+        if place is None:
+            return default
+        named = pc.extract_regex(as_text(batch[place]), r"(?P<release>[12]\.\d)")
+        return pc.coalesce(pc.struct_field(named, "release"), default)
+
+    def _whose(self, master: Mapping[str, pa.Array], detection: Mapping[str, pa.Array], n: int) -> dict[str, pa.Array]:
+        either = {**detection, **master}
+        types = {"name": TEXT, "obsid": INT32, "obi": INT16, "region_id": INT32, "ra": FLOAT64, "dec": FLOAT64}
+        whose = {key: either.get(key, pa.nulls(n, type_)) for key, type_ in types.items()}
+        return whose | {"file_id": pa.repeat(pa.scalar(self.file.file_id, pa.int64()), n)}
+
+    def _rows(
+        self, table: str, columns: dict[str, pa.Array], key: str, extra: Mapping[int, pa.Array]
+    ) -> Iterator[Rows]:
+        """Merge the batch's rows by key and put them into the table's shape."""
+        if key not in columns:
+            return
+        kept = pc.indices_nonzero(pc.is_valid(columns[key]))
+        if not len(kept):
+            return
+        flat = columns | {f"extra {place}": values for place, values in extra.items()}
+        flat = {name: values.take(kept) for name, values in flat.items()}
+        rank = None
+        if "match_type" in flat and table == OBSERVATION:
+            words = flat["match_type"].to_pylist()
+            rank = pa.array([_MATCH_RANKS.get(w, _MATCH_UNTOLD) for w in words], pa.int8())
+        # Releases are never mixed: rows of one thing from two releases stay two.
+        keys = pc.binary_join_element_wise(flat[key], pc.fill_null(flat["release"], ""), "\n")
+        merged = merge_rows(keys, flat, rank)
+        for name, n in merged.disputed.items():
+            self.disputed[table, self.labels[int(name[6:])] if name.startswith("extra ") else name] += n
+        n = len(merged.columns[key])
+        more = {self.labels[place]: merged.columns[f"extra {place}"] for place in extra}
+        made = merged.columns | {
+            "extra": map_of(more, n),
+            "file_ids": pa.repeat(pa.scalar([self.file.file_id], LONGS), n),
+        }
+        schema = TABLES[table].schema
+        arrays = [made[f.name].cast(f.type) if f.name in made else pa.nulls(n, f.type) for f in schema]
+        yield Rows(table, pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+    def _statements(self, unknown: Mapping[int, pa.Array], whose: Mapping[str, pa.Array]) -> Iterator[Rows]:
+        for found in self.found:
+            batch = statements(found, unknown, self.labels, whose, self.n_statements)
+            if not batch.num_rows:
+                continue
+            self.n_statements += batch.num_rows
+            yield Rows("csc.classification", batch)
+            if found.statement.authority == "literature":
+                links = paper_links(batch, self.links)
+                if links.num_rows:
+                    yield Rows("lit.paper_source", links)
+
+
+def _cast(values: pa.Array, column: str, type_: pa.DataType) -> Cast:
+    if column == "name":
+        return cast_name(values)
+    if column in _ANGLES or column.partition("_")[0] in _ANGLES:
+        return cast_angle(values, hours=_ANGLES[column.partition("_")[0]])
+    return cast_column(values, type_)
+
+
+def _unique(names: Sequence[str]) -> dict[int, str]:
+    """Tell repeated headers apart, as pandas does: z, z.1, z.2."""
+    seen: Counter[str] = Counter()
+    labels = {}
+    for place, name in enumerate(names):
+        labels[place] = f"{name}.{seen[name]}" if seen[name] else name
+        seen[name] += 1
+    return labels
+
+
+def _varies(names: pa.Array, values: pa.Array) -> bool | None:
+    """Tell whether a column changes between rows of one source; None where its values do not tell."""
+    keep = pc.indices_nonzero(pc.and_(pc.is_valid(names), pc.is_valid(values)))
+    names, values = names.take(keep), values.take(keep)
+    merged = merge_rows(names, {"name": names, "values": values}) if len(names) else None
+    if merged is None or len(merged.columns["name"]) == len(names) or len(values.unique()) == 1:
+        return None
+    return bool(merged.disputed)
+
+
+def _add_identifiers(columns: dict[str, pa.Array], ids: pa.Array) -> None:
+    """Take obsid, obi and region_id out of detection ids, where the table has no columns of their own."""
+    parts = pc.extract_regex(ids, _DETECTION_ID)
+    for name, type_ in (("obsid", INT32), ("obi", INT16), ("region_id", INT32)):
+        text = pc.struct_field(parts, "region" if name == "region_id" else name)
+        values = cast_column(text, type_).values
+        columns[name] = pc.coalesce(columns[name], values) if name in columns else values
+
+
+def _detection_ids(detection: Mapping[str, pa.Array], names: pa.Array) -> pa.Array:
+    """Build 'obsid.obi.region_id' as `catalog.identifiers.detection_id` does, for all rows at once."""
+    missing = pa.nulls(len(names), TEXT)
+    obsid = detection["obsid"].cast(TEXT)
+    obi = pc.fill_null(detection["obi"].cast(TEXT) if "obi" in detection else missing, "-")
+    region = pc.coalesce(detection["region_id"].cast(TEXT) if "region_id" in detection else missing, names)
+    return pc.binary_join_element_wise(obsid, obi, region, ".")

@@ -1,0 +1,120 @@
+"""Light curves: lc3 as the catalog writes it, and what users' own lack."""
+
+from __future__ import annotations
+
+import gzip
+import io
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from factories.fits import T0, events_file, light_curve_file
+
+from catalog.errors import UnreadableFile
+from catalog.tables import TABLES
+from ingest.content import FileName, Flag, Rows
+from ingest.products.light_curves import read_light_curve
+
+LC3 = "acisf10542_000N021_r0017b_lc3.fits.gz"
+
+
+def read(data, name=LC3):
+    """Read -> the light curve's columns, the header row, the flags."""
+    items = list(read_light_curve(io.BytesIO(data), FileName.of(name, "2.0")))
+    rows = {item.table: item.batch for item in items if isinstance(item, Rows)}
+    for table, batch in rows.items():
+        batch.validate(full=True)
+        assert batch.schema == TABLES[table].schema
+    curve = rows["product.light_curve"].to_pydict() if "product.light_curve" in rows else None
+    return curve, rows["product.header"].to_pylist()[0], [item.text for item in items if isinstance(item, Flag)]
+
+
+def test_lc3():
+    curve, header, flags = read(light_curve_file(6))
+    assert flags == []
+    assert curve["row"] == list(range(6))
+    assert curve["time_s"] == [T0 + 500.0 * i for i in range(6)]
+    assert set(curve["band"]) == {"b"}
+    assert set(curve["detection_id"]) == {"10542.0.17"}
+    assert None not in curve["background_rate_err"]
+    assert curve["background_rate"] != curve["count_rate"]
+    assert (header["kind"], header["n_rows"], header["release"], header["version"]) == ("light_curve", 6, "2.0", 21)
+
+
+@pytest.mark.parametrize(
+    ("name", "band", "expected"),
+    [
+        ("acisf10542_000N021_r0017h_lc3.fits", "broad", "h"),
+        ("mine.fits", "ultrasoft", "u"),
+        ("mine.fits", "WIDE", "w"),
+        ("mine.fits", "m", "m"),
+        ("mine.fits", "0.5-7", None),
+        ("mine.fits", None, None),
+    ],
+)
+def test_band(name, band, expected):
+    curve, _, flags = read(light_curve_file(2, header={"BAND": band}), name)
+    assert set(curve["band"]) == {expected}
+    assert flags == ([] if expected else ["no_band"])
+
+
+def test_columns_are_found_whatever_their_case():
+    names = ("TIME", "Rate", "ERROR", "MINUS_3SIG", "PLUS_3SIG")
+    assert read(light_curve_file(4, names=names))[0] == read(light_curve_file(4))[0]
+
+
+def test_a_curve_may_lack_errors_and_background():
+    curve, _, flags = read(light_curve_file(4, names=("TIME", "RATE"), background=False))
+    assert flags == ["no_background"]
+    for name in ("count_rate_err", "minus_3sig", "plus_3sig", "background_rate", "background_rate_err"):
+        assert curve[name] == [None] * 4
+
+
+def test_a_background_of_other_bins_is_no_background():
+    curve, _, flags = read(light_curve_file(4, shift_s=1.0))
+    assert flags == ["background_bins_differ"]
+    assert curve["background_rate"] == [None] * 4
+
+
+def test_nan_is_null_and_time_is_shifted():
+    data = light_curve_file(3, header={"TIMEZERO": 10.0})
+    rate = read(data)[0]["count_rate"][1]
+    curve, _, flags = read(data.replace(np.array(rate, ">f8").tobytes(), np.array(np.nan, ">f8").tobytes()))
+    assert curve["count_rate"][1] is None
+    assert curve["count_rate"][0] > 0
+    assert curve["time_s"][0] == T0 + 10.0
+    assert flags == ["time_shifted"]
+
+
+def test_no_bins():
+    curve, header, flags = read(light_curve_file(0))
+    assert curve is None
+    assert header["n_rows"] == 0
+    assert flags == ["no_bins"]
+
+
+def test_what_is_no_light_curve_is_refused():
+    with pytest.raises(UnreadableFile, match=r"LIGHTCURVE.*EVENTS, GTI"):
+        read(events_file(n=3))
+    with pytest.raises(UnreadableFile, match="TIME and COUNT_RATE"):
+        read(light_curve_file(3, names=("Time",)))
+
+
+@pytest.mark.real
+def test_every_real_lc3_equals_astropy(real):
+    paths = sorted((real / "light_curves").glob("*_lc3.fits.gz"))
+    assert len(paths) == 24
+    for path in paths:
+        data = gzip.decompress(path.read_bytes())
+        curve, header, flags = read(data, path.name)
+        assert flags == []
+        assert set(curve["band"]) == {"b"}
+        with fits.open(io.BytesIO(data)) as hdus:
+            source, background = hdus["LIGHTCURVE"], hdus["BKGLIGHTCURVE"]
+            columns = {"time_s": "Time", "count_rate": "COUNT_RATE", "count_rate_err": "COUNT_RATE_ERR"}
+            for ours, theirs in (columns | {"minus_3sig": "Minus_3Sig", "plus_3sig": "Plus_3Sig"}).items():
+                assert curve[ours] == source.data[theirs].tolist()
+            assert curve["background_rate"] == background.data["COUNT_RATE"].tolist()
+            assert set(curve["obsid"]) == {int(source.header["OBS_ID"])} == {header["obsid"]}
+            assert set(curve["region_id"]) == {int(source.header["REGIONID"])}
+            assert f"_r{header['region_id']:04d}b_" in path.name

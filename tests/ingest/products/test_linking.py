@@ -1,0 +1,361 @@
+"""Linking, on a real lake: whatever order files come in, every spectrum finds what is its own and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import itertools
+import shutil
+from collections import defaultdict
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from factories import ogip
+
+from catalog import lake
+from catalog.columns import literal
+from catalog.tables import TABLES
+from ingest.content import FileName, Rows, file_id_of
+from ingest.products.linking import link_statements, needs_linking, unlinked_query
+from ingest.products.responses import read_response
+from ingest.products.spectra import read_spectra
+
+
+class Store:
+    """A store that files are put into and taken out of, as a refresh does it."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.held = {}  # path -> hash of the content
+
+    def put(self, files):
+        """Load files in one commit; content that is there already is noted as a duplicate."""
+        rows = defaultdict(list)
+        with lake.transaction(self.connection):
+            for path in files:
+                self.remove(path)
+            for path, content in files.items():
+                digest = hashlib.sha256(content).hexdigest()
+                status = "duplicate" if digest in self.held.values() else "loaded"
+                self.held[path] = digest
+                row = {"file_id": file_id_of(path), "path": path, "sha256": digest, "status": status}
+                rows["meta.file"].append(pa.RecordBatch.from_pylist([row]))
+                if status == "loaded":
+                    reader = read_spectra if b"'SPECTRUM" in content else read_response
+                    for item in reader(io.BytesIO(content), FileName.of(path)):
+                        if isinstance(item, Rows) and item.table != "product.header":
+                            rows[item.table].append(item.batch)
+            for table, batches in rows.items():
+                self.insert(table, pa.Table.from_batches(batches))
+
+    def insert(self, table, rows):
+        self.connection.register("incoming", rows)
+        once = ""
+        if table in {"product.arf", "product.rmf"}:
+            key = rows.column_names[0]
+            absent = f"{key} NOT IN (SELECT {key} FROM lake.{table})"
+            once = f"WHERE {absent} QUALIFY row_number() OVER (PARTITION BY {key}) = 1"
+        self.connection.execute(f"INSERT INTO lake.{table} BY NAME SELECT * FROM incoming {once}")
+        self.connection.unregister("incoming")
+
+    def remove(self, path):
+        if self.held.pop(path, None):
+            for table in ("meta.file", "product.spectrum", "product.response_file"):
+                self.connection.execute(f"DELETE FROM lake.{table} WHERE file_id = {file_id_of(path)}")
+
+    def link(self):
+        """Link, and hold that doing so again would do nothing."""
+        needed = needs_linking(self.connection)
+        with lake.transaction(self.connection):
+            written = [self.connection.execute(statement).fetchone()[0] for statement in link_statements()]
+        assert any(written) is needed
+        assert not needs_linking(self.connection)
+        return needed
+
+    def snapshot(self):
+        return self.connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
+
+    def spectrum(self, path, number=1):
+        where = f"file_id = {file_id_of(path)} AND spec_num = {number}"
+        (row,) = self.rows(f"SELECT * FROM lake.product.spectrum WHERE {where}")
+        return row
+
+    def id(self, path, number=1):
+        """Return the id of the response in a file."""
+        where = f"path = {literal(path)} AND response_num = {number}"
+        (row,) = self.rows(
+            f"SELECT response_id FROM lake.product.response_file JOIN lake.meta.file USING (file_id) WHERE {where}"
+        )
+        return row["response_id"]
+
+    def rows(self, query):
+        return self.connection.execute(query).to_arrow_table().to_pylist()
+
+    def count(self, table):
+        return self.connection.execute(f"SELECT count(*) FROM lake.{table}").fetchone()[0]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    path = tmp_path_factory.mktemp("empty") / "s"
+    lake.create(path)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path, empty):
+    """A store on disk, as users have it."""
+    shutil.copytree(empty, tmp_path / "s")
+    with contextlib.closing(lake.connect(tmp_path / "s", read_only=False)) as connection:
+        yield Store(connection)
+
+
+@pytest.fixture
+def quick():
+    """The same tables in memory: the rules of linking are SQL, whatever lies below."""
+    with contextlib.closing(duckdb.connect()) as connection:
+        connection.execute("ATTACH ':memory:' AS lake; CREATE SCHEMA lake.product; CREATE SCHEMA lake.meta")
+        for name in ("meta.file", "product.spectrum", "product.response_file", "product.arf", "product.rmf"):
+            connection.execute(f"USE lake; {TABLES[name].ddl()[0]}")
+        yield Store(connection)
+
+
+def spectrum(counts=ogip.COUNTS, **header):
+    return ogip.pha(counts, **({"ANCRFILE": "x.arf", "RESPFILE": "x.rmf", "BACKFILE": "x_bg.pi"} | header))
+
+
+FILES = {
+    "/d/x.pi": spectrum(),
+    "/d/x_bg.pi": ogip.pha(ogip.COUNTS + 1, BACKSCAL=2e-5, EXPOSURE=900.0),
+    "/d/x.arf": ogip.arf(),
+    "/d/x.rmf": ogip.rmf(),
+}
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(FILES)][::3])
+def test_files_may_come_in_any_order(quick, order):
+    for path in order:
+        quick.put({path: FILES[path]})
+        quick.link()
+    row, background = quick.spectrum("/d/x.pi"), quick.spectrum("/d/x_bg.pi")
+    assert (row["arf_id"], row["rmf_id"]) == (quick.id("/d/x.arf"), quick.id("/d/x.rmf"))
+    assert row["background_id"] == background["spectrum_id"]
+    assert row["background_counts"] == (ogip.COUNTS + 1).tolist()
+    assert (row["background_backscal"], row["background_exposure_s"]) == (2e-5, 900.0)
+    assert (row["role"], background["role"], background["arf_id"]) == ("source", "background", None)
+    assert quick.rows(unlinked_query()) == []
+
+
+def test_linking_twice_commits_nothing(store):
+    store.put(FILES)
+    assert store.link() is True
+    before = store.snapshot()
+    assert store.link() is False
+    assert store.snapshot() == before
+    row = store.spectrum("/d/x.pi")
+    assert (row["arf_id"], row["rmf_id"]) == (store.id("/d/x.arf"), store.id("/d/x.rmf"))
+    assert row["background_counts"] == (ogip.COUNTS + 1).tolist()
+
+
+NAMED = ("X.ARF", "x.arf.gz", "x.arf", "x.arf.fits", "../calib/x.arf")
+
+
+@pytest.mark.parametrize("path", ["/d/x.arf", "/d/X.arf.gz", "/d/x.ARF.fits.gz", "/elsewhere/x.arf"])
+def test_names_match_whatever_their_case_and_suffix(quick, path):
+    spectra = {f"/d/{number}.pi": spectrum(ANCRFILE=named) for number, named in enumerate(NAMED)}
+    quick.put({path: ogip.arf()} | spectra)
+    quick.link()
+    assert [quick.spectrum(name)["arf_id"] for name in spectra] == [quick.id(path)] * len(NAMED)
+
+
+def test_the_same_folder_goes_first(quick):
+    for folder in "ab":
+        quick.put({f"/{folder}/x.pi": spectrum(OBJECT=folder)})
+        quick.put({f"/{folder}/x.arf": ogip.arf(np.full(8, float(ord(folder))))})
+    quick.link()
+    for folder in "ab":
+        assert quick.spectrum(f"/{folder}/x.pi")["arf_id"] == quick.id(f"/{folder}/x.arf")
+
+
+def test_this_very_name_goes_before_one_like_it(quick):
+    quick.put({"/d/x.pi": spectrum()})
+    quick.put({"/d/x.arf": ogip.arf()})
+    quick.put({"/d/x.arf.fits": ogip.arf(np.ones(8))})
+    quick.link()
+    assert quick.spectrum("/d/x.pi")["arf_id"] == quick.id("/d/x.arf")
+
+
+def test_an_ambiguous_name_links_nothing(quick):
+    quick.put({"/a/x.pi": spectrum()})
+    quick.put({"/b/x.arf": ogip.arf()})
+    quick.put({"/c/x.arf": ogip.arf(np.ones(8))})
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] is None
+    assert {"file_id": file_id_of("/a/x.pi"), "what": "ancrfile", "name": "x.arf"} in quick.rows(unlinked_query())
+    quick.put({"/c/x.arf": ogip.arf(OBJECT="the same areas, another header")})
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] == quick.id("/b/x.arf")
+
+
+def test_elsewhere_only_the_same_observation_is_taken(quick):
+    quick.put({"/a/x.pi": spectrum(OBS_ID="1575")})
+    quick.put({"/b/x.arf": ogip.arf(OBS_ID="7")})
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] is None
+    quick.put({"/c/x.arf": ogip.arf(np.ones(8), OBS_ID="1575")})
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] == quick.id("/c/x.arf")
+
+
+def test_copies_are_found_under_their_own_names(quick):
+    quick.put({"/a/x.arf": ogip.arf()})
+    quick.put({"/b/x.arf": ogip.arf(np.ones(8))})
+    quick.put({"/c/x.arf": ogip.arf()})
+    quick.put({"/c/y.arf": ogip.arf(np.ones(8))})
+    quick.put({"/c/x.pi": spectrum()})
+    quick.put({"/c/y.pi": spectrum(ANCRFILE="y.arf")})
+    quick.link()
+    assert quick.spectrum("/c/x.pi")["arf_id"] == quick.id("/a/x.arf")
+    assert quick.spectrum("/c/y.pi")["arf_id"] == quick.id("/b/x.arf")
+
+
+def test_a_catalog_product_finds_its_detections_responses(quick):
+    name = "acisf01575_001N001_r0085"
+    quick.put({f"/a/{name}_pha3.fits": spectrum(ANCRFILE="none", RESPFILE="absent.rmf")})
+    quick.put({"/b/other_arf3.fits": ogip.arf(np.ones(8), OBS_ID="1575")})
+    quick.put({"/b/acisf01575_001N002_r0085_arf3.fits": ogip.arf(OBS_ID="1575")})
+    quick.put({"/b/acisf01575_001N002_r0085_rmf3.fits": ogip.rmf(OBS_ID="1575")})
+    quick.put({"/b/acisf01575_001N002_r0086_rmf3.fits": ogip.rmf(ogip.groups(seed=3), OBS_ID="1575")})
+    quick.link()
+    row = quick.spectrum(f"/a/{name}_pha3.fits")
+    assert row["arf_id"] == quick.id("/b/acisf01575_001N002_r0085_arf3.fits")
+    assert row["rmf_id"] == quick.id("/b/acisf01575_001N002_r0085_rmf3.fits")
+
+
+def test_spectra_that_name_nothing_and_are_of_no_detection_stay_alone(quick):
+    quick.put({"/a/x.pi": spectrum(ANCRFILE="none", RESPFILE="none", BACKFILE="none")})
+    quick.put({"/a/x.arf": ogip.arf(OBS_ID="1575")})
+    quick.link()
+    row = quick.spectrum("/a/x.pi")
+    assert (row["arf_id"], row["background_id"], row["role"]) == (None, None, "source")
+
+
+def test_grating_orders_find_their_own_responses(quick):
+    quick.put({"/a/pha2.fits": ogip.pha2()})
+    for order in (-1, 1):
+        quick.put({f"/a/heg_{order}.arf": ogip.arf(np.full(8, 5.0 + order), OBS_ID="459", TG_M=order, TG_PART=1)})
+    quick.link()
+    for number, order in ((1, -1), (2, 1)):
+        assert quick.spectrum("/a/pha2.fits", number)["arf_id"] == quick.id(f"/a/heg_{order}.arf")
+
+
+def test_spectrum_n_goes_with_response_n(quick):
+    quick.put({"/a/pha2.fits": ogip.pha2(ANCRFILE="arf2.fits", RESPFILE="one.rmf")})
+    quick.put({"/a/arf2.fits": ogip.to_bytes(ogip.arf_hdu(), ogip.arf_hdu(np.ones(8)))})
+    quick.put({"/a/one.rmf": ogip.rmf()})
+    quick.link()
+    for number in (1, 2):
+        row = quick.spectrum("/a/pha2.fits", number)
+        assert (row["arf_id"], row["rmf_id"]) == (quick.id("/a/arf2.fits", number), quick.id("/a/one.rmf"))
+
+
+def test_a_background_in_the_file_is_left_alone(quick):
+    quick.put({"/d/x.pi": spectrum(background=ogip.COUNTS + 7, BACKFILE="x_bg.pi")})
+    quick.put({"/d/x_bg.pi": FILES["/d/x_bg.pi"]})
+    quick.link()
+    row = quick.spectrum("/d/x.pi")
+    assert (row["background_counts"], row["background_id"]) == ((ogip.COUNTS + 7).tolist(), None)
+    assert row["background_backscal"] == 1e-5
+
+
+def test_a_spectrum_is_not_its_own_background(quick):
+    quick.put({"/d/x.pi": spectrum(BACKFILE="x.pi")})
+    quick.link()
+    row = quick.spectrum("/d/x.pi")
+    assert (row["background_id"], row["role"]) == (None, "source")
+
+
+def test_a_changed_response_is_linked_anew_and_the_old_one_deleted(quick):
+    quick.put(FILES)
+    quick.link()
+    quick.put({"/d/x.arf": ogip.arf(np.ones(8))})
+    assert quick.link() is True
+    assert quick.spectrum("/d/x.pi")["arf_id"] == quick.id("/d/x.arf")
+    assert quick.count("product.arf") == 1
+
+
+def test_what_vanishes_is_unlinked(store):
+    store.put(FILES)
+    store.link()
+    for path in ("/d/x.arf", "/d/x_bg.pi"):
+        store.remove(path)
+    assert store.link() is True
+    row = store.spectrum("/d/x.pi")
+    assert row["rmf_id"] is not None
+    gone = ("arf_id", "background_id", "background_counts", "background_exposure_s", "background_backscal")
+    assert [row[name] for name in gone] == [None] * len(gone)
+    assert (store.count("product.arf"), store.count("product.rmf")) == (0, 1)
+    store.remove("/d/x.pi")
+    store.put({"/d/x_bg.pi": FILES["/d/x_bg.pi"]})
+    store.link()
+    assert store.spectrum("/d/x_bg.pi")["role"] == "source"
+
+
+def test_a_response_of_two_files_stays_until_both_are_gone(quick):
+    quick.put({"/a/x.arf": ogip.arf()})
+    quick.put({"/b/x.arf": ogip.arf(OBJECT="another header")})
+    quick.remove("/a/x.arf")
+    assert quick.link() is False
+    assert quick.count("product.arf") == 1
+    quick.remove("/b/x.arf")
+    assert quick.link() is True
+    assert quick.count("product.arf") == 0
+
+
+def test_linking_writes_only_rows_that_change(store):
+    for folder in "abc":
+        files = {path.replace("/d", f"/{folder}"): content for path, content in FILES.items()}
+        store.put(files | {f"/{folder}/x.pi": spectrum(OBJECT=folder)})
+    store.link()
+    store.put({"/b/x.arf": ogip.arf(np.ones(8))})
+    middle = store.snapshot()
+    store.link()
+    changed = store.rows(
+        f"SELECT * FROM ducklake_table_changes('lake', 'product', 'spectrum', {middle + 1}, {store.snapshot()})"
+    )
+    assert {row["file_id"] for row in changed} == {file_id_of("/b/x.pi")}
+
+
+# --- real files -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.real
+def test_every_real_spectrum_finds_what_is_its_own(store, real):
+    kinds = ("*.pi", "*.arf", "*.rmf", "*pha3*", "*arf3*", "*rmf3*")
+    paths = sorted(
+        {p for kind in kinds for folder in ("spectra", "events", "broken") for p in real.glob(f"{folder}/{kind}")}
+    )
+    unreadable = {"symlink_text_pha3.fits", "arf_empty.arf", "arf_nan.arf"}
+    contents = {str(p): p.read_bytes() for p in paths if p.name not in unreadable}
+    store.put({p: gzip.decompress(c) if c[:2] == b"\x1f\x8b" else c for p, c in contents.items()})
+    store.link()
+    for path in paths:
+        if "pha3" in path.name and path.parent.name != "broken":
+            row = store.spectrum(str(path))
+            named = [path.with_name(path.name.replace("pha3", kind)) for kind in ("arf3", "rmf3")]
+            assert [row["arf_id"], row["rmf_id"]] == [store.id(str(p)) for p in named]
+            assert row["background_counts"] is not None
+    for name in ("3c273", "9774", "obs1", "obs2"):
+        row, background = (store.spectrum(str(real / "spectra" / f"{name}{end}")) for end in (".pi", "_bg.pi"))
+        assert row["background_counts"] == background["counts"]
+        assert background["role"] == "background"
+        assert row["arf_id"] == store.id(str(real / "spectra" / f"{name}.arf"))
+        assert row["rmf_id"] is not None
+    row = store.spectrum(str(real / "broken" / "12845.pi"))
+    assert (row["arf_id"], row["rmf_id"], row["background_id"]) == (None, None, None)
+    missing = {(r["what"], r["name"]) for r in store.rows(unlinked_query())}
+    assert missing == {("ancrfile", "12845.warf"), ("respfile", "12845.wrmf"), ("backfile", "12845_bkg.pi")}
