@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 import filelock
@@ -31,7 +32,7 @@ from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, U
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
-Connection = duckdb.DuckDBPyConnection
+Connection: TypeAlias = duckdb.DuckDBPyConnection
 """A session with a store; packages above take it from here and leave DuckDB alone."""
 
 CATALOG = "catalog.sqlite"
@@ -40,7 +41,7 @@ INCOMING = "incoming"
 LOCK = "writer.lock"
 HOLDER = "writer.json"
 _BUSY_MS = 30_000
-Connection = duckdb.DuckDBPyConnection
+Connection: TypeAlias = duckdb.DuckDBPyConnection
 """What other packages call a connection: only this module opens one."""
 _EXTENSIONS = {"sqlite_scanner": "duckdb_extension_sqlite_scanner", "ducklake": "duckdb_extension_ducklake"}
 

@@ -2,8 +2,8 @@
 
 What a user has from the Chandra Source Catalog is rarely one of its tables: it is a join of two of them, with
 columns of a cross-match or a classifier beside. Here such a table is taken apart again. Which table a column belongs
-to, `ingest.tables.column_names` decides; who says what of an object's type, `ingest.tables.object_types`. A value that is no
-value of its column, and every column that the catalog does not know, is kept in `extra` and named in a flag.
+to, `column_names` decides; who says what of an object's type, `object_types`. A value that is no value of its column,
+and every column that the catalog does not know, is kept in `extra` and named in a flag.
 """
 
 from __future__ import annotations
