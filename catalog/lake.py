@@ -41,8 +41,6 @@ INCOMING = "incoming"
 LOCK = "writer.lock"
 HOLDER = "writer.json"
 _BUSY_MS = 30_000
-Connection: TypeAlias = duckdb.DuckDBPyConnection
-"""What other packages call a connection: only this module opens one."""
 _EXTENSIONS = {"sqlite_scanner": "duckdb_extension_sqlite_scanner", "ducklake": "duckdb_extension_ducklake"}
 
 
