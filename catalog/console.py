@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +18,8 @@ OUT = Console()
 ERR = Console(stderr=True)
 
 EXIT_FAILED = 1
+# What every usage error of typer is; typer exports no name for it.
+_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
 EXIT_INTERRUPTED = 130
 
 StoreOption = Annotated[
@@ -35,7 +36,7 @@ def run(app: typer.Typer) -> None:
     """Run a typer app; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
     try:
         sys.exit(app(standalone_mode=False))
-    except click.ClickException as error:
+    except _USAGE_ERROR as error:
         error.show()
         sys.exit(error.exit_code)
     except PhotonlakeError as error:
@@ -45,7 +46,7 @@ def run(app: typer.Typer) -> None:
         # The reader of our output went away (`| head`): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
-    except (KeyboardInterrupt, click.Abort, RuntimeError) as error:
+    except (KeyboardInterrupt, typer.Abort, RuntimeError) as error:
         if not _is_interrupt(error):
             raise
         ERR.print("interrupted; what was committed stays, run the same again to go on")
@@ -56,7 +57,7 @@ def _is_interrupt(error: BaseException | None) -> bool:
     """Tell whether an error is Ctrl-C, or comes from it: DuckDB turns one in mid-query into a RuntimeError."""
     if error is None:
         return False
-    return isinstance(error, KeyboardInterrupt | click.Abort) or _is_interrupt(error.__cause__ or error.__context__)
+    return isinstance(error, KeyboardInterrupt | typer.Abort) or _is_interrupt(error.__cause__ or error.__context__)
 
 
 def log(*, verbose: bool) -> None:
