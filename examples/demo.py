@@ -1,4 +1,4 @@
-"""The demo: simulate a mini survey, ingest it, ask three questions. Every step is a command you can type yourself.
+"""The demo: simulate a survey, ingest it, ask it, train an encoder, find neighbours. Every step is a command to type.
 
 Run again, it does only what is not done. Everything it makes lies in one folder.
 """
@@ -25,6 +25,14 @@ QUESTIONS = {
         SELECT bin, counts, round(exposure_s) AS exposure_s, rate, rate_lolim, rate_hilim
         FROM light_curve('{detection}', 3000) LIMIT 8""",
 }
+NEIGHBOURS = """
+    SELECT n.detection_id, round(n.distance, 4) AS distance, o.name, o.hard_hs, t.otype, count(p.bibcode) AS n_papers,
+      min(p.title) AS a_title
+    FROM nearest('spectrum', '{detection}', k := 6) n
+    JOIN csc.observation_source o USING (detection_id)
+    LEFT JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad'
+    LEFT JOIN lit.paper_source l ON l.name = o.name LEFT JOIN lit.paper p USING (bibcode)
+    GROUP BY ALL ORDER BY distance"""
 BRIGHTEST = """
     SELECT detection_id FROM csc.observation_source
     WHERE var_prob_b > 0.9 AND detection_id IN (SELECT detection_id FROM product.header WHERE kind = 'events')
@@ -39,6 +47,13 @@ def run(*arguments: str, show: str | None = None) -> None:
         sys.exit(done.returncode)
 
 
+def ask(store: str, question: str, query: str) -> None:
+    """Ask one question, and show how."""
+    query = " ".join(query.split())
+    print(f"\n-- {question}")
+    run("-m", "catalog", "sql", "--store", store, query, show=f'python -m catalog sql --store {store} "{query}"')
+
+
 def main(folder: Path, sources: int = 300) -> None:
     """Run the demo in a folder."""
     start = time.perf_counter()
@@ -51,10 +66,28 @@ def main(folder: Path, sources: int = 300) -> None:
 
     with catalog.open(store) as cat:
         ((detection,),) = cat.sql(BRIGHTEST).fetchall()
-    for question, template in QUESTIONS.items():
-        query = " ".join(template.format(detection=detection).split())
-        print(f"\n-- {question}")
-        run("-m", "catalog", "sql", "--store", store, query, show=f'python -m catalog sql --store {store} "{query}"')
+    for question, query in QUESTIONS.items():
+        ask(store, question, query.format(detection=detection))
+    run(
+        "-m",
+        "embed",
+        "train",
+        "spectrum",
+        "--model",
+        "transformer",
+        "--latent",
+        "8",
+        "--epochs",
+        "30",
+        "--store",
+        store,
+    )
+    run("-m", "embed", "run", "--store", store)
+    ask(
+        store,
+        "Neighbours: spectra most like its own, and the papers about them.",
+        NEIGHBOURS.format(detection=detection),
+    )
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\nMade in {time.perf_counter() - start:.0f} s, {size / 1e6:.0f} MB, all of it in {folder}/ (simulated).")
     print("Three things to type next:")
