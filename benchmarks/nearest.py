@@ -40,7 +40,8 @@ def fill(store: Path) -> npt.NDArray[np.float32]:
         with lake.transaction(connection, "bench"):
             connection.execute(
                 "INSERT INTO lake.csc.observation_source BY NAME "
-                f"SELECT i || '.0.1' AS detection_id, i::INTEGER AS obsid, (i * 7919 % 1000) / 50.0 AS theta FROM range({N}) t(i)"
+                "SELECT i || '.0.1' AS detection_id, i::INTEGER AS obsid, (i * 7919 % 1000) / 50.0 AS theta "
+                f"FROM range({N}) t(i)"
             )
             vectors.publish(connection, Pin("spectrum", written.version, "bench", N, DIM))
     return x
@@ -109,8 +110,9 @@ def main() -> None:
             f"  cold: the first query {cold:.0f} ms (vectors read from disk), the first with a filter {first_10:.0f} ms"
         )
         print(
-            f"  index {made.kind}: built in {made.build_s:.0f} s, recall@10 {made.recall:.3f}, worst {made.recall_lowest:.1f}; "
-            f"{made.index_ms:.1f} ms against {made.exact_ms:.1f} exactly: {made.exact_ms / made.index_ms:.1f} times as fast"
+            f"  index {made.kind}: built in {made.build_s:.0f} s, recall@10 {made.recall:.3f} "
+            f"(worst {made.recall_lowest:.1f}); {made.index_ms:.1f} ms against {made.exact_ms:.1f} exactly: "
+            f"{made.exact_ms / made.index_ms:.1f} times as fast"
         )
 
 

@@ -24,6 +24,7 @@ from catalog.names import MACROS, VIEWS, columns_of, unknown
 from catalog.result import Result
 from catalog.session import Session
 from catalog.tables import TABLES
+from catalog.vectors import Pin
 from sql import guard
 from sql.guard import NotUnderstood, Refused, Statement
 from sql.objects import Described
@@ -98,6 +99,7 @@ class Catalog:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = lake.store_path(path)
         self._connections: dict[int | datetime | None, duckdb.DuckDBPyConnection] = {}
+        self._pins: dict[int, dict[str, Pin]] = {}
         self._connection(None)
 
     def sql(self, query: str, /, snapshot: int | str | datetime | None = None, **params: object) -> Result:
@@ -207,7 +209,8 @@ class Catalog:
             If there is no such space.
         """
         with self._cursor(snapshot) as cursor:
-            held = Session(self.path, cursor, lambda query: _admit(query, cursor)).space(space)
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            held = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins).space(space)
         return held.ids.to_numpy(zero_copy_only=False), held.block.vectors
 
     def snapshots(self) -> list[lake.Snapshot]:
@@ -283,7 +286,7 @@ class Catalog:
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
         cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
-        session = Session(self.path, cursor, lambda text: _admit(text, cursor))
+        session = Session(self.path, cursor, lambda text: _admit(text, cursor), self._pins)
         try:
             prepared = functions.resolve(query, named, session, params)
         except Refused as error:

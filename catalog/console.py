@@ -19,7 +19,7 @@ ERR = Console(stderr=True)
 
 EXIT_FAILED = 1
 # What every usage error of typer is; typer exports no name for it.
-_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
+_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 EXIT_INTERRUPTED = 130
 
 StoreOption = Annotated[

@@ -25,6 +25,11 @@ SELECT k."row", k.id, k.modality, k.name, k.id AS bibcode, p.* EXCLUDE (bibcode)
 FROM {_KEYS} AS k LEFT JOIN lit.paper AS p ON p.bibcode = k.id
 """
 
+_HELD_MASKS = 32
+_VOLATILE = frozenset({"random", "uuid", "gen_random_uuid", "now", "current_timestamp", "current_date", "today"})
+_held: dict[tuple[int, int, str], tuple[Pinned, Mask]] = {}
+"""Masks of the last conditions; each keeps its space alive, so that `id` stays its own."""
+
 
 def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
     """Return which rows of a space meet a condition.
@@ -60,6 +65,9 @@ def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
         raise QueryError(f"{here} is no SQL condition: {error}") from error
     if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
         raise QueryError(f"{here} is no SQL condition: it closes a parenthesis that it did not open")
+    key = (id(space), session.snapshot, condition)
+    if key in _held:
+        return _held[key][1]
     statement = session.admit(f'SELECT "row" FROM ({relation}) WHERE ({condition}\n)')
     keys = space.keys.append_column("row", pa.array(np.arange(space.pin.n_vectors)))
     session.cursor.register(_KEYS, keys)
@@ -72,4 +80,8 @@ def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
         session.cursor.unregister(_KEYS)
     allowed = np.zeros(space.pin.n_vectors, np.bool_)
     allowed[rows.to_numpy()] = True
+    if not statement.functions & _VOLATILE:
+        while len(_held) >= _HELD_MASKS:
+            _held.pop(next(iter(_held)), None)
+        _held[key] = space, allowed  # a snapshot never changes, so neither does what meets a condition in it
     return allowed

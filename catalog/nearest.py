@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.metadata import entry_points
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -12,18 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import vectors
-from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.errors import QueryError, suggestion
 from catalog.filtering import rows_that_meet
 from catalog.functions import TableFunction
-from catalog.identifiers import is_source_name, source_name
-from catalog.pinned import TEXT_MODALITIES, Pinned
-from catalog.search import METRICS, Doubles, Floats, Metric, Neighbours, Rows, distances, first
+from catalog.pinned import TEXT_MODALITIES, Pinned, whole
+from catalog.search import METRICS, Doubles, Metric, Neighbours, distances, first
 from catalog.session import Session
+from catalog.targets import find_target
 from sql.objects import Described
 from sql.rewrite import REQUIRED, Argument, Signature
-
-TARGET_GROUP = "photonlake.targets"
-"""Entry points that make a vector of what a user gives: 'text' is (weights file, words) -> vector."""
 
 _SIGNATURE = Signature(
     "nearest",
@@ -80,24 +77,28 @@ def nearest(session: Session, arguments: Mapping[str, object]) -> pa.Table:
     k, metric = cast("int", arguments["k"]), _metric(str(arguments["metric"]))
     if k < 1:
         raise QueryError(f"nearest: k is to be at least 1, found {k}")
-    targets, own = _targets(session, space, arguments["target"], arguments["text"])
-    if metric == "cosine" and not targets.any(axis=1).any():
-        raise QueryError(
-            "nearest: the target is a vector of zeros, which has no direction to compare; use metric := 'l2'"
-        )
-    if metric == "cosine":
-        targets = targets[targets.any(axis=1)]
     condition = arguments["filter"]
+    # A filter is always searched exactly: the product over what it leaves is cheap, and no row goes missing.
+    exact = bool(arguments["exact"]) or condition is not None
+    if not exact:
+        _check_index(space, metric)
+    target = find_target(session, space, arguments["target"], arguments["text"], in_memory=exact)
+    searched = target.vectors
+    if metric == "cosine":
+        searched = searched[searched.any(axis=1)]
+        if not len(searched):
+            raise QueryError("nearest: the target is all zeros, which has no direction to compare; use metric := 'l2'")
+    excludes = bool(arguments["exclude_self"]) and len(target.ids) > 0
+    if not exact:
+        found = approximate(space, searched, k, metric, target.ids if excludes else ())
+        return _table(space, found).append_column("recall", pa.array(np.full(len(found.ids), space.pin.index_recall)))
     allowed = None if condition is None else rows_that_meet(session, space, str(condition))
-    if arguments["exclude_self"]:
+    if excludes:
         allowed = np.ones(space.pin.n_vectors, np.bool_) if allowed is None else allowed.copy()
-        allowed[own] = False
-    if arguments["exact"] or arguments["filter"] is not None:
-        # A filter is always searched exactly: the product over what it leaves is cheap, and no row goes missing.
-        return _table(space, space.nearest(targets, k, metric, allowed))
-    found = approximate(space, targets, k, metric, own if arguments["exclude_self"] else None)
-    recall = pa.array(np.full(len(found.rows), space.pin.index_recall))
-    return _table(space, found).append_column("recall", recall)
+        allowed[target.rows] = False
+    near = space.nearest(searched, k, metric, allowed)
+    keys = space.keys.take(pa.array(near.rows))
+    return _table(space, Answer(near.ids, keys["name"], keys["modality"], near.distances))
 
 
 NEAREST = TableFunction(
@@ -108,155 +109,81 @@ NEAREST = TableFunction(
 )
 
 
-def approximate(space: Pinned, targets: Floats | Doubles, k: int, metric: Metric, without: Rows | None) -> Neighbours:
-    """Search with the index; distances of what it finds are computed in double precision.
+@dataclass(frozen=True)
+class Answer:
+    """Neighbours in order: ids, source names, modalities, distances; each of length m."""
 
-    Raises
-    ------
-    QueryError
-        If the space has no index, or one for another metric.
+    ids: pa.Array
+    names: pa.Array | pa.ChunkedArray
+    modalities: pa.Array | pa.ChunkedArray
+    distances: Doubles
+
+
+def approximate(
+    space: Pinned, targets: npt.NDArray[np.floating], k: int, metric: Metric, without: Collection[str] = ()
+) -> Answer:
+    """Search with the index, without reading the whole space.
+
+    Parameters
+    ----------
+    space : Pinned
+        It has an index.
+    targets : ndarray of float, shape (m, d)
+        The distance of a row is that to the nearest of the targets, in double precision.
+    k : int
+    metric : {'cosine', 'l2', 'dot'}
+        The index's own.
+    without : collection of str
+        Ids to leave out.
+
+    Returns
+    -------
+    Answer
+        At most k rows.
     """
+    tables = [vectors.indexed(space.dataset, target, k + len(without)) for target in targets]
+    found = pa.concat_tables(tables).combine_chunks()
+    ids = found["id"].to_pylist()
+    once = [n for n, i in enumerate(ids) if i not in without and ids.index(i) == n]
+    found = found.take(pa.array(once, pa.int64()))
+    stacked = vectors.matrix(found["vector"])
+    least = np.full(len(once), np.nan)
+    for target in targets:
+        least = np.fmin(least, distances(stacked, target, metric))
+    order = first(Neighbours(np.arange(len(once)), whole(found["id"]), least), k)
+    keys = found.take(pa.array(order.rows))
+    return Answer(order.ids, keys["name"], keys["modality"], order.distances)
+
+
+def _check_index(space: Pinned, metric: Metric) -> None:
     pin = space.pin
     command = f"python -m embed index {pin.space} --metric {metric}"
     if pin.index_kind is None:
         raise QueryError(f"space {pin.space} has no index; leave out exact := false, or make one: {command}")
     if pin.index_metric != metric:
         raise QueryError(f"the index of {pin.space} is for {pin.index_metric}, not {metric}; make another: {command}")
-    tables, values = [], []
-    for target in targets:
-        found, its_vectors = vectors.indexed(space.dataset, target, k + (0 if without is None else len(without)))
-        tables.append(found)
-        values.append(its_vectors)
-    ids = pa.concat_tables(tables)["id"].combine_chunks()
-    _, once = np.unique(np.asarray(ids.to_pylist(), dtype=object).astype(str), return_index=True)
-    stacked = np.concatenate(values)[once]
-    exact = np.full(len(once), np.nan)
-    for target in targets:
-        exact = np.fmin(exact, distances(stacked, target, metric))
-    ids = ids.take(pa.array(once))
-    rows = _rows_of(space, ids)
-    if without is not None:
-        keep = np.flatnonzero(~np.isin(rows, without))
-        rows, ids, exact = rows[keep], ids.take(pa.array(keep)), exact[keep]
-    return first(Neighbours(rows, ids, exact), k)
-
-
-def _rows_of(space: Pinned, ids: pa.Array) -> Rows:
-    here = np.asarray(pc.indices_nonzero(pc.is_in(space.ids, value_set=ids))).astype(np.int64)
-    by_id = dict(zip(space.ids.take(pa.array(here)).to_pylist(), here.tolist(), strict=True))
-    return np.array([by_id[i] for i in ids.to_pylist()], np.int64)
 
 
 def _metric(text: str) -> Metric:
     if text not in METRICS:
-        raise QueryError(
-            f"nearest: there is no metric {text!r}{suggestion(text, METRICS)}; there are {', '.join(METRICS)}"
-        )
+        raise QueryError(f"nearest: no metric {text!r}{suggestion(text, METRICS)}; there are {', '.join(METRICS)}")
     return text
 
 
-def _targets(session: Session, space: Pinned, target: object, text: object) -> tuple[npt.NDArray[np.floating], Rows]:
-    """Return the vectors searched for, shape (m, d), and the rows of the space that they are."""
-    none = np.empty(0, np.int64)
-    if (target is None) == (text is None):
-        raise QueryError(f"nearest: give either a target or text := '...': {_SIGNATURE.text}")
-    if text is not None:
-        return vectors.check_vectors(_text_vector(session, space, str(text)), space.pin)[None], none
-    if isinstance(target, str):
-        rows = space.rows_where("id", target)
-        if not rows.size and is_source_name(target):
-            rows = space.rows_where("name", source_name(target))
-        if not rows.size:
-            raise _why_not(session, space, target)
-        return space.vectors_of(rows), rows
-    try:
-        vector = np.asarray(target, np.float64)
-    except (TypeError, ValueError) as error:
-        raise QueryError(f"nearest: the target is neither a name nor a vector: {error}") from error
-    return vectors.check_vectors(vector, space.pin)[None], none
-
-
-def _text_vector(session: Session, space: Pinned, text: str) -> Floats:
-    published = entry_points(group=TARGET_GROUP, name="text")
-    if not published:
-        raise QueryError("nearest: text := needs the package that makes vectors of words; pip install photonlake")
-    found = session.rows(
-        "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = $id", {"id": space.pin.encoder_id}
-    )["weights_sha256"].to_pylist()
-    if not found:
-        raise QueryError(f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder")
-    encode = next(iter(published)).load()
-    weights = session.store / "models" / f"{found[0]}.safetensors"
-    return np.asarray(encode(weights, text), np.float32)
-
-
-def _table(space: Pinned, found: Neighbours) -> pa.Table:
-    rows = pa.array(found.rows)
-    modality = space.keys["modality"].take(rows).combine_chunks()
-    is_paper = np.array([m in TEXT_MODALITIES for m in modality.to_pylist()], np.bool_)
-    papers = [m for m in space.modalities if m in TEXT_MODALITIES]
-    columns: dict[str, pa.Array] = {}
-    if len(papers) < len(space.modalities) or not space.modalities:
-        columns["detection_id"] = _only(found.ids, ~is_paper)
-    if papers:
-        columns["bibcode"] = _only(found.ids, is_paper)
+def _table(space: Pinned, answer: Answer) -> pa.Table:
+    is_paper = pc.is_in(answer.modalities, value_set=pa.array(sorted(TEXT_MODALITIES)))
+    nothing = pa.scalar(None, pa.string())
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    if not space.holds_papers_only:
+        columns["detection_id"] = pc.if_else(is_paper, nothing, answer.ids)
+    if space.n_papers:
+        columns["bibcode"] = pc.if_else(is_paper, answer.ids, nothing)
     return pa.table(
         columns
         | {
-            "id": found.ids,
-            "name": space.names.take(rows),
-            "distance": pa.array(found.distances, from_pandas=True),
-            "rank": pa.array(np.arange(1, len(found.rows) + 1)),
+            "id": answer.ids,
+            "name": answer.names,
+            "distance": pa.array(answer.distances, from_pandas=True),
+            "rank": pa.array(np.arange(1, len(answer.ids) + 1)),
         }
     )
-
-
-def _only(ids: pa.Array, where: npt.NDArray[np.bool_]) -> pa.Array:
-    return pc.if_else(pa.array(where), ids, pa.scalar(None, pa.string()))
-
-
-def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:
-    """Say why a target has no vector in a space."""
-    name = space.pin.space
-    canonical = source_name(target) if is_source_name(target) else target
-    given = {"space": name, "id": target, "name": canonical}
-    met = session.rows(
-        "SELECT id, skipped FROM meta.embedded WHERE space = $space AND (id = $id OR name = $name) "
-        "AND skipped IS NOT NULL ORDER BY id LIMIT 1",
-        given,
-    ).to_pylist()
-    if met:
-        return UnknownName(f"{target} has no vector in {name}: {met[0]['skipped']}")
-    stale = session.rows(
-        "SELECT reason FROM meta.stale WHERE space = $space AND (id = $id OR name = $name) LIMIT 1", given
-    ).to_pylist()
-    if stale:
-        return UnknownName(
-            f"{target} has no vector in {name} yet ({stale[0]['reason']}); make it: "
-            f"python -m embed run --store {session.store}"
-        )
-    if space.holds_papers_only:
-        known = session.rows("SELECT count(*) AS n FROM lit.paper WHERE bibcode = $id", {"id": target})
-        what, table = "bibcode", "SELECT bibcode AS id FROM lit.paper"
-    else:
-        known = session.rows(
-            "SELECT (SELECT count(*) FROM csc.observation_source WHERE detection_id = $id OR name = $name)"
-            " + (SELECT count(*) FROM csc.master_source WHERE name = $name) AS n",
-            {"id": target, "name": canonical},
-        )
-        what = "source name, detection id"
-        table = "SELECT unnest([detection_id, name]) AS id FROM csc.observation_source"
-    if known["n"][0].as_py():
-        return UnknownName(f"the catalog has {target}, but the store holds nothing of it that {name} is made from")
-    others = session.rows(
-        "SELECT DISTINCT modality FROM meta.embedding_input WHERE id = $id OR name = $name ORDER BY modality",
-        {"id": target, "name": canonical},
-    )["modality"].to_pylist()
-    if others:
-        return UnknownName(f"{target} has no vector in {name}: the store has only what {', '.join(others)} is made from")
-    close = session.rows(
-        f"SELECT DISTINCT id FROM ({table}) WHERE levenshtein(id, $id) <= 3 ORDER BY levenshtein(id, $id), id LIMIT 2",
-        {"id": canonical},
-    )["id"].to_pylist()
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return UnknownName(f"{target!r} is no {what} or vector of {name} that this store knows{hint}")

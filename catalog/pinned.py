@@ -56,22 +56,22 @@ class Pinned:
     @property
     def ids(self) -> pa.Array:
         """Ids of all rows, shape (n,)."""
-        return _whole(self.keys["id"])
+        return whole(self.keys["id"])
 
     @property
     def names(self) -> pa.Array:
         """Source names of all rows, NULL where unknown; the bibcode for papers."""
-        return _whole(self.keys["name"])
+        return whole(self.keys["name"])
 
     @cached_property
-    def modalities(self) -> tuple[str, ...]:
-        """Which modalities its rows are of."""
-        return tuple(sorted(m for m in pc.unique(self.keys["modality"]).to_pylist() if m))
+    def n_papers(self) -> int:
+        """How many of its rows are papers."""
+        return vectors.n_of(self.dataset, TEXT_MODALITIES)
 
     @property
     def holds_papers_only(self) -> bool:
         """Whether all its ids are bibcodes."""
-        return bool(self.modalities) and TEXT_MODALITIES.issuperset(self.modalities)
+        return 0 < self.n_papers == self.pin.n_vectors
 
     @property
     def fits(self) -> bool:
@@ -81,14 +81,14 @@ class Pinned:
     @cached_property
     def block(self) -> Block:
         """All rows in memory."""
-        whole = np.empty((self.pin.n_vectors, self.pin.dim), np.float32)
+        held = np.empty((self.pin.n_vectors, self.pin.dim), np.float32)
         start = 0
         for batch in self.dataset.to_batches(columns=["vector"], batch_size=_BATCH_ROWS):
             part = vectors.matrix(batch["vector"])
-            whole[start : start + len(part)] = part
+            held[start : start + len(part)] = part
             start += len(part)
-        whole.setflags(write=False)  # users get this very array: Catalog.vectors
-        return Block(self.ids, whole)
+        held.setflags(write=False)  # users get this very array: Catalog.vectors
+        return Block(self.ids, held)
 
     def blocks(self) -> Iterator[tuple[int, Block]]:
         """Yield all rows in order: first row number, and the block. One block where they fit in memory."""
@@ -122,7 +122,7 @@ class Pinned:
 
     def rows_where(self, column: str, value: str) -> Rows:
         """Return the numbers of the rows whose id or name is a text."""
-        hits = pc.equal(_whole(self.keys[column]), pa.scalar(value, pa.string()))
+        hits = pc.equal(whole(self.keys[column]), pa.scalar(value, pa.string()))
         return np.asarray(pc.indices_nonzero(hits)).astype(np.int64)
 
     def relation(self) -> object:
@@ -177,6 +177,6 @@ def pinned(store: Path, pin: Pin) -> Pinned:
     return opened
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array; a table of no rows has no chunk."""
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])

@@ -183,6 +183,8 @@ def nearest(
         candidates = rows[_candidates(block.take(rows), targets, k, metric, None)]
     else:
         candidates = _candidates(block, targets, k, metric, allowed)
+        if allowed is not None:  # with too few rows that have a distance, no bound keeps the others out
+            candidates = candidates[allowed[candidates]]
     exact = np.full(len(candidates), np.nan)
     for start in range(0, len(candidates), _BLOCK_ROWS):
         part = slice(start, start + _BLOCK_ROWS)

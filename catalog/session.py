@@ -27,21 +27,37 @@ class Session:
         Of a sandboxed, read-only connection.
     admit : callable
         Lets the text of a single read-only query through, or raises.
+    known_pins : dict, optional
+        Pins by snapshot, kept by whoever holds the store open: a snapshot never changes.
     """
 
-    def __init__(self, store: Path, cursor: duckdb.DuckDBPyConnection, admit: Callable[[str], Statement]) -> None:
+    def __init__(
+        self,
+        store: Path,
+        cursor: duckdb.DuckDBPyConnection,
+        admit: Callable[[str], Statement],
+        known_pins: dict[int, dict[str, Pin]] | None = None,
+    ) -> None:
         self.store = store
         self.cursor = cursor
         self.admit = admit
+        self._known_pins = {} if known_pins is None else known_pins
 
     def rows(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run a query of our own, in the same snapshot."""
         return self.cursor.execute(query, dict(parameters) if parameters else None).to_arrow_table()
 
     @cached_property
+    def snapshot(self) -> int:
+        """The number of the snapshot that all is read of."""
+        return int(self.rows("SELECT id FROM lake.current_snapshot()")["id"][0].as_py())
+
+    @cached_property
     def pins(self) -> dict[str, Pin]:
         """The spaces that have vectors in this snapshot."""
-        return vectors.pins(self.cursor)
+        if self.snapshot not in self._known_pins:
+            self._known_pins[self.snapshot] = vectors.pins(self.cursor)
+        return self._known_pins[self.snapshot]
 
     def space(self, name: str) -> Pinned:
         """Return a space's vectors at the version that this snapshot pins.

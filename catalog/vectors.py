@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import lake
+from catalog.columns import literal
 from catalog.errors import QueryError, Terminal
 
 if TYPE_CHECKING:
@@ -253,9 +255,7 @@ def build_index(store: Path, space: str, base: int, kind: str, metric: str) -> i
     return _tag(dataset)
 
 
-def indexed(
-    dataset: lance.LanceDataset, target: npt.NDArray[np.floating], k: int, effort: int = 10
-) -> tuple[pa.Table, npt.NDArray[np.float32]]:
+def indexed(dataset: lance.LanceDataset, target: npt.NDArray[np.floating], k: int, effort: int = 10) -> pa.Table:
     """Search with the index.
 
     Parameters
@@ -268,9 +268,8 @@ def indexed(
 
     Returns
     -------
-    table : pyarrow.Table
-        id, name; at most k rows, in no order.
-    vectors : ndarray of float32, shape (m, d)
+    pyarrow.Table
+        id, name, modality, vector; at most k rows.
     """
     nearest = {
         "column": "vector",
@@ -280,9 +279,19 @@ def indexed(
         "refine_factor": effort,
         "ef": max(100, 2 * k * effort),
     }
-    with np.errstate(all="ignore"):
-        found = dataset.to_table(columns=["id", "name", "vector"], nearest=nearest)
-    return found.select(["id", "name"]), matrix(found["vector"])
+    columns = ["id", "name", "modality", "vector"]
+    return dataset.to_table(columns=[*columns, "_distance"], nearest=nearest).select(columns)
+
+
+def rows_equal(dataset: lance.LanceDataset, column: str, value: str) -> pa.Table:
+    """Return id and vector of the rows whose id or name is a text, read from disk."""
+    return dataset.to_table(columns=["id", "vector"], filter=f"{column} = {literal(value)}")
+
+
+def n_of(dataset: lance.LanceDataset, modalities: Iterable[str]) -> int:
+    """Count the rows of some modalities."""
+    names = ", ".join(literal(m) for m in sorted(modalities))
+    return int(dataset.count_rows(filter=f"modality IN ({names})"))
 
 
 def matrix(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:

@@ -321,7 +321,8 @@ def _call(node: exp.Anonymous, query: str, before: Sequence[Call]) -> Call:
         else:
             arguments.append(_value(item, place))
     for call in before:
-        if (call.function, call.arguments, call.options) == (name, tuple(arguments), options):
+        # by their text: to Python 1 equals true
+        if repr((call.function, call.arguments, call.options)) == repr((name, tuple(arguments), options)):
             return call
     relation = _free(f"__{name}_{len(before) + 1}", query)
     return Call(name, tuple(arguments), options, relation, line, column)
@@ -339,8 +340,8 @@ def _value(node: exp.Expr, place: str) -> Value:
     elif isinstance(node, exp.Null):
         value = None
     elif isinstance(node, exp.Array):
-        items = [_value(item, place) for item in node.expressions]
-        value = [item for item in items if not isinstance(item, Parameter)]
+        if not node.find(exp.Placeholder, exp.Parameter):
+            value = [_value(item, place) for item in node.expressions]
     elif isinstance(node, exp.Placeholder | exp.Parameter) and node.name:
         value = Parameter(node.name)
     if value is _NOT_CONSTANT:
