@@ -1,0 +1,84 @@
+"""Rows of spectra with their whole responses -> counts and folding matrices: what the Poisson loss needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from embed.folding import CHANNEL_BIN_EDGES_KEV, N_CHANNEL_BINS, Redistribution, area_on, fold_matrix
+from embed.prepared import Prepared
+from embed.ragged import Ragged, numbers, ragged
+from embed.spectrum_grid import N_POINTS, Floats, overlap
+from embed.spectrum_rows import background_scale
+from embed.spectrum_rows import prepare as prepare_gridded
+
+_RESPONSE = ("energ_lo", "energ_hi", "n_grp", "f_chan", "n_chan", "matrix", "e_min", "e_max")
+_LISTS = (*_RESPONSE, "arf_lo", "arf_hi", "specresp", "counts", "background_counts")
+
+
+def prepare(rows: pa.Table) -> Prepared:
+    """Grid spectra and fold their responses.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        The columns of `embed.spectrum_rows.prepare`, and those of product.rmf and product.arf (arf_lo, arf_hi).
+
+    Returns
+    -------
+    Prepared
+        Arrays `values`, `mask`, `noise` as of the spectrum input, and `counts` (n, 100), `background` (n, 100):
+        expected background counts in the source region, float32; `fold` (n, 400, 100) float16, scaled to a greatest
+        element of 1, as the amplitude is fitted per spectrum. Spectra of rates, or without a valid response, are
+        skipped.
+    """
+    gridded = prepare_gridded(rows)
+    position = {id_: i for i, id_ in enumerate(rows["id"].to_pylist())}
+    lists = {name: ragged(rows[name]) for name in _LISTS}
+    includes_area = rows["includes_area"].fill_null(False).to_pylist()
+    scale = background_scale(rows)
+    exposure = numbers(rows["exposure_s"])
+    n = len(gridded.ids)
+    counts, background = np.zeros((n, N_CHANNEL_BINS), np.float32), np.zeros((n, N_CHANNEL_BINS), np.float32)
+    fold = np.zeros((n, N_POINTS, N_CHANNEL_BINS), np.float16)
+    kept = np.zeros(n, np.bool_)
+    skipped = dict(gridded.skipped)
+    for j, id_ in enumerate(gridded.ids):
+        i = position[id_]
+        try:
+            counts[j], background[j], matrix = _folded(lists, i, bool(includes_area[i]), scale[i])
+        except ValueError as error:
+            skipped[id_] = str(error)
+            continue
+        fold[j] = matrix / matrix.max()
+        kept[j] = exposure[i] > 0
+    arrays = dict(gridded.arrays) | {"counts": counts, "background": background, "fold": fold}
+    chosen = np.flatnonzero(kept).tolist()
+    return Prepared(
+        [gridded.ids[j] for j in chosen],
+        [gridded.names[j] for j in chosen],
+        {k: v[kept] for k, v in arrays.items()},
+        skipped,
+    )
+
+
+def _folded(lists: dict[str, Ragged], i: int, includes_area: bool, scale: float) -> tuple[Floats, Floats, Floats]:
+    response = Redistribution(*(lists[name][i] for name in _RESPONSE))
+    if not len(response.matrix) or not len(response.e_min):
+        raise ValueError("no redistribution matrix with channel energies; ingest the RMF")
+    if len(lists["counts"][i]) != len(response.e_min):
+        raise ValueError("the spectrum has no counts per channel of the response")
+    if includes_area:
+        area = np.ones(len(response.energ_lo))
+    elif len(lists["specresp"][i]):
+        area = area_on(response, lists["arf_lo"][i], lists["arf_hi"][i], lists["specresp"][i])
+    else:
+        raise ValueError("no effective area; ingest the ARF")
+    matrix = fold_matrix(response, area)
+    if not matrix.max() > 0:
+        raise ValueError("the response lets nothing through between 0.5 and 8 keV")
+    bins = overlap(response.e_min, response.e_max, CHANNEL_BIN_EDGES_KEV)
+    counts = np.nan_to_num(lists["counts"][i]) @ bins
+    other = lists["background_counts"][i]
+    background = scale * (np.nan_to_num(other) @ bins) if len(other) == bins.shape[0] else np.zeros(N_CHANNEL_BINS)
+    return np.asarray(counts), np.asarray(background), matrix

@@ -1,0 +1,199 @@
+"""The words that encoders, their training and the jobs share: the protocol, settings, results, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from catalog.errors import Terminal
+from embed.prepared import Arrays
+
+Vectors = npt.NDArray[np.float32]
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Configuration = dict[str, Json]
+Tensors = dict[str, npt.NDArray[np.generic]]
+Stream = Callable[[], Iterator[pa.Table]]
+"""Starts the rows of an `Input.query` from the beginning: called again whenever they are needed again."""
+
+
+class BrokenWeights(Terminal, ValueError):
+    """A weights file that is not what its name or its configuration says."""
+
+
+class NothingToTrainOn(Terminal, ValueError):
+    """The selection holds no row from which an encoder could be trained."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns prepared inputs into vectors. Frozen once trained: the same input gives the same vector.
+
+    Attributes
+    ----------
+    space : str
+        Embedding space it writes: 'spectrum', 'events', 'papers', 'properties', ...
+    model : str
+        Kind within the space: 'transformer', 'rnn', 'pca', ...
+    modality : str
+        Key of `embed.inputs.INPUTS`: what it reads.
+    dim : int
+        Length of its vectors.
+    """
+
+    @property
+    def space(self) -> str:
+        """The embedding space it writes."""
+
+    @property
+    def model(self) -> str:
+        """The kind of encoder within the space."""
+
+    @property
+    def modality(self) -> str:
+        """Which of `embed.inputs.INPUTS` it reads."""
+
+    @property
+    def dim(self) -> int:
+        """The length of its vectors."""
+
+    def encode(self, arrays: Arrays) -> Vectors:
+        """Turn prepared arrays (`Input.prepare(rows).arrays`), first axis n, into vectors of shape (n, dim)."""
+
+    def configuration(self) -> Configuration:
+        """Return all that is needed besides the weights to restore the encoder; JSON."""
+
+    def state(self) -> Tensors:
+        """Return the weights by name."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One epoch of a training.
+
+    Attributes
+    ----------
+    epoch, n_epochs : int
+        Which of at most how many, from 1.
+    training_loss, validation_loss : float
+        Means over the epoch and over the held-out sources.
+    n_rows : int
+        Rows trained on in the epoch.
+    seconds : float
+        How long the epoch took.
+    """
+
+    epoch: int
+    n_epochs: int
+    training_loss: float
+    validation_loss: float
+    n_rows: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an encoder is trained; every field has a default that works.
+
+    Attributes
+    ----------
+    latent : int
+        Length of the vectors, where the model lets one choose.
+    seed : int
+        Of the split, the first weights, and the order of rows.
+    epochs, patience : int
+        At most so many epochs; stop after so many without improvement on the held-out sources.
+    batch_rows : int
+        Rows per step.
+    learning_rate : float
+        Of AdamW, after warm-up.
+    held_out : float
+        Fraction of the SOURCES kept for validation; all rows of a source stand on one side.
+    scratch : Path or None
+        Folder for prepared rows and checkpoints; one that holds a checkpoint of the same training is resumed.
+        None: a temporary folder, and nothing to resume.
+    checkpoint_seconds : float
+        At most so much work is lost when the process dies.
+    device : str
+        'auto' (CUDA where present, else CPU), 'cpu', 'cuda'.
+    options : mapping
+        The model's own: patch, layers, heads, width, loss, ... (see the model's module).
+    report : callable
+        Called after each epoch.
+    """
+
+    latent: int = 8
+    seed: int = 0
+    epochs: int = 40
+    patience: int = 10
+    batch_rows: int = 64
+    learning_rate: float = 3e-3
+    held_out: float = 0.1
+    scratch: Path | None = None
+    checkpoint_seconds: float = 30.0
+    device: str = "auto"
+    options: Mapping[str, int | float | str | bool] = field(default_factory=dict)
+    report: Callable[[Progress], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained encoder and how well it does: what meta.encoder keeps.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Ready to encode and to be saved.
+    loss_curve : list of float
+        Loss on the held-out sources, per epoch; empty where nothing is iterated.
+    validation_error : float or None
+        The model's own error on the held-out sources (`error_name`); None where it has none.
+    error_name : str
+        'reconstruction MAE', 'Poisson deviance per cell', ...
+    n_rows, n_sources : int
+        Rows and sources it was trained on, the held-out ones not counted.
+    epochs : int
+        Epochs trained; the weights are those of the best.
+    skipped : mapping of str to str
+        Rows that could not be prepared: id -> reason.
+    """
+
+    encoder: Encoder
+    loss_curve: list[float]
+    validation_error: float | None
+    error_name: str
+    n_rows: int
+    n_sources: int
+    epochs: int
+    skipped: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors of a batch of rows.
+
+    Attributes
+    ----------
+    ids : list of str, length n
+        detection_id or bibcode.
+    names : list of (str or None), length n
+        Source names; the bibcode for papers.
+    vectors : ndarray of float32, shape (n, dim)
+        All finite.
+    skipped : dict of str to str
+        Rows of the batch that have no vector: id -> reason, in words a user understands.
+    """
+
+    ids: list[str]
+    names: list[str | None]
+    vectors: Vectors
+    skipped: dict[str, str]
+
+
+Fit = Callable[[Stream, Settings], Fitted]
+Restore = Callable[[Configuration, Tensors], Encoder]

@@ -1,0 +1,219 @@
+"""Channel spectra -> 400 points on a logarithmic energy grid, scaled to [0, 1]: what spectrum encoders read.
+
+Counts are background subtracted, divided by exposure and bin width (counts/s/keV), moved onto the grid so that no
+count is lost or made, and MinMax scaled per spectrum, since flux depends on distance. Bins that the channels do not
+cover are masked; each bin keeps its noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+
+LOWEST_KEV, HIGHEST_KEV, N_POINTS = 0.5, 8.0, 400
+EDGES_KEV: Floats = np.geomspace(LOWEST_KEV, HIGHEST_KEV, N_POINTS + 1)
+WIDTHS_KEV: Floats = np.diff(EDGES_KEV)
+ACIS_CHANNELS = 1024
+ACIS_CHANNEL_KEV = 0.0146  # PI channel width, the same for every CSC response
+_COVERED = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class GriddedSpectrum:
+    """A batch of spectra on the grid.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n, 400)
+        Net counts/s/keV, MinMax scaled per spectrum over unmasked bins; 0 where masked, and all 0 where the
+        spectrum is flat.
+    mask : ndarray of bool, shape (n, 400)
+        True where good channels cover the whole bin.
+    noise : ndarray of float32, shape (n, 400)
+        Standard deviation of `values`; 0 where masked or where the span is 0.
+    low, span : ndarray of float64, shape (n,)
+        Least value and range in counts/s/keV: ``low + span * values`` undoes the scaling.
+    """
+
+    values: Singles
+    mask: Bools
+    noise: Singles
+    low: Floats
+    span: Floats
+
+
+@dataclass(frozen=True)
+class ChannelSpectra:
+    """A batch of spectra with the same channels.
+
+    Attributes
+    ----------
+    counts, background : ndarray of float, shape (n, n_channel)
+        Counts in the source region and in the background region; NaN where a channel has none. Background is 0
+        where there is no background.
+    exposure_s : ndarray of float, shape (n,)
+        Exposure times AREASCAL.
+    background_scale : ndarray of float, shape (n,)
+        What one background count stands for in the source region: the ratio of exposure x AREASCAL x BACKSCAL;
+        0 where there is no background.
+    variance : ndarray of float, shape (n, n_channel), optional
+        Of `counts`, where they are not Poisson.
+    """
+
+    counts: Floats
+    background: Floats
+    exposure_s: Floats
+    background_scale: Floats
+    variance: Floats | None = None
+
+
+def nominal_acis_edges() -> tuple[Floats, Floats]:
+    """Return lower and upper energies in keV of the 1024 PI channels of ACIS, each of shape (1024,).
+
+    Examples
+    --------
+    >>> e_min, e_max = nominal_acis_edges()
+    >>> round(float(e_max[-1]), 3)
+    14.95
+    """
+    edges = np.asarray(ACIS_CHANNEL_KEV * np.arange(ACIS_CHANNELS + 1), np.float64)
+    return edges[:-1], edges[1:]
+
+
+def overlap(e_min: Floats, e_max: Floats, edges: Floats = EDGES_KEV) -> sp.csr_array:
+    """Return the fraction of each channel that lies in each bin of a grid.
+
+    Channels may come in any order, leave gaps, and reach beyond the grid. One without a positive width has no
+    share anywhere.
+
+    Parameters
+    ----------
+    e_min, e_max : ndarray of float, shape (n_channel,)
+        Channel energies, keV.
+    edges : ndarray of float, shape (n_bin + 1,)
+        Rising bin edges, keV.
+
+    Returns
+    -------
+    scipy.sparse.csr_array of float64, shape (n_channel, n_bin)
+        A row sums to one where the channel lies inside the grid: counts are conserved.
+
+    Examples
+    --------
+    >>> overlap(np.array([0.0, 1.0]), np.array([1.0, 2.0]), np.array([0.0, 0.5, 2.0])).toarray().tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
+    n_bin = len(edges) - 1
+    with np.errstate(invalid="ignore"):
+        good = (e_max > e_min) & np.isfinite(e_min) & np.isfinite(e_max)
+    low, high = np.where(good, e_min, edges[0]), np.where(good, e_max, edges[0])
+    first = np.clip(np.searchsorted(edges, low, "right") - 1, 0, n_bin)
+    last = np.clip(np.searchsorted(edges, high, "left"), 0, n_bin)
+    n_touched = np.where(good, np.maximum(last - first, 0), 0)
+    channel = np.repeat(np.arange(len(low)), n_touched)
+    starts = np.concatenate([[0], np.cumsum(n_touched)])
+    bins = np.arange(starts[-1]) - starts[channel] + first[channel]
+    shared = np.minimum(high[channel], edges[bins + 1]) - np.maximum(low[channel], edges[bins])
+    share = np.maximum(shared, 0.0) / (high[channel] - low[channel])
+    return sp.csr_array((share, (channel, bins)), shape=(len(low), n_bin))
+
+
+@lru_cache(maxsize=64)
+def _overlap_of(e_min: bytes, e_max: bytes) -> sp.csr_array:
+    return overlap(np.frombuffer(e_min), np.frombuffer(e_max))
+
+
+def rebinned(counts: Floats, e_min: Floats, e_max: Floats) -> Floats:
+    """Move counts per channel onto the grid; the sum over the grid is the sum over the channels inside it.
+
+    Parameters
+    ----------
+    counts : ndarray of float, shape (n, n_channel)
+        Counts, or anything else that adds up.
+    e_min, e_max : ndarray of float, shape (n_channel,)
+        Channel energies, keV.
+
+    Returns
+    -------
+    ndarray of float, shape (n, 400)
+
+    Examples
+    --------
+    >>> inside = rebinned(np.array([[3.0, 4.0]]), np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    >>> round(float(inside.sum()), 12)
+    7.0
+    """
+    return np.asarray(counts @ _matrix(e_min, e_max))
+
+
+def grid(spectra: ChannelSpectra, e_min: Floats, e_max: Floats) -> GriddedSpectrum:
+    """Bring spectra with the same channels onto the grid.
+
+    Noise: a channel of N counts has variance N + 1 (of the posterior of a Poisson mean under a flat prior, so that
+    an empty channel is not known exactly), plus the scaled background's; a bin adds its channels' shares squared.
+    Below 2.1 keV bins are narrower than ACIS channels and the noise of neighbours is the same noise.
+
+    Parameters
+    ----------
+    spectra : ChannelSpectra
+        n spectra.
+    e_min, e_max : ndarray of float, shape (n_channel,)
+        Channel energies, keV, shared by all of them.
+
+    Returns
+    -------
+    GriddedSpectrum
+    """
+    matrix = _matrix(e_min, e_max)
+    missing = ~np.isfinite(spectra.counts) | ~np.isfinite(spectra.background)
+    counts = np.where(missing, 0.0, spectra.counts)
+    background = np.where(missing, 0.0, spectra.background)
+    scale = spectra.background_scale[:, None]
+    rate_per_count = 1.0 / (spectra.exposure_s[:, None] * WIDTHS_KEV)
+    net = ((counts - scale * background) @ matrix) * rate_per_count
+    own = np.maximum(counts, 0.0) + 1.0 if spectra.variance is None else np.where(missing, 0.0, spectra.variance)
+    noise = np.sqrt((own + scale**2 * background) @ matrix.power(2)) * rate_per_count
+    mask = covered(missing, e_min, e_max)
+    low = np.min(net, axis=1, where=mask, initial=np.inf)
+    high = np.max(net, axis=1, where=mask, initial=-np.inf)
+    low, high = np.where(mask.any(axis=1), low, 0.0), np.where(mask.any(axis=1), high, 0.0)
+    span = high - low
+    factor = np.divide(1.0, span, out=np.zeros_like(span), where=span > 0)[:, None]
+    values = np.where(mask, (net - low[:, None]) * factor, 0.0)
+    return GriddedSpectrum(
+        values.astype(np.float32), mask, np.where(mask, noise * factor, 0.0).astype(np.float32), low, span
+    )
+
+
+def covered(missing: Bools, e_min: Floats, e_max: Floats) -> Bools:
+    """Tell which bins good channels cover entirely.
+
+    Parameters
+    ----------
+    missing : ndarray of bool, shape (n, n_channel)
+        Channels that a spectrum lacks.
+    e_min, e_max : ndarray of float, shape (n_channel,)
+        Channel energies, keV.
+
+    Returns
+    -------
+    ndarray of bool, shape (n, 400)
+    """
+    width = np.where(np.isfinite(e_max - e_min), e_max - e_min, 0.0)
+    if not missing.any():
+        whole = (width @ _matrix(e_min, e_max)) / WIDTHS_KEV > _COVERED
+        return np.broadcast_to(whole, (len(missing), N_POINTS)).copy()
+    return np.asarray((np.where(missing, 0.0, width) @ _matrix(e_min, e_max)) / WIDTHS_KEV > _COVERED)
+
+
+def _matrix(e_min: Floats, e_max: Floats) -> sp.csr_array:
+    # Spectra of one survey share a few channel grids: the overlap is worked out once per grid.
+    return _overlap_of(np.ascontiguousarray(e_min, np.float64).tobytes(), np.ascontiguousarray(e_max).tobytes())

@@ -1,0 +1,51 @@
+"""Which sources are held out: by the hash of the name, so that all rows of a source stand on one side for ever."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+def draw(source: str, seed: int) -> float:
+    """Return a number in [0, 1) that depends on the source's name and the seed alone.
+
+    Examples
+    --------
+    >>> draw("2CXO J140515.6+542458", 0) == draw("2CXO J140515.6+542458", 0) != draw("2CXO J140515.6+542458", 1)
+    True
+    """
+    digest = hashlib.blake2b(f"{seed}|{source}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2.0**64
+
+
+def held_out(sources: Sequence[str], fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows belong to held-out sources.
+
+    Parameters
+    ----------
+    sources : sequence of str, length n
+        Source of each row; a row whose source is not known passes its own id.
+    fraction : float
+        Of the sources to hold out, about; at least one where there are two or more, unless it is 0.
+    seed : int
+        Another seed holds out others.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> held_out(["a", "b", "a"], 0.5, seed=1)[[0, 2]].tolist() in ([True, True], [False, False])
+    True
+    """
+    draws = {s: draw(s, seed) for s in sorted(set(sources))}
+    out = {s for s, x in draws.items() if x < fraction}
+    if fraction > 0 and len(draws) > 1:
+        # A handful of sources: chance must leave none of the two sides empty.
+        ordered = sorted(draws, key=lambda s: draws[s])
+        out = (out or {ordered[0]}) - ({ordered[-1]} if len(out) == len(draws) else set())
+    return np.fromiter((s in out for s in sources), np.bool_, len(sources))

@@ -1,0 +1,90 @@
+"""Abstracts as text and text as vectors, with no network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from embed import encoders, text
+from embed.encoders import BrokenWeights, Settings
+from embed.inputs import INPUTS
+from embed.text import ModelNotFound
+
+PAPERS = {
+    "2014Natur.514..202B": ("An ultraluminous X-ray source powered by an accreting neutron star",
+        "We report pulsations with an average period of 1.37 s from M82 X-2, a ULX powered by a neutron star."),
+    "2017Sci...355..817I": ("An accreting pulsar with extreme properties drives an ultraluminous x-ray source",
+        "Pulsations of 1.43 s are found in a ULX in NGC 5907; it hosts an accreting neutron star."),
+    "2005ApJS..160..319G": ("Chandra Orion Ultradeep Project: observations and source lists",
+        "Young stellar objects in the Orion Nebula Cluster show frequent magnetic flares."),
+    "2000AJ....120.1579Y": ("The Sloan Digital Sky Survey: technical summary", None),
+    "empty": (None, " "),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return encoders.fit("papers", None, lambda: iter([])).encoder
+
+
+def rows():
+    bibcodes = list(PAPERS)
+    titles, abstracts = zip(*PAPERS.values(), strict=True)
+    return pa.table({"id": bibcodes, "name": bibcodes, "title": titles, "abstract": abstracts})
+
+
+def test_papers_about_the_same_are_near(encoder):
+    encoded = encoders.encode_rows(encoder, rows())
+    assert encoder.dim == 384
+    assert encoded.ids == list(PAPERS)[:4]
+    assert encoded.names == encoded.ids
+    assert encoded.skipped == {"empty": "the paper has neither title nor abstract"}
+    assert np.linalg.norm(encoded.vectors, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
+    cosine = encoded.vectors @ encoded.vectors.T
+    assert cosine[0, 1] > 0.6
+    assert max(cosine[0, 2], cosine[0, 3], cosine[1, 3]) < 0.5
+
+
+def test_a_users_words_find_the_paper(encoder):
+    query = encoder.encode_texts(["flaring protostars"])
+    cosine = encoders.encode_rows(encoder, rows()).vectors @ query[0]
+    assert cosine.argmax() == 2
+    assert encoder.encode_texts([]).shape == (0, 384)
+
+
+def test_it_is_restored_from_disk_and_knows_its_weights(encoder, tmp_path):
+    path = encoders.save(encoder, tmp_path)
+    again = encoders.load(path)
+    assert again == encoder
+    configuration = json.loads(path.with_suffix(".json").read_text())["configuration"]
+    with pytest.raises(BrokenWeights, match="train the space 'papers' anew"):
+        text.restore(configuration | {"sentence_sha256": "0" * 64}, {})
+
+
+def test_a_model_by_path_is_the_same_model(encoder):
+    settings = Settings(options={"sentence_model": str(text._folder(text.PACKAGED))})
+    by_path = encoders.fit("papers", "sentence", lambda: iter([]), settings).encoder
+    assert by_path.weights_sha256 == encoder.weights_sha256
+    assert (by_path.encode_texts(["a"]) == encoder.encode_texts(["a"])).all()
+
+
+def test_a_model_that_is_not_here_is_not_fetched():
+    with pytest.raises(ModelNotFound, match="pass a path"):
+        encoders.fit("papers", None, lambda: iter([]), Settings(options={"sentence_model": "no-such-model"}))
+
+
+@pytest.mark.real
+def test_real_abstracts(encoder, real):
+    lines = (real / "papers" / "arxiv_high_energy.jsonl").read_text().splitlines()[:40]
+    papers = [json.loads(line) for line in lines]
+    title = [p["title"][0] if isinstance(p["title"], list) else p["title"] for p in papers]
+    ids = [p["bibcode"] for p in papers]
+    table = pa.table({"id": ids, "name": ids, "title": title, "abstract": [p["abstract"] for p in papers]})
+    prepared = INPUTS["papers"].prepare(table)
+    vectors = encoder.encode(prepared.arrays)
+    own = encoder.encode_texts(title)
+    rank = (own @ vectors.T).argsort(1)[:, ::-1]
+    assert np.mean(rank[:, 0] == np.arange(len(ids))) > 0.9
