@@ -1,0 +1,180 @@
+"""What the commands do: remember a query, ask it, ingest what came; ask all remembered queries again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from catalog.console import ERR, OUT
+from catalog.errors import PhotonlakeError, Terminal
+from catalog.manifest import Source
+from ingest import screen
+from ingest.refresh import refresh
+from ingest.remote import ads, csc, show
+from ingest.remote.answers import Answer
+from ingest.remote.http import Client
+from ingest.remote.remembering import OBJECTS, files_source, mark_refreshed, query_source, remember, remembered, targets
+from ingest.remote.request import Request
+from ingest.remote.selection import KIND as CSC_KIND
+from ingest.remote.selection import Selection
+from ingest.remote.services import NEWEST, RELEASES
+from ingest.remote.shelf import Shelf
+
+DAYS = 30.0
+"""Sources asked for within so many days are not asked for again."""
+
+FILES = RELEASES[NEWEST].folder
+_BYTES_PER_PAPER = 3_000
+_SHOWN = 10
+
+
+def show_csc_requests(selection: Selection) -> None:
+    """Print what would be sent for a selection; nothing is."""
+    if selection.object:
+        OUT.print(
+            f"# where {selection.object} lies is asked of Sesame (CDS) first; 0, 0 stands for it here", highlight=False
+        )
+    show.show_requests(OUT, csc.requests_of(selection))
+
+
+def show_csc_estimate(store: Path, selection: Selection) -> None:
+    """Ask how much a selection would bring, and print it."""
+    with Client() as client:
+        show.show_estimate(OUT, csc.estimate(client, store, selection), selection)
+
+
+def run_csc(store: Path, selection: Selection, *, parallel: int, workers: int | None, wait: bool) -> bool:
+    """Fetch a selection and ingest it; tell whether everything came."""
+    with Client() as client:
+        complete = _fetch_csc(client, store, selection, parallel=parallel, wait=wait)
+    _ingest(store, csc.files_folder(store, selection.release), workers, wait=wait)
+    return complete
+
+
+def show_ads_requests(store: Path, query: str | None) -> None:
+    """Print what would be sent to ADS; nothing is."""
+    known = [] if query else targets(store)
+    asked: Iterable[Request] = [
+        ads.search_request(q) for q in ([query] if query else [t.query for t in known[:_SHOWN]])
+    ]
+    show.show_requests(OUT, asked)
+    if len(known) > _SHOWN:
+        OUT.print(
+            f"# and {len(known) - _SHOWN:,} more sources; where few have papers, several are counted in one request"
+        )
+
+
+def show_ads_estimate(store: Path, query: str | None) -> None:
+    """Ask ADS how many papers there are, and print it."""
+    if query:
+        with Client(token=ads.find_token()) as client:
+            n = ads.Searcher(client, ads.AdsReport()).count(query)
+        OUT.print(f"{n:,} papers, {-(-n // ads.ROWS):,} requests, about {screen.megabytes(_BYTES_PER_PAPER * n)}")
+        return
+    n = len(targets(store))
+    OUT.print(f"{n:,} sources to ask for, at most {2 * n:,} requests of the day's quota")
+
+
+def run_ads(store: Path, query: str | None, *, older_than: timedelta, workers: int | None, wait: bool) -> bool:
+    """Fetch papers and ingest them; tell whether everything came."""
+    with Client(token=ads.find_token()) as client:
+        complete = _fetch_ads(client, store, query_source(query) if query else OBJECTS, older_than, wait=wait)
+    _ingest(store, store / FILES, workers, wait=wait)
+    return complete
+
+
+def ask_again(store: Path, *, parallel: int = 4, wait: bool = True) -> bool:
+    """Ask every query that the store remembers again, and fetch what is new or re-processed.
+
+    To be called before a bare refresh ingests what lies in the store's folders. A service that fails is
+    reported on stderr, and keeps nothing else from being refreshed.
+
+    Returns
+    -------
+    bool
+        Whether everything came.
+    """
+    complete = True
+    for source in remembered(store):
+        OUT.print(f"asking again: {source.kind} {source.specification}", soft_wrap=True, highlight=False, markup=False)
+        try:
+            if source.kind == CSC_KIND:
+                with Client() as client:
+                    selection = Selection.from_source(source)
+                    complete &= _fetch_csc(client, store, selection, parallel=parallel, wait=wait)
+            else:
+                with Client(token=ads.find_token()) as client:
+                    complete &= _fetch_ads(client, store, source, timedelta(days=DAYS), wait=wait)
+        except PhotonlakeError as error:
+            complete = False
+            _say(error)
+    return complete
+
+
+def _fetch_csc(client: Client, store: Path, selection: Selection, *, parallel: int, wait: bool) -> bool:
+    """Remember, fetch, show; tell whether everything came."""
+    source = selection.to_source()
+
+    def note(answer: Answer) -> None:
+        # Not before: a query that the service refuses is not asked again by every refresh.
+        remember(store, source, csc.files_folder(store, selection.release), wait=wait)
+        show.show_found(OUT, answer)
+
+    with show.fetching(ERR) as move:
+        report = csc.fetch(
+            client,
+            store,
+            selection,
+            parallel=parallel,
+            on_progress=move,
+            on_tables=note,
+        )
+    show.show_fetched(OUT, report)
+    if report.error is not None:
+        _say(report.error)
+    if report.complete and report.fetched.files:
+        mark_refreshed(store, [source], wait=wait)
+    return report.complete
+
+
+def _fetch_ads(client: Client, store: Path, source: Source, older_than: timedelta, *, wait: bool) -> bool:
+    """Remember, fetch, show; tell whether everything came."""
+    shelf, report = Shelf(store / FILES / "papers"), ads.AdsReport()
+    query = json.loads(source.specification).get("query")
+    failure: PhotonlakeError | None = None
+    try:
+        if query:
+            ads.fetch_query(client, query, shelf, report)
+        else:
+            ads.fetch_objects(client, targets(store), shelf, report, older_than=older_than)
+    except PhotonlakeError as error:
+        failure = error  # what came before is ingested first
+    if not isinstance(failure, Terminal):
+        remember(store, source, store / FILES, wait=wait)
+    elif not report.papers:
+        raise failure
+    show.show_papers(OUT, report)
+    if failure is not None:
+        _say(failure)
+    complete = failure is None and report.quota is None
+    if complete and report.files:
+        mark_refreshed(store, [source], wait=wait)
+    return complete
+
+
+def _ingest(store: Path, folder: Path, workers: int | None, *, wait: bool) -> None:
+    """Take what came in by the road that all files take."""
+    if not folder.is_dir():
+        return
+    source = files_source(store, folder)
+    with screen.progress(ERR) as move:
+        report = refresh(store, [source], workers=workers, wait=wait, on_progress=move, on_wait=ERR.print)
+    screen.show_report(OUT, report, store)
+
+
+def _say(error: PhotonlakeError) -> None:
+    """Print an error that does not end the command, on one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    ERR.print(" ".join(text.split()), soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,155 @@
+"""What a user asks of the catalog, as data: it goes into meta.source as JSON, and comes back at every refresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from catalog.errors import Terminal, UnknownName, suggestion
+from catalog.identifiers import source_name
+from catalog.manifest import Source
+from ingest.remote.conditions import check_query, parse_condition
+from ingest.remote.cones import Cone
+from ingest.remote.products import BANDS, PRODUCTS
+from ingest.remote.services import RELEASES, release_named
+
+KIND = "csc"
+MAX_ROWS = 1_000_000
+BOTH_WIDE = ("b", "w")
+"""The broad band of ACIS and the wide band of HRC."""
+
+
+class NothingAsked(Terminal, ValueError):
+    """A selection that selects nothing, or two things that do not go together."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One query of the catalog with the products wanted of what it finds.
+
+    Parameters
+    ----------
+    cone : (float, float, float), optional
+        Right ascension and declination in degrees (ICRS), radius in arcmin.
+    object : str, optional
+        The name that the cone's centre was resolved from.
+    obsids : tuple of int
+        Observations.
+    names : tuple of str
+        Sources, '2CXO J...'.
+    where : str, optional
+        A condition on columns, as typed.
+    adql : str, optional
+        A whole query, as typed; goes alone.
+    products : tuple of str
+        'regevt', 'pha', 'arf', 'rmf', 'lc', ...
+    bands : tuple of str
+        Energy bands of banded products; a detection has those of its instrument.
+    unique : bool
+        Only detections that match one source alone (match_type 'u').
+    columns : {'usual', 'all'}
+        How many columns to bring.
+    service : {'tap', 'csccli'}
+        Who is asked for the table.
+    max_rows : int
+        An answer that would have more is refused, not cut.
+    release : str
+        '2.1' or '2.0'.
+    """
+
+    cone: tuple[float, float, float] | None = None
+    object: str | None = None
+    obsids: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    where: str | None = None
+    adql: str | None = None
+    products: tuple[str, ...] = ()
+    bands: tuple[str, ...] = BOTH_WIDE
+    unique: bool = True
+    columns: str = "usual"
+    service: str = "tap"
+    max_rows: int = MAX_ROWS
+    release: str = "2.1"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be asked, before anything goes over the wire.
+
+        Raises
+        ------
+        NothingAsked, UnknownName, QueryRefused, InvalidName
+            With what to type instead.
+        """
+        parts = [self.cone, self.obsids, self.names, self.where]
+        if not any(parts) and not self.adql:
+            raise NothingAsked("say what to fetch: --cone, --obsid, --name, --where or --adql")
+        if self.adql and any(parts):
+            raise NothingAsked("--adql is a whole query: leave out --cone, --obsid, --name and --where")
+        if self.adql and self.service != "tap":
+            raise NothingAsked("--adql is asked of the TAP service: leave out --service")
+        _among(self.products, PRODUCTS, "--products")
+        _among(self.bands, BANDS, "--bands")
+        _among((self.columns,), ("usual", "all"), "--columns")
+        _among((self.service,), ("tap", "csccli"), "--service")
+        _among((self.release,), RELEASES, "--release")
+        object.__setattr__(self, "names", tuple(dict.fromkeys(source_name(n) for n in self.names)))
+        if self.where:
+            parse_condition(self.where)
+        if self.adql:
+            check_query(self.adql, release_named(self.release).schema)
+
+    @property
+    def circle(self) -> Cone | None:
+        """The cone."""
+        return Cone(*self.cone) if self.cone else None
+
+    @property
+    def stem(self) -> str:
+        """Name of the table's file, the same for the same question; which products are wanted is no part of it.
+
+        Examples
+        --------
+        >>> Selection(obsids=(10542,)).stem == Selection(obsids=(10542,), products=("pha",)).stem
+        True
+        """
+        parts = ("cone", "names", "obsids", "where", "adql")
+        said = json.loads(replace(self, products=(), bands=BOTH_WIDE, max_rows=MAX_ROWS).to_source().specification)
+        said.pop("object", None)
+        digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
+        return f"{'-'.join(p for p in parts if p in said)}-{digest}"
+
+    def to_source(self) -> Source:
+        """Return the row of meta.source that remembers it.
+
+        Examples
+        --------
+        >>> Selection(obsids=(10542,), products=("pha",)).to_source()
+        Source(kind='csc', specification='{"obsids": [10542], "products": ["pha"]}', release='2.1')
+        """
+        usual = {f.name: f.default for f in fields(self)}
+        said = {k: v for k, v in asdict(self).items() if v != usual[k] and k != "release"}
+        return Source(KIND, json.dumps(said, sort_keys=True), self.release)
+
+    @classmethod
+    def from_source(cls, source: Source) -> Selection:
+        """Read a row of meta.source.
+
+        Examples
+        --------
+        >>> again = Selection(cone=(1.0, 2.0, 3.0), unique=False)
+        >>> Selection.from_source(again.to_source()) == again
+        True
+        """
+        said: dict[str, Any] = json.loads(source.specification)
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
+        return cls(**{**given, "release": source.release or "2.1"})
+
+
+def _among(given: Iterable[str], known: Iterable[str], option: str) -> None:
+    names = list(known)
+    for word in given:
+        if word not in names:
+            hint = suggestion(word, names) or f"; there are {', '.join(names)}"
+            raise UnknownName(f"{option}: there is no {word!r}{hint}")

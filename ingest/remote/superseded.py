@@ -1,0 +1,115 @@
+"""Files of a lower N-version give way: rows leave the store, files leave the disk; older snapshots keep the rows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from catalog import lake
+from catalog.identifiers import parse_product_name
+from catalog.manifest import DUPLICATE, LOADED, STALE
+from catalog.tables import TABLES
+from ingest.content import file_id_of
+from ingest.remote.products import key_of
+
+
+def product_files(root: Path) -> Iterator[Path]:
+    """List the product files below a folder; unfinished ones are passed over."""
+    for path in sorted(root.glob("2CXO*/*/*")) if root.is_dir() else ():
+        if not path.name.endswith(".part") and parse_product_name(path.name) is not None:
+            yield path
+
+
+def superseded(root: Path) -> list[Path]:
+    """List the files below a folder of which a higher N-version lies there, too.
+
+    Parameters
+    ----------
+    root : Path
+        The store's `files` folder.
+    """
+    best: dict[tuple[int, int, int | None, str, str], tuple[int, Path]] = {}
+    old: list[Path] = []
+    for path in product_files(root):
+        product = parse_product_name(path.name)
+        if product is None:
+            continue
+        key, this = key_of(product), (product.version, path)
+        known = best.get(key)
+        if known is None:
+            best[key] = this
+        elif known[0] < this[0]:
+            best[key] = this
+            old.append(known[1])
+        elif known[0] > this[0]:
+            old.append(path)
+    return old
+
+
+def drop_superseded(store: Path, root: Path, *, wait: bool = True) -> int:
+    """Forget and delete the files of which a higher N-version has arrived.
+
+    Rows first, files then: a crash between the two leaves files that the next call deletes.
+
+    Returns
+    -------
+    int
+        How many files there were.
+    """
+    old = superseded(root)
+    if old:
+        forget(store, old, wait=wait)
+        for path in old:
+            path.unlink(missing_ok=True)
+    return len(old)
+
+
+def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
+    """Remove all rows of files, and their ledger rows, in one transaction.
+
+    Files whose rows stood merged with theirs, and files that repeated their content, are marked as stale: the
+    refresh that follows reads them again.
+
+    Parameters
+    ----------
+    store : Path
+    paths : sequence of Path
+        As the ledger has them: absolute.
+    wait : bool
+        Wait for another writer.
+
+    Raises
+    ------
+    StoreLocked
+        If another process writes and `wait` is false.
+    """
+    if not paths or not lake.exists(store):
+        return
+    ids = ", ".join(str(file_id_of(str(p))) for p in paths)
+    with (
+        lake.lock(store, "forget superseded files", wait=wait),
+        contextlib.closing(lake.connect(store, read_only=False)) as connection,
+        lake.transaction(connection, f"{len(paths)} superseded file(s)"),
+    ):
+        for statement in _statements(ids):
+            connection.execute(statement)
+
+
+def _statements(ids: str) -> Iterable[str]:
+    for table in TABLES.values():
+        name = f"lake.{table.full_name}"
+        if table.writing == "file":
+            yield f"DELETE FROM {name} WHERE file_id IN ({ids})"
+        elif table.writing == "merge":
+            mine = f"list_has_any(file_ids, [{ids}]::BIGINT[])"
+            yield (
+                f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id NOT IN ({ids}) "
+                f"AND file_id IN (SELECT unnest(file_ids) FROM {name} WHERE {mine})"
+            )
+            yield f"DELETE FROM {name} WHERE {mine}"
+    yield (
+        f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
+        f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
+    )
+    yield f"DELETE FROM lake.meta.file WHERE file_id IN ({ids})"
