@@ -1,0 +1,1 @@
+"""Science on top of SQL: the three studies."""

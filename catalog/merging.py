@@ -66,7 +66,8 @@ def merge(connection: duckdb.DuckDBPyConnection, table: Table, source: str) -> N
         ORDER BY s.{_ORDER}""")
     execute(f"""
         INSERT INTO {target} BY NAME
-        SELECT * EXCLUDE ({_RANK}, {_ORDER}) FROM arriving AS s ANTI JOIN stored AS t ON {same_key} ORDER BY {_ORDER}""")
+        SELECT * EXCLUDE ({_RANK}, {_ORDER})
+        FROM arriving AS s ANTI JOIN stored AS t ON {same_key} ORDER BY {_ORDER}""")
     execute("DROP TABLE arriving")
     execute("DROP TABLE stored")
 
@@ -88,7 +89,8 @@ def _fold_repeated(connection: duckdb.DuckDBPyConnection, key: str, others: Sequ
         connection.execute(f"DELETE FROM arriving WHERE {_ORDER} IN (SELECT {_ORDER} FROM repeated)")
         connection.execute(f"""
             INSERT INTO arriving BY NAME
-            SELECT {key}, {", ".join(_fold(c) for c in others)}, any_value({_RANK}) AS {_RANK}, max({_ORDER}) AS {_ORDER}
+            SELECT {key}, {", ".join(_fold(c) for c in others)},
+                any_value({_RANK}) AS {_RANK}, max({_ORDER}) AS {_ORDER}
             FROM repeated GROUP BY {key}""")
     connection.execute("DROP TABLE repeated")
 

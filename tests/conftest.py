@@ -25,7 +25,7 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _empty_store(tmp_path_factory) -> Path:
+def empty_store(tmp_path_factory) -> Path:
     """A store without rows, made once: its 1,500 column comments take a second."""
     from catalog import lake  # noqa: PLC0415 - the import time of catalog is itself under test
 
@@ -35,6 +35,6 @@ def _empty_store(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def store(_empty_store, tmp_path) -> Path:
+def store(empty_store, tmp_path) -> Path:
     """A fresh empty store."""
-    return Path(shutil.copytree(_empty_store, tmp_path / "s"))
+    return Path(shutil.copytree(empty_store, tmp_path / "s"))

@@ -82,7 +82,7 @@ META: tuple[Table, ...] = (
             Column("index_kind", TEXT, "Index for searches with exact := false; NULL without one"),
             Column("index_metric", TEXT, "Metric it was built for: cosine, l2 or dot"),
             Column("index_recall", FLOAT64, "Share of the true ten nearest it found when it was built", ucd="stat.fit"),
-            Column("next_version", INT64, "While another encoder takes over: version of the vectors it has made so far"),
+            Column("next_version", INT64, "While another encoder takes over: version of its vectors so far"),
             Column("next_encoder_id", TEXT, "That encoder"),
             Column("next_n_vectors", INT64, "Vectors it has made so far", ucd="meta.number"),
         ),

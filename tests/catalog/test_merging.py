@@ -53,7 +53,8 @@ def test_null_means_not_said_and_later_overrides():
 
 
 def test_within_one_batch_too():
-    assert merge([row("x", a=1, b=2), row("x", a=3, file_id=2)]) == merge([row("x", a=1, b=2)], [row("x", a=3, file_id=2)])
+    first, second = row("x", a=1, b=2), row("x", a=3, file_id=2)
+    assert merge([first, second]) == merge([first], [second])
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -31,11 +31,11 @@ def finish(process):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, _empty_store):
+def undisturbed(tmp_path_factory, empty_store):
     """An archive, the tables an undisturbed refresh makes of it, and how long that takes."""
     root = tmp_path_factory.mktemp("undisturbed")
     folder = archive.write_archive(root / "archive", 8)
-    store = shutil.copytree(_empty_store, root / "s")
+    store = shutil.copytree(empty_store, root / "s")
     begin = time.monotonic()
     process = start(store, folder)
     assert "all" in finish(process)
@@ -61,11 +61,11 @@ def test_a_killed_refresh_goes_on_where_it_was(undisturbed, store):
 
 
 @pytest.mark.slow
-def test_fifty_kills_at_random_moments(undisturbed, _empty_store, tmp_path):
+def test_fifty_kills_at_random_moments(undisturbed, empty_store, tmp_path):
     folder, expected, seconds = undisturbed
     rng = random.Random(1)  # noqa: S311 - moments, not secrets
     for trial in range(25):
-        store = shutil.copytree(_empty_store, tmp_path / f"s{trial}")
+        store = shutil.copytree(empty_store, tmp_path / f"s{trial}")
         kill_and_go_on(store, folder, [rng.uniform(0.2, 1.0) * seconds for _ in range(2)])
         assert archive.contents(store) == expected, f"trial {trial}"
         lake.repair(store)
@@ -133,12 +133,12 @@ def test_a_reader_sees_whole_commits_only(undisturbed, store):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
-def test_a_full_disk_keeps_what_was_committed_and_says_so(undisturbed, _empty_store, tmp_path):
+def test_a_full_disk_keeps_what_was_committed_and_says_so(undisturbed, empty_store, tmp_path):
     folder, expected, _ = undisturbed
     disk = tmp_path / "disk"
     disk.mkdir()
-    size = sum(f.stat().st_size for f in _empty_store.rglob("*") if f.is_file())
-    mounted = subprocess.run(  # noqa: S603
+    size = sum(f.stat().st_size for f in empty_store.rglob("*") if f.is_file())
+    mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size + 300_000}", "tmpfs", str(disk)],  # noqa: S607
         capture_output=True,
         check=False,
@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_what_was_committed_and_says_so(undisturbed, _empty_st
     if mounted.returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        store = shutil.copytree(_empty_store, disk / "s")
+        store = shutil.copytree(empty_store, disk / "s")
         process = start(store, folder, workers=2)
         output = finish(process)
         assert process.returncode == 1, output

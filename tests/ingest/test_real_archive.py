@@ -17,8 +17,8 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def loaded(_empty_store, tmp_path_factory, real):
-    store = shutil.copytree(_empty_store, tmp_path_factory.mktemp("real") / "s")
+def loaded(empty_store, tmp_path_factory, real):
+    store = shutil.copytree(empty_store, tmp_path_factory.mktemp("real") / "s")
     report = refresh(store, [Source("files", str(real))])
     return store, report
 
