@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("imports", "ingest_speed", "second_run", "bytes_per_photon", "memory")
+BENCHMARKS = ("imports", "ingest_speed", "second_run", "bytes_per_photon", "memory", "nearest")
 
 
 def main() -> None:

@@ -11,11 +11,14 @@ Whoever writes holds the writer's lock of the store (`catalog.lake.lock`).
 from __future__ import annotations
 
 import contextlib
+import importlib
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -34,6 +37,12 @@ FOLDER = "vectors"
 _TAG = "pin-"
 _LOOSE_FRAGMENTS = 16
 """Compact a table from so many small files on."""
+
+
+def _lance() -> ModuleType:
+    """Load Lance when vectors are touched: it takes a second, and few queries need it."""
+    os.environ.setdefault("LANCE_LOG", "error")  # its notes on its own k-means are not for our users
+    return importlib.import_module("lance")
 
 
 class BrokenPin(Terminal, ValueError):
@@ -91,8 +100,7 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
     BrokenPin
         If the version is not there.
     """
-    import lance  # noqa: PLC0415 - takes a second to load, and few queries need it
-
+    lance = _lance()
     try:
         return lance.dataset(str(path(store, space)), version=version)
     except (ValueError, OSError) as error:
@@ -172,8 +180,7 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
     Written
         Its version is `base` itself if there was nothing to do.
     """
-    import lance  # noqa: PLC0415 - as above
-
+    lance = _lance()
     folder = path(store, space)
     if base is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -349,8 +356,7 @@ def repair(store: Path) -> list[str]:
 def _repair(
     store: Path, folder: Path, kept: set[int], pin: Pin | None, connection: duckdb.DuckDBPyConnection
 ) -> str | None:
-    import lance  # noqa: PLC0415 - as above
-
+    lance = _lance()
     space = folder.stem
     if not kept or pin is None:
         shutil.rmtree(folder)
@@ -375,8 +381,7 @@ def _repair(
 
 def _at(store: Path, space: str, base: int) -> lance.LanceDataset:
     """Open the newest version, after making it one like `base`: what stands on top of that is a crashed job's."""
-    import lance  # noqa: PLC0415 - as above
-
+    lance = _lance()
     newest = lance.dataset(str(path(store, space)))
     if newest.version == base:
         return newest

@@ -152,6 +152,7 @@ def test_readers_never_wait_for_a_writer(store):
 
 
 def test_repair_removes_what_no_snapshot_references(store):
+    lake.repair(store)  # the fixture's store is a copy: its data path is mended first
     orphan = store / lake.DATA / "meta" / "source" / "left-over.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"PAR1")

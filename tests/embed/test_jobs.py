@@ -215,6 +215,7 @@ def kill_at_random(store, site, n_kills, rng):
         while not stop.is_set():
             try:
                 states.append(len(check_whole(store)))
+                time.sleep(0.05)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails on it
                 problems.append(error)
 
