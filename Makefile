@@ -17,7 +17,7 @@ install: $(STAMP) ## install photonlake and its tools into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,fetch,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,dev]'
 	@touch $@
 
 demo: $(STAMP) ## simulate a mini survey, ingest it, ask three questions

@@ -121,7 +121,7 @@ def peers_lance(store: Path, q: npt.NDArray[np.float32]) -> float:
     import lancedb  # noqa: PLC0415 - a peer, loaded when it is measured
 
     table = lancedb.connect(str(store / vectors.FOLDER)).open_table("spectrum")
-    return milliseconds(lambda: table.search(q).distance_type("cosine").select(["id"]).limit(K).to_arrow())
+    return milliseconds(lambda: table.search(q).distance_type("cosine").select(["id", "_distance"]).limit(K).to_arrow())
 
 
 def peers_duckdb(x: npt.NDArray[np.float32], q: npt.NDArray[np.float32]) -> float:

@@ -53,7 +53,8 @@ def init(store: StoreOption = None) -> None:
     """
     path = lake.store_path(store)
     made = lake.create(path)
-    OUT.print(f"{path} is {'ready' if made else 'up to date'}. Next: python -m ingest files FOLDER --store {path}")
+    state = "ready" if made else "up to date"
+    OUT.print(f"{path} is {state}. Next: python -m ingest files FOLDER --store {path}", soft_wrap=True, highlight=False)
 
 
 @app.command()

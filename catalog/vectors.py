@@ -45,6 +45,11 @@ def _lance() -> ModuleType:
     return importlib.import_module("lance")
 
 
+def _open(folder: Path, version: int | None = None) -> lance.LanceDataset:
+    dataset: lance.LanceDataset = _lance().dataset(str(folder), version=version)
+    return dataset
+
+
 class BrokenPin(Terminal, ValueError):
     """The catalog pins vectors that are not there: the folder was changed by other hands, or copied in part."""
 
@@ -100,9 +105,8 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
     BrokenPin
         If the version is not there.
     """
-    lance = _lance()
     try:
-        return lance.dataset(str(path(store, space)), version=version)
+        return _open(path(store, space), version)
     except (ValueError, OSError) as error:
         advice = f"copy the whole store, or make the vectors again: python -m embed run --store {store}"
         raise BrokenPin(
@@ -356,12 +360,11 @@ def repair(store: Path) -> list[str]:
 def _repair(
     store: Path, folder: Path, kept: set[int], pin: Pin | None, connection: duckdb.DuckDBPyConnection
 ) -> str | None:
-    lance = _lance()
     space = folder.stem
     if not kept or pin is None:
         shutil.rmtree(folder)
         return f"removed the vectors of {space}, which no snapshot pins"
-    dataset = lance.dataset(str(folder))
+    dataset = _open(folder)
     there = {int(v["version"]) for v in dataset.versions()}
     loose = there - kept
     _mend_tags(dataset, kept & there)
@@ -373,21 +376,18 @@ def _repair(
         changed = replace(pin, next_version=version) if pin.next_version else replace(pin, lance_version=version)
         with lake.transaction(connection, f"repair the pin of {space}"):
             publish(connection, changed)
-    freed = lance.dataset(str(folder)).cleanup_old_versions(
-        timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False
-    )
+    freed = _open(folder).cleanup_old_versions(timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False)
     return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed.bytes_removed:,} bytes)"
 
 
 def _at(store: Path, space: str, base: int) -> lance.LanceDataset:
     """Open the newest version, after making it one like `base`: what stands on top of that is a crashed job's."""
-    lance = _lance()
-    newest = lance.dataset(str(path(store, space)))
+    newest = _open(path(store, space))
     if newest.version == base:
         return newest
     pinned = open_pinned(store, space, base)
     pinned.restore()  # type: ignore[no-untyped-call]  # lance gives it no types
-    return lance.dataset(str(path(store, space)))
+    return _open(path(store, space))
 
 
 def _tag(dataset: lance.LanceDataset) -> int:

@@ -145,7 +145,9 @@ def _opened(name: str) -> SentenceTransformer:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the libraries would look for a newer version otherwise
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds to import, for texts alone
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
+    disable_progress_bar()  # libraries do not print
     return SentenceTransformer(str(_folder(name)), local_files_only=True)
 
 

@@ -94,8 +94,8 @@ def simulate(
     from ingest.simulate import simulate as write_survey  # noqa: PLC0415 - only this command needs it
 
     summary = write_survey(output, sources=sources, seed=seed, workers=workers)
-    OUT.print(str(summary))
-    OUT.print(f"Next: python -m ingest files {output} --store s")
+    OUT.print(str(summary), soft_wrap=True, highlight=False)
+    OUT.print(f"Next: python -m ingest files {output} --store s", soft_wrap=True, highlight=False)
 
 
 @app.command()

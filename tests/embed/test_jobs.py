@@ -151,6 +151,7 @@ def test_an_abandoned_takeover_is_forgotten(store):
         assert cat.sql("SELECT DISTINCT encoder_id FROM meta.embedded").fetchall() == [(second.encoder_id,)]
 
 
+@pytest.mark.slow
 def test_many_small_commits_are_compacted_and_repair_keeps_every_snapshot(store):
     train_tiny(store)
     states = {}

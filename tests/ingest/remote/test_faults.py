@@ -62,7 +62,9 @@ def test_wrong_columns_name_what_came(serve, ingest):
     assert "strange_name" in str(outcome.error)
 
 
-@pytest.mark.parametrize("kind", ["500", "html", "truncate", "flip", "reset"])
+@pytest.mark.parametrize(
+    "kind", ["500", "flip", *(pytest.param(k, marks=pytest.mark.slow) for k in ("html", "truncate", "reset"))]
+)
 def test_one_file_that_never_comes_stops_no_other(serve, ingest, sql, store, kind):
     server = serve(small_survey(3))
     bad = product_name(server.survey.detections[1], "pha3", 27)
