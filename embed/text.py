@@ -147,7 +147,7 @@ def _opened(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - seconds to import, for texts alone
     from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
-    disable_progress_bar()  # libraries do not print
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # libraries do not print
     return SentenceTransformer(str(_folder(name)), local_files_only=True)
 
 
