@@ -96,6 +96,38 @@ def write_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[FileE
         connection.unregister("ledger_rows")
 
 
+def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> None:
+    """Remove all rows that came from files, inside the caller's transaction; their ledger rows stay.
+
+    Files whose rows stood merged with theirs, and files that repeated their content, are marked as stale: the next
+    refresh reads them again.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        With the store attached as `lake`, the writer's lock held.
+    file_ids : sequence of int
+        Keys of meta.file; at least one.
+    """
+    ids = ", ".join(str(int(n)) for n in file_ids)
+    for table in TABLES.values():
+        name = f"lake.{table.full_name}"
+        if table.writing == "file":
+            connection.execute(f"DELETE FROM {name} WHERE file_id IN ({ids})")
+        elif table.writing == "merge":
+            mine = f"list_has_any(file_ids, [{ids}]::BIGINT[])"
+            connection.execute(
+                f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id NOT IN ({ids}) "
+                f"AND file_id IN (SELECT unnest(file_ids) FROM {name} WHERE {mine})"
+            )
+            connection.execute(f"DELETE FROM {name} WHERE {mine}")
+    # Files that repeated the old content of a changed one hold the only copy of it now.
+    connection.execute(
+        f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
+        f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """One row of meta.source: a place that a bare refresh asks again."""

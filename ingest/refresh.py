@@ -269,7 +269,7 @@ class _Writer:
         connection = self._connection
         with lake.transaction(connection, f"{len(entries)} file(s)"):
             if replaced:
-                self._remove(replaced)
+                manifest.remove_rows(connection, replaced)
             for table in dict.fromkeys(part.table for part in parts):
                 self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
             manifest.write_entries(connection, entries)
@@ -309,27 +309,6 @@ class _Writer:
                 self._holders[entry.sha256] = entry.path
                 judged.append(entry)
         return judged, left_out
-
-    def _remove(self, file_ids: Sequence[int]) -> None:
-        """Remove all rows of files that changed, and mark as stale the files whose rows stood merged with theirs."""
-        ids = ", ".join(map(str, file_ids))
-        execute = self._connection.execute
-        for table in TABLES.values():
-            name = f"lake.{table.full_name}"
-            if table.writing == "file":
-                execute(f"DELETE FROM {name} WHERE file_id IN ({ids})")
-            elif table.writing == "merge":
-                others = f"SELECT unnest(file_ids) FROM {name} WHERE list_has_any(file_ids, [{ids}]::BIGINT[])"
-                execute(
-                    f"UPDATE lake.meta.file SET status = '{STALE}' "
-                    f"WHERE file_id IN ({others}) AND file_id NOT IN ({ids}) AND status = '{LOADED}'"
-                )
-                execute(f"DELETE FROM {name} WHERE list_has_any(file_ids, [{ids}]::BIGINT[])")
-        # Files that repeated the old content of a changed one hold the only copy of it now.
-        execute(
-            f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
-            f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
-        )
 
     def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> None:
         """Make the parts rows of their table, but for the files to leave out."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from catalog import lake
+from catalog import lake, manifest
 from catalog.identifiers import parse_product_name
-from catalog.manifest import DUPLICATE, LOADED, STALE
-from catalog.tables import TABLES
 from ingest.content import file_id_of
 from ingest.remote.products import key_of
 
@@ -86,30 +84,11 @@ def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
     """
     if not paths or not lake.exists(store):
         return
-    ids = ", ".join(str(file_id_of(str(p))) for p in paths)
+    file_ids = [file_id_of(str(path)) for path in paths]
     with (
         lake.lock(store, "forget superseded files", wait=wait),
         contextlib.closing(lake.connect(store, read_only=False)) as connection,
         lake.transaction(connection, f"{len(paths)} superseded file(s)"),
     ):
-        for statement in _statements(ids):
-            connection.execute(statement)
-
-
-def _statements(ids: str) -> Iterable[str]:
-    for table in TABLES.values():
-        name = f"lake.{table.full_name}"
-        if table.writing == "file":
-            yield f"DELETE FROM {name} WHERE file_id IN ({ids})"
-        elif table.writing == "merge":
-            mine = f"list_has_any(file_ids, [{ids}]::BIGINT[])"
-            yield (
-                f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id NOT IN ({ids}) "
-                f"AND file_id IN (SELECT unnest(file_ids) FROM {name} WHERE {mine})"
-            )
-            yield f"DELETE FROM {name} WHERE {mine}"
-    yield (
-        f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
-        f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
-    )
-    yield f"DELETE FROM lake.meta.file WHERE file_id IN ({ids})"
+        manifest.remove_rows(connection, file_ids)
+        connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
