@@ -78,7 +78,7 @@ def main(folder: Path, sources: int = 300) -> None:
         "--latent",
         "8",
         "--epochs",
-        "30",
+        "12",
         "--store",
         store,
     )
