@@ -66,22 +66,11 @@ def main(folder: Path, sources: int = 300) -> None:
 
     with catalog.open(store) as cat:
         ((detection,),) = cat.sql(BRIGHTEST).fetchall()
+        trained = cat.sql("SELECT encoder_id FROM meta.encoder WHERE space = 'spectrum'").fetchall()
     for question, query in QUESTIONS.items():
         ask(store, question, query.format(detection=detection))
-    run(
-        "-m",
-        "embed",
-        "train",
-        "spectrum",
-        "--model",
-        "transformer",
-        "--latent",
-        "8",
-        "--epochs",
-        "12",
-        "--store",
-        store,
-    )
+    if not trained:
+        run("-m", "embed", "train", "spectrum", "--latent", "8", "--epochs", "12", "--store", store)
     run("-m", "embed", "run", "--store", store)
     ask(
         store,
