@@ -20,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,dev]'
 	@touch $@
 
-demo: $(STAMP) ## simulate a mini survey, ingest it, ask three questions
+demo: $(STAMP) ## simulate a mini survey, ingest it, ask it, find neighbours
 	@$(BIN)/python examples/demo.py $(DEMO)
 
 test: $(STAMP) ## run the tests (not the slow ones)
