@@ -35,7 +35,7 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log what i
 def run(app: typer.Typer) -> None:
     """Run a typer app; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
     try:
-        sys.exit(app(standalone_mode=False))
+        status = app(standalone_mode=False)
     except _USAGE_ERROR as error:
         error.show()
         sys.exit(error.exit_code)
@@ -49,8 +49,10 @@ def run(app: typer.Typer) -> None:
     except (KeyboardInterrupt, typer.Abort, RuntimeError) as error:
         if not _is_interrupt(error):
             raise
+        status = EXIT_INTERRUPTED
+    if status == EXIT_INTERRUPTED:  # also typer's own answer to Ctrl-C, which says nothing
         ERR.print("interrupted; what was committed stays, run the same again to go on")
-        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(status)
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
