@@ -262,9 +262,7 @@ class _Writer:
         if not loaded.entries:
             return
         entries, left_out = self._judge(loaded.entries)
-        replaced = [
-            e.file_id for e in entries if e.status == LOADED and e.file_id not in left_out and self._met_before(e.path)
-        ]
+        replaced = [e.file_id for e in entries if self._replaces(e, left_out)]
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
         with lake.transaction(connection, f"{len(entries)} file(s)"):
@@ -279,10 +277,10 @@ class _Writer:
             Path(part.path).unlink(missing_ok=True)
         self._note(entries, loaded.seconds)
 
-    def _met_before(self, path: str) -> bool:
-        """Whether rows of this file may be in the store."""
-        known = self._ledger.get(path)
-        return known is not None and known.status != SKIPPED
+    def _replaces(self, entry: FileEntry, left_out: set[int]) -> bool:
+        """Whether rows of the file's earlier content must go: it has other content now, here or in its copy."""
+        other = entry.status in {DUPLICATE, STALE} or (entry.status == LOADED and entry.file_id not in left_out)
+        return other and entry.path in self._ledger
 
     def _judge(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], set[int]]:
         """Tell new content from content that is already there; return ledger rows and the files to leave out."""
@@ -291,7 +289,7 @@ class _Writer:
         for entry in entries:
             known = self._ledger.get(entry.path)
             if entry.status != LOADED or entry.sha256 is None:
-                if known is not None and known.n_rows and entry.status != SKIPPED:
+                if known is not None and known.n_rows:
                     kept = f"{entry.error}; the {known.n_rows:,} rows of its earlier content are kept"
                     entry = replace(entry, n_rows=known.n_rows, error=kept)  # noqa: PLW2901 - the same file, judged
                 judged.append(entry)
@@ -301,14 +299,21 @@ class _Writer:
                 left_out.add(entry.file_id)  # touched, not changed
                 judged.append(replace(entry, n_rows=known.n_rows))
             elif holder is not None and holder != entry.path:
+                self._give_up(entry.path, known)
                 left_out.add(entry.file_id)
                 judged.append(replace(entry, status=DUPLICATE, n_rows=0, error=f"same content as {holder}"))
             else:
-                if known is not None and known.sha256 and self._holders.get(known.sha256) == entry.path:
-                    del self._holders[known.sha256]
+                self._give_up(entry.path, known)
                 self._holders[entry.sha256] = entry.path
                 judged.append(entry)
-        return judged, left_out
+        # A file may repeat what its holder held until this very commit: then it is read again.
+        orphans = {e.path for e in judged if e.status == DUPLICATE and e.sha256 not in self._holders}
+        return [replace(e, status=STALE) if e.path in orphans else e for e in judged], left_out
+
+    def _give_up(self, path: str, known: Known | None) -> None:
+        """Note that a file no longer holds the content it had."""
+        if known is not None and known.sha256 and self._holders.get(known.sha256) == path:
+            del self._holders[known.sha256]
 
     def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> None:
         """Make the parts rows of their table, but for the files to leave out."""

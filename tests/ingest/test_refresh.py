@@ -135,6 +135,37 @@ def test_when_the_holder_of_a_content_changes_its_copy_is_loaded(store, folder):
     assert archive.keys_repeat(store) == []
 
 
+def test_a_file_that_becomes_a_copy_of_another_loses_its_rows(store, folder):
+    load(store, folder)
+    second, third = (next(folder.rglob(f"acisf0000{n}*regevt3*")) for n in (2, 3))
+    shutil.copy(third, second)
+    refresh(store)
+    assert events(store) == {1: 210, 3: 230}
+    assert archive.keys_repeat(store) == []
+
+
+def test_a_file_renamed_and_replaced_between_two_runs_loses_nothing(store, folder):
+    load(store, folder)
+    second = next(folder.rglob("acisf00002*regevt3*"))
+    second.rename(second.with_name("acisf00001_000N009_r0002_regevt3.fits.gz"))  # comes before it in the plan
+    second.write_bytes(fits.events_file(n=50, seed=9, obs_id="77", compress=True))
+    refresh(store)
+    assert events(store) == {1: 210, 2: 220, 3: 230, 77: 50}
+    assert archive.keys_repeat(store) == []
+
+
+def test_a_file_replaced_by_something_else_keeps_its_rows_until_it_is_back(store, folder):
+    load(store, folder)
+    second = next(folder.rglob("acisf00002*regevt3*"))
+    whole = second.read_bytes()
+    second.write_text("moved away", encoding="utf-8")
+    assert "earlier content are kept" in refresh(store).problems[0].error
+    second.write_bytes(gzip.compress(gzip.decompress(whole), 1))
+    refresh(store)
+    assert events(store) == {1: 210, 2: 220, 3: 230}
+    assert archive.keys_repeat(store) == []
+
+
 def test_columns_of_one_detection_come_together_from_several_tables(store, folder):
     load(store, folder)
     more = folder / "more.csv"
