@@ -12,6 +12,7 @@ from catalog.columns import quote
 from catalog.manifest import LOADED, FileEntry, Source
 from catalog.tables import TABLES
 from ingest.loading import HashingStream, open_content
+from ingest.products.linking import unlinked_query
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Status:
     flagged: list[FileEntry]
     duplicates: list[FileEntry]
     problems: list[FileEntry]
+    unlinked: dict[str, list[str]]
 
 
 def sources(store: Path) -> list[Source]:
@@ -65,7 +67,15 @@ def status(store: Path) -> Status:
             list(_entries(connection, "status = 'loaded' AND len(flags) > 0")),
             list(_entries(connection, "status = 'duplicate'")),
             list(_entries(connection, "status NOT IN ('loaded', 'duplicate')")),
+            _unlinked(connection),
         )
+
+
+def _unlinked(connection: lake.Connection) -> dict[str, list[str]]:
+    """Return by path what spectra name (responses, backgrounds) and the store does not have."""
+    named = f"SELECT f.path, u.* FROM ({unlinked_query()}) u JOIN lake.meta.file f USING (file_id)"
+    query = f"SELECT path, list(name ORDER BY what) FROM ({named}) GROUP BY path ORDER BY path"
+    return dict(connection.execute(query).fetchall())
 
 
 def _entries(connection: lake.Connection, where: str) -> Iterator[FileEntry]:

@@ -129,6 +129,11 @@ def show_status(console: Console, status: Status) -> None:
     show_entries(console, status.duplicates, "the same content twice, loaded once")
     show_entries(console, status.flagged, "loaded, with something to know")
     show_entries(console, status.problems, "not loaded")
+    if status.unlinked:
+        console.print(f"\n[bold]spectra that name files the store does not have ({len(status.unlinked):,})")
+        for path, names in status.unlinked.items():
+            console.print(f"  {escape(path)}: {escape(', '.join(names))}", soft_wrap=True, highlight=False)
+        console.print("  ingest those files, too: they are linked when they arrive")
 
 
 def _grid(*words: str, numbers: Sequence[str]) -> Grid:
