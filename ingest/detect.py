@@ -14,7 +14,7 @@ from typing import BinaryIO
 from catalog.errors import UnreadableFile
 from catalog.identifiers import parse_product_name
 from ingest.content import FileName
-from ingest.detect_text import detect_text
+from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
 from ingest.simulate.truth import is_truth
 
@@ -195,11 +195,10 @@ def _describe(head: bytes, file: FileName) -> str:
     lines = _lines(text)
     if text.lower().startswith(("<!doctype html", "<html")):
         return "an HTML page, perhaps a service's error saved under a data file's name: fetch it again"
-    if "\ufffd" in text or "\0" in text:
-        return _not_loaded(file, "binary data of no known format")
-    if file.name.lower().endswith((".fits", ".fit", ".evt", ".pi", ".pha", ".arf", ".rmf", ".lc")):
+    is_text = not {"\ufffd", "\0"} & set(text)
+    if is_text and file.name.lower().endswith((".fits", ".fit", ".evt", ".pi", ".pha", ".arf", ".rmf", ".lc")):
         return f"text where a FITS file should be ({next(lines, '')[:60]!r}): a broken link? fetch the file it names"
-    return _not_loaded(file, "text of no known kind")
+    return _not_loaded(file, why_not(head, file.name) if is_text else "binary data of no known format")
 
 
 def _lines(text: str) -> Iterator[str]:
