@@ -89,6 +89,10 @@ class PartWriter:
         self._writer.write_table(rows.cast(self._schema), row_group_size=ROW_GROUP)
         self.n_rows += rows.num_rows
 
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
     def __enter__(self) -> Self:
         """Open for writing."""
         return self
@@ -98,7 +102,7 @@ class PartWriter:
     ) -> None:
         """Close the file; after an error it is removed."""
         try:
-            self._writer.close()
+            self.close()
         finally:
             if error is not None:
                 self.path.unlink(missing_ok=True)

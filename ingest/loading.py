@@ -33,6 +33,9 @@ from ingest.readers import reader
 ASIDE = frozenset({"product.header", "product.good_time", "product.response_file"})
 """Tables whose rows are not counted as rows of a file: they say something of it."""
 
+HELD_BYTES = 256 << 20
+"""Bytes of rows held at once: a catalog table has 700 columns, and a million of its rows are gigabytes."""
+
 GZIP_MAGIC = b"\x1f\x8b"
 BUFFER = 1 << 20
 
@@ -185,7 +188,7 @@ class _Gatherer:
         self._folder = folder
         self._file_id = 0
         self._held: dict[str, list[pa.RecordBatch]] = {}
-        self._held_rows = 0
+        self._held_rows, self._held_bytes = 0, 0
         self._spilled: dict[str, PartWriter] = {}
         self._writers: dict[str, PartWriter] = {}
         self._members: dict[str, list[int]] = defaultdict(list)
@@ -196,7 +199,8 @@ class _Gatherer:
     def take(self, rows: Iterator[Rows | Flag], file_id: int) -> list[str]:
         """Take all rows of one file; return its flags."""
         flags: list[str] = []
-        self._file_id, self._held, self._held_rows, self._unsorted = file_id, defaultdict(list), 0, False
+        self._file_id, self._held, self._unsorted = file_id, defaultdict(list), False
+        self._held_rows, self._held_bytes = 0, 0
         for item in rows:
             if isinstance(item, Flag):
                 flags.append(item.text)
@@ -204,20 +208,20 @@ class _Gatherer:
             if item.batch.num_rows:
                 self._held[item.table].append(item.batch)
                 self._held_rows += item.batch.num_rows
-            if self._held_rows >= CHUNK_ROWS:
+                self._held_bytes += item.batch.nbytes
+            if self._held_rows >= CHUNK_ROWS or self._held_bytes >= HELD_BYTES:
                 self._spill()
         self._unsorted = "unsorted_time" in flags
         return flags
 
     def _spill(self) -> None:
+        """Write what is held of a large file into parts of its own."""
         for table, batches in self._held.items():
-            if TABLES[table].writing != "file" or not batches:
-                continue
             if table not in self._spilled:
                 self._spilled[table] = PartWriter(table, self._new_path())
             self._spilled[table].write(pa.Table.from_batches(batches))
-            self._held_rows -= sum(b.num_rows for b in batches)
-            batches.clear()
+        self._held.clear()
+        self._held_rows, self._held_bytes = 0, 0
 
     def keep_file(self) -> int:
         """Make the rows of the file just taken part of the batch; return how many there are."""
@@ -225,8 +229,9 @@ class _Gatherer:
         for table, writer in self._spilled.items():
             if batches := self._held.pop(table, []):
                 writer.write(pa.Table.from_batches(batches))
-            writer.__exit__(None, None, None)
+            writer.close()
             n_rows += 0 if table in ASIDE else writer.n_rows
+            self._close(table)  # rows of earlier files come first: where rows merge, later ones override
             self._parts.append(Part(table, str(writer.path), (self._file_id,), writer.n_rows, not self._unsorted))
         self._spilled = {}
         for table, batches in self._held.items():
@@ -238,7 +243,8 @@ class _Gatherer:
                 rows = rows.sort_by([(name, "ascending") for name in TABLES[table].order])
             self._small[table].append(rows)
             self._members[table].append(self._file_id)
-            if sum(t.num_rows for t in self._small[table]) >= CHUNK_ROWS:
+            small = self._small[table]
+            if sum(t.num_rows for t in small) >= CHUNK_ROWS or sum(t.nbytes for t in small) >= HELD_BYTES:
                 self._flush(table)
         self._held = {}
         return n_rows
@@ -246,7 +252,7 @@ class _Gatherer:
     def drop_file(self) -> None:
         """Forget the rows of the file just taken."""
         for writer in self._spilled.values():
-            writer.__exit__(None, None, None)
+            writer.close()
             writer.path.unlink(missing_ok=True)
         self._spilled, self._held = {}, {}
 
@@ -255,13 +261,18 @@ class _Gatherer:
             self._writers[table] = PartWriter(table, self._new_path())
         self._writers[table].write(pa.concat_tables(self._small.pop(table)))
 
+    def _close(self, table: str) -> None:
+        """Make a part of the small files' rows of a table, if there are any."""
+        if table in self._small:
+            self._flush(table)
+        if writer := self._writers.pop(table, None):
+            writer.close()
+            self._parts.append(Part(table, str(writer.path), tuple(self._members.pop(table)), writer.n_rows))
+
     def finish(self) -> list[Part]:
         """Close all parts and return them."""
-        for table in list(self._small):
-            self._flush(table)
-        for table, writer in self._writers.items():
-            writer.__exit__(None, None, None)
-            self._parts.append(Part(table, str(writer.path), tuple(self._members[table]), writer.n_rows))
+        for table in list(dict.fromkeys((*self._writers, *self._small))):
+            self._close(table)
         return self._parts
 
     def abandon(self) -> None:

@@ -14,6 +14,7 @@ from factories import archive, fits
 from catalog import lake
 from catalog.errors import StoreLocked
 from catalog.manifest import Source
+from ingest import loading
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound
 from ingest.refresh import refresh
@@ -259,6 +260,17 @@ def test_old_rows_stay_in_old_snapshots(store, folder):
     refresh(store)
     with contextlib.closing(lake.connect(store, snapshot=then)) as connection:
         assert connection.execute("SELECT count(*) FROM product.event WHERE obsid = 2").fetchone() == (220,)
+
+
+def test_large_files_get_parts_of_their_own_and_give_the_same_tables(store, folder, tmp_path, monkeypatch):
+    other = Path(shutil.copytree(store, tmp_path / "other"))
+    (folder / "later.csv").write_text("name,obsid,obi,region_id,theta\n2CXO J000001.0+000000,1,0,1,9.5\n", "utf-8")
+    load(other, folder)
+    monkeypatch.setattr(loading, "HELD_BYTES", 1)  # every file is large
+    monkeypatch.setattr(loading, "CHUNK_ROWS", 50)
+    load(store, folder)
+    assert archive.contents(store) == archive.contents(other)
+    assert query(store, "SELECT theta FROM csc.observation_source WHERE detection_id = '1.0.1'") == [(9.5,)]
 
 
 def test_events_are_stored_in_order_of_observation_region_and_time(store, folder):
