@@ -17,7 +17,7 @@ install: $(STAMP) ## install photonlake and its tools into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,analysis,dev]'
 	@touch $@
 
 demo: $(STAMP) ## simulate a mini survey, ingest it, ask it, find neighbours

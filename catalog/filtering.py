@@ -5,14 +5,12 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pyarrow as pa
-from sqlglot import exp
 
 from catalog.complaints import complaint
-from catalog.errors import QueryError
+from catalog.conditions import checked
 from catalog.pinned import Pinned
 from catalog.search import Mask
 from catalog.session import Session
-from sql import guard
 
 _KEYS = "__space_keys"
 _DETECTIONS = f"""
@@ -59,12 +57,7 @@ def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
     """
     relation = _PAPERS if space.holds_papers_only else _DETECTIONS
     here = f"nearest: filter := {condition!r}"
-    try:
-        alone = guard.parse(f"SELECT ({condition}\n)")
-    except guard.Refused as error:
-        raise QueryError(f"{here} is no SQL condition: {error}") from error
-    if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
-        raise QueryError(f"{here} is no SQL condition: it closes a parenthesis that it did not open")
+    checked(condition, "nearest: filter :=")
     key = (id(space), session.snapshot, condition)
     if key in _held:
         return _held[key][1]

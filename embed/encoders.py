@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnknownName, suggestion
+from catalog.files import write_whole
 from embed.inputs import INPUTS
 from embed.protocol import (
     BrokenWeights,
@@ -299,16 +299,6 @@ def encoder_id(space: str, model: str, weights_sha256: str) -> str:
     return f"{space}-{model}-{weights_sha256[:12]}"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a rerun after a crash, sees all of it or the file before it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def _load(reference: str) -> object:
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -340,5 +330,4 @@ __all__ = [
     "fit",
     "load",
     "save",
-    "write_whole",
 ]

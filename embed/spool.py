@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embed.encoders import NothingToTrainOn, Settings, Stream, write_whole
+from catalog.files import write_whole
+from embed.encoders import NothingToTrainOn, Settings, Stream
 from embed.inputs import INPUTS
 
 CHUNK_ROWS = 4096

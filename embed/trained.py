@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
-from sqlglot import exp
 
 from catalog import lake
-from catalog.errors import ForbiddenStatement, QueryError, UnknownName
+from catalog.conditions import checked
+from catalog.errors import UnknownName
+from catalog.files import write_whole
 from embed import encoders
 from embed.encoders import Configuration, Family, Fitted, Settings
 from embed.input_view import EVERYTHING
 from embed.inputs import INPUTS
-from sql import guard
 
 Options = Mapping[str, int | float | str | bool]
 
@@ -145,15 +145,7 @@ def selection(modality: str, where: str) -> str:
         return EVERYTHING[modality]
     id_column = INPUTS[modality].id_column
     table = "lit.paper" if id_column == "bibcode" else "csc.observation_source"
-    query = f"SELECT {id_column} AS id FROM {table} WHERE ({where})"
-    try:
-        alone = guard.parse(f"SELECT ({where}\n)")
-        guard.check(query)
-    except guard.Refused as error:
-        kind = QueryError if isinstance(error, guard.NotUnderstood) else ForbiddenStatement
-        raise kind(f"--where {where!r}: {error}") from error
-    if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
-        raise QueryError(f"--where {where!r} is no SQL condition")
+    query = f"SELECT {id_column} AS id FROM {table} WHERE ({checked(where, '--where')})"
     return f"({query})"
 
 
@@ -294,5 +286,5 @@ def _snapshot(store: Path, scratch: Path) -> int:
     with contextlib.closing(lake.connect(store)) as connection:
         snapshot = lake.snapshots(connection)[-1].number
     scratch.mkdir(parents=True, exist_ok=True)
-    encoders.write_whole(begun, str(snapshot).encode())
+    write_whole(begun, str(snapshot).encode())
     return snapshot

@@ -23,7 +23,8 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from embed.encoders import Configuration, Progress, Settings, write_whole
+from catalog.files import write_whole
+from embed.encoders import Configuration, Progress, Settings
 from embed.networks import Batch, Network, device_of
 from embed.split import held_out
 from embed.spool import Rows

@@ -5,6 +5,7 @@ DDL, COMMENT ON, Arrow schemas, VOTable fields and the reference page are made f
 
 from __future__ import annotations
 
+from catalog.tables.analysis import ANALYSIS
 from catalog.tables.csc import CSC
 from catalog.tables.lit import LIT
 from catalog.tables.meta import META
@@ -12,12 +13,13 @@ from catalog.tables.product import PRODUCT
 from catalog.tables.simulated import SIMULATED
 from catalog.tables.table import Table
 
-TABLES: dict[str, Table] = {t.full_name: t for t in (*CSC, *PRODUCT, *LIT, *META, *SIMULATED)}
+TABLES: dict[str, Table] = {t.full_name: t for t in (*CSC, *PRODUCT, *LIT, *META, *SIMULATED, *ANALYSIS)}
 SCHEMAS: dict[str, str] = {
     "csc": "the Chandra Source Catalog, its own names and columns to the letter",
     "product": "what the data products hold: photons, spectra, responses, light curves",
     "lit": "the literature",
     "meta": "what the store knows of itself: files, sources, encoders, spaces",
+    "analysis": "what the studies found: runs, scores, clusters, graphs",
     "simulated": "the truth behind simulated sources; no analysis reads it",
 }
 

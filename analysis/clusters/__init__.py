@@ -1,0 +1,1 @@
+"""Study 1: what do the latents know? Clusters, classes, formulas."""

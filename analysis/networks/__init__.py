@@ -1,0 +1,1 @@
+"""Study 3: variable sources as networks."""

@@ -1,0 +1,119 @@
+"""What an analysis reads: vectors of a space, catalog columns beside them, the sources they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from catalog import Catalog
+from catalog.columns import quote
+from catalog.conditions import checked
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Detections of a space, in the order of their ids.
+
+    Attributes
+    ----------
+    ids : ndarray of str objects, shape (n,)
+        detection_id.
+    sources : ndarray of str objects, shape (n,)
+        Source name; where a detection has none, its id: it is then a source of its own.
+    vectors : ndarray of float32, shape (n, d)
+    columns : pyarrow.Table
+        n rows of what was asked for.
+    encoder_id : str
+        Encoder of the vectors.
+    snapshot : int
+        What was read.
+    """
+
+    ids: npt.NDArray[np.object_]
+    sources: npt.NDArray[np.object_]
+    vectors: npt.NDArray[np.float32]
+    columns: pa.Table
+    encoder_id: str
+    snapshot: int
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return len(self.ids)
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a column as numbers, NULL as NaN, shape (n,)."""
+        return np.asarray(self.columns[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything that was read: the same rows give the same hash, whatever snapshot they are of."""
+        digest = hashlib.sha256()
+        for part in ("\n".join(self.ids), "\n".join(self.sources), self.encoder_id, str(self.columns.schema.names)):
+            digest.update(part.encode())
+        digest.update(np.ascontiguousarray(self.vectors).tobytes())
+        for column in self.columns.columns:
+            digest.update(repr(column.to_pylist()).encode())
+        return digest.hexdigest()
+
+    def take(self, rows: npt.NDArray[np.generic]) -> Rows:
+        """Return some rows, by mask or number."""
+        numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        return Rows(
+            self.ids[numbers],
+            self.sources[numbers],
+            self.vectors[numbers],
+            self.columns.take(pa.array(numbers)),
+            self.encoder_id,
+            self.snapshot,
+        )
+
+
+def read(cat: Catalog, space: str, columns: Sequence[str] = (), where: str = "", snapshot: int | None = None) -> Rows:
+    """Read the vectors of a space, with columns of csc.observation_source beside them.
+
+    Parameters
+    ----------
+    cat : Catalog
+    space : str
+    columns : sequence of str
+        Columns of csc.observation_source; NULL where the catalog lacks the detection.
+    where : str
+        SQL condition on csc.observation_source; '' for all rows of the space.
+    snapshot : int, optional
+        Else the newest.
+
+    Raises
+    ------
+    UnknownName
+        If the space or a column does not exist.
+    QueryError, ForbiddenStatement
+        If `where` is no condition.
+    """
+    number = cat.snapshots()[-1].number if snapshot is None else snapshot
+    chosen = "".join(f", o.{quote(c)}" for c in columns)
+    kept = checked(where, "--where") if where.strip() else ""
+    selected = f"SELECT detection_id FROM csc.observation_source WHERE ({kept}\n)"
+    condition = f"WHERE e.id IN ({selected})" if kept else ""
+    query = f"""
+        SELECT e.id, coalesce(o.name, e.name, e.id) AS source, e.encoder_id, e.vector{chosen}
+        FROM embedding.{quote(space)} AS e LEFT JOIN csc.observation_source AS o ON o.detection_id = e.id
+        {condition} ORDER BY e.id"""
+    table = cat.sql(query, snapshot=number).arrow()
+    vector = table["vector"].combine_chunks()
+    flat = vector.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    dim = len(flat) // len(table) if len(table) else 0
+    return Rows(
+        table["id"].to_numpy(zero_copy_only=False),
+        table["source"].to_numpy(zero_copy_only=False),
+        flat.reshape(len(table), dim),
+        table.select(list(columns)) if columns else table.select([]),
+        table["encoder_id"][0].as_py() if len(table) else "",
+        number,
+    )

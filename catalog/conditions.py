@@ -1,0 +1,48 @@
+"""Conditions that users give to select rows: one SQL expression, which does no more than read."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from catalog.errors import ForbiddenStatement, QueryError
+from sql import guard
+
+
+def checked(condition: str, what: str) -> str:
+    """Return a condition, if it is one expression that does no more than read.
+
+    Parameters
+    ----------
+    condition : str
+        SQL, as it may stand between WHERE and the end.
+    what : str
+        What the user gave it as, for the message: '--where', 'nearest: filter :='.
+
+    Raises
+    ------
+    QueryError
+        If it is no condition, or closes a parenthesis that it did not open.
+    ForbiddenStatement
+        If it does more than read.
+
+    Examples
+    --------
+    >>> checked("var_prob_b > 0.9", "--where")
+    'var_prob_b > 0.9'
+    >>> checked("true) OR (1 = 1; DROP TABLE x", "--where")
+    Traceback (most recent call last):
+    ...
+    catalog.errors.QueryError: --where 'true) OR (1 = 1; DROP TABLE x' is no SQL condition
+    """
+    try:
+        alone = guard.parse(f"SELECT ({condition}\n)")
+    except guard.Refused as error:
+        raise QueryError(f"{what} {condition!r} is no SQL condition") from error
+    if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
+        raise QueryError(f"{what} {condition!r} is no SQL condition: it closes a parenthesis that it did not open")
+    try:
+        guard.check(f"SELECT 1 FROM csc.observation_source WHERE ({condition}\n)")
+    except guard.Refused as error:
+        kind = QueryError if isinstance(error, guard.NotUnderstood) else ForbiddenStatement
+        raise kind(f"{what} {condition!r}: {error}") from error
+    return condition
