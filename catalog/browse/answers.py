@@ -1,0 +1,239 @@
+"""What the page asks of a store, and what it is answered: plain values that JSON can say."""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.browse.projection import projected
+from catalog.browse.spectra import binned
+from catalog.catalog import Catalog
+from catalog.cells import is_plain, json_text
+from catalog.columns import quote
+from catalog.errors import UnknownName
+from catalog.tables import TABLES
+
+Json = dict[str, object]
+MAX_ROWS = 1000
+MAX_SECONDS = 10.0
+_N_BINS = 40
+_PAPERS = 20
+_CLASSES = 12
+
+
+@dataclass
+class Answers:
+    """Answers one page's questions; safe for several threads.
+
+    Parameters
+    ----------
+    store : Path
+    """
+
+    store: Path
+    _catalog: Catalog | None = None
+    _maps: dict[tuple[str, int], Json] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The store, opened once."""
+        with self._guard:
+            if self._catalog is None:
+                self._catalog = Catalog(self.store)
+            return self._catalog
+
+    def overview(self) -> Json:
+        """Tell which spaces there are, which columns can colour them, and how much the store holds."""
+        cat = self.catalog
+        spaces = cat.sql(
+            "SELECT s.space, s.n_vectors, s.dim, s.encoder_id, e.modality FROM meta.space AS s "
+            "LEFT JOIN meta.encoder AS e USING (encoder_id) ORDER BY s.space"
+        ).arrow()
+        counts = cat.sql(
+            "SELECT (SELECT count(*) FROM csc.observation_source) AS detections, "
+            "(SELECT count(*) FROM lit.paper) AS papers, (SELECT count(*) FROM simulated.truth) AS simulated"
+        ).arrow()
+        columns = [
+            {"name": c.name, "unit": c.unit, "description": c.description}
+            for c in TABLES["csc.observation_source"].columns
+            if pa.types.is_floating(c.type) or pa.types.is_integer(c.type)
+        ]
+        return {
+            "store": self.store.name,
+            "snapshot": cat.snapshots()[-1].number,
+            "spaces": spaces.to_pylist(),
+            "columns": columns,
+            **counts.to_pylist()[0],
+        }
+
+    def map(self, space: str) -> Json:
+        """Return the map of a space: ids, source names, positions between -1.25 and 1.25."""
+        cat = self.catalog
+        number = cat.snapshots()[-1].number
+        if (space, number) not in self._maps:
+            ids, vectors = cat.vectors(space)
+            points = projected(vectors)
+            self._maps[space, number] = {
+                "space": space,
+                "ids": ids.tolist(),
+                "x": np.round(points[:, 0], 4).tolist(),
+                "y": np.round(points[:, 1], 4).tolist(),
+            }
+        return self._maps[space, number]
+
+    def colours(self, space: str, column: str) -> Json:
+        """Return a value per point of a map: a number of the catalog, or the class that SIMBAD gives."""
+        ids = self.map(space)["ids"]
+        keys = pa.table({"id": pa.array(ids, pa.string())})
+        if column == "otype":
+            query = (
+                "SELECT o.detection_id AS id, min(t.otype) AS value FROM csc.observation_source AS o "
+                "JOIN csc.object_type AS t ON t.name = o.name AND t.authority = 'simbad' GROUP BY o.detection_id"
+            )
+        elif column in TABLES["csc.observation_source"].column_names:
+            query = f"SELECT detection_id AS id, {quote(column)} AS value FROM csc.observation_source"
+        else:
+            raise UnknownName(f"csc.observation_source has no column {column!r}")
+        found = self.catalog.sql(query).arrow()
+        value = dict(zip(found["id"].to_pylist(), found["value"].to_pylist(), strict=True))
+        values = [value.get(i) for i in keys["id"].to_pylist()]
+        if column != "otype":
+            return {"column": column, "values": [_number(v) for v in values]}
+        common: dict[str, int] = {}
+        for v in values:
+            if v is not None:
+                common[v] = common.get(v, 0) + 1
+        kept = sorted(common, key=lambda c: (-common[c], c))[:_CLASSES]
+        place = {c: i for i, c in enumerate(kept)}
+        return {"column": column, "classes": kept, "values": [None if v is None else place.get(v, -1) for v in values]}
+
+    def detection(self, id_: str) -> Json:
+        """Return what the catalog says of a detection."""
+        columns = (
+            "detection_id, name, obsid, theta, livetime, src_cnts_aper_b, flux_significance_b, "
+            "hard_hs, hard_hm, hard_ms, var_prob_b, var_index_b, flux_aper_b"
+        )
+        found = self.catalog.sql(f"SELECT {columns} FROM csc.observation_source WHERE detection_id = $id", id=id_)
+        rows = _records(found.arrow())
+        described = {d.name: d for d in TABLES["csc.observation_source"].columns}
+        fields = [
+            {"name": n, "value": v, "unit": described[n].unit, "description": described[n].description}
+            for n, v in (rows[0] if rows else {"detection_id": id_}).items()
+        ]
+        types = self.catalog.sql(
+            "SELECT t.authority, t.otype, t.class, t.predicted FROM csc.object_type AS t WHERE t.name = "
+            "(SELECT name FROM csc.observation_source WHERE detection_id = $id LIMIT 1) ORDER BY ALL",
+            id=id_,
+        )
+        return {"fields": fields, "types": _records(types.arrow())}
+
+    def spectrum(self, id_: str) -> Json:
+        """Return a detection's spectrum, binned; empty where the store has none."""
+        found = self.catalog.sql(
+            "SELECT s.counts, s.background_counts, s.exposure_s, s.backscal, s.background_exposure_s, "
+            "s.background_backscal, r.e_min, r.e_max FROM product.spectrum AS s JOIN product.rmf AS r USING (rmf_id) "
+            "WHERE s.detection_id = $id AND s.counts IS NOT NULL ORDER BY s.exposure_s DESC, s.spectrum_id LIMIT 1",
+            id=id_,
+        ).arrow()
+        if not found.num_rows:
+            return {}
+        row = found.to_pylist()[0]
+        counts = np.asarray(row["counts"], np.float64)
+        energy = (np.asarray(row["e_min"], np.float64) + np.asarray(row["e_max"], np.float64)) / 2
+        background = None if row["background_counts"] is None else np.asarray(row["background_counts"], np.float64)
+        scale = _ratio(row["exposure_s"], row["background_exposure_s"]) * _ratio(
+            row["backscal"], row["background_backscal"]
+        )
+        n = min(len(counts), len(energy))
+        made = binned(counts[:n], None if background is None else background[:n], energy[:n], row["exposure_s"], scale)
+        return {"edges_kev": made.edges_kev.tolist(), "rate": made.rate.tolist(), "error": made.error.tolist()}
+
+    def light_curve(self, id_: str) -> Json:
+        """Return a detection's light curve in about forty bins."""
+        span = self.catalog.sql(
+            "SELECT max(time_s) - min(time_s) FROM product.detection_event WHERE detection_id = $id", id=id_
+        ).fetchall()[0][0]
+        if not span:
+            return {}
+        bin_s = float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}")
+        rows = self.catalog.sql(
+            "SELECT start_s, stop_s, rate, rate_lolim, rate_hilim FROM light_curve($id, $bin) ORDER BY bin",
+            id=id_,
+            bin=bin_s,
+        ).arrow()
+        return {"bin_s": bin_s, **{n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names}}
+
+    def neighbours(self, space: str, id_: str, k: int = 12) -> Json:
+        """Return the nearest rows of a space."""
+        near = self.catalog.nearest(space, id_, k=k + 1, exclude_self=True).arrow()
+        if "detection_id" not in near.column_names:
+            return {"rows": _records(near)[:k]}
+        rows = self.catalog.sql(
+            f"SELECT n.id, n.name, n.distance, o.hard_hs, o.var_prob_b, min(t.otype) AS otype "
+            f"FROM nearest('{space}', $id, k := {k}, exclude_self := true) AS n "
+            "LEFT JOIN csc.observation_source AS o ON o.detection_id = n.id "
+            "LEFT JOIN csc.object_type AS t ON t.name = n.name AND t.authority = 'simbad' "
+            "GROUP BY n.id, n.name, n.distance, n.rank, o.hard_hs, o.var_prob_b ORDER BY n.rank",
+            id=id_,
+        )
+        return {"rows": _records(rows.arrow())}
+
+    def papers(self, id_: str) -> Json:
+        """Return the papers about the source of a detection, or the paper itself."""
+        rows = self.catalog.sql(
+            "SELECT p.bibcode, p.title, p.year, p.abstract, l.method, l.confidence FROM lit.paper AS p "
+            "JOIN lit.paper_source AS l USING (bibcode) WHERE l.name = "
+            "(SELECT name FROM csc.observation_source WHERE detection_id = $id LIMIT 1) "
+            f"ORDER BY l.confidence DESC NULLS LAST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
+            id=id_,
+        ).arrow()
+        if not rows.num_rows:
+            rows = self.catalog.sql(
+                "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id", id=id_
+            ).arrow()
+        return {"rows": _records(rows)}
+
+    def search(self, space: str, text: str, k: int = 30) -> Json:
+        """Return the rows of a space nearest to words; or to a source, where the words are its name or id."""
+        if text[:1].isdigit() or text.upper().startswith("2CXO"):
+            found = self.catalog.nearest(space, text, k=k)
+        else:
+            found = self.catalog.nearest(space, text=text, k=k)
+        return {"rows": _records(found.arrow())}
+
+    def sql(self, query: str) -> Json:
+        """Answer one read-only query: at most 1,000 rows, at most 10 seconds."""
+        result = self.catalog.sql(query, timeout_s=MAX_SECONDS)
+        reader, rows, more = result.reader(MAX_ROWS), [], False
+        for batch in reader:
+            rows += _records(pa.Table.from_batches([batch]))
+            if more := len(rows) > MAX_ROWS:
+                break
+        return {"columns": list(result.columns), "rows": [list(r.values()) for r in rows[:MAX_ROWS]], "more": more}
+
+
+def _records(table: pa.Table) -> list[Json]:
+    columns = []
+    for column in table.columns:
+        values = column.to_pylist()
+        if not is_plain(column.type):
+            values = [None if v is None else json_text(v) for v in values]
+        elif pa.types.is_temporal(column.type):
+            values = [None if v is None else str(v) for v in values]
+        columns.append([_number(v) if isinstance(v, float) else v for v in values])
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _number(value: object) -> object:
+    """Return a value that JSON can say: what it lacks becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _ratio(one: float | None, other: float | None) -> float:
+    return 1.0 if not one or not other else one / other

@@ -1,0 +1,61 @@
+"""A small store with vectors, served."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from factories.store import write as write_rows
+
+from catalog import lake, vectors
+from catalog.browse.server import BrowseServer
+
+N = 300
+NAMES = [f"2CXO J{i:06d}.0+000000" for i in range(N)]
+
+
+def fill(store, n=N, dim=8, seed=0):
+    """Give a store n detections of which each has a vector in the space `spectrum`."""
+    ids = [f"{1 + i // 50}.0.{i % 50}" for i in range(n)]
+    names = [f"2CXO J{i:06d}.0+000000" for i in range(n)]
+    x = np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
+    written = vectors.write(store, "spectrum", vectors.rows(ids, names, x, ["spectrum"] * n, "e", ["h"] * n), None)
+    with lake.lock(store, "test"):
+        connection = lake.connect(store, read_only=False)
+        with lake.transaction(connection):
+            vectors.publish(connection, vectors.Pin("spectrum", written.version, "e", n, dim))
+        connection.close()
+    return ids, names
+
+
+@pytest.fixture(scope="session")
+def browsed(empty_store, tmp_path_factory):
+    """A store with 300 detections, a spectrum and photons of the first, papers, types."""
+    store = shutil.copytree(empty_store, tmp_path_factory.mktemp("browse") / "s")
+    ids, names = fill(store)
+    rows = [
+        {"detection_id": d, "name": n, "obsid": int(d.split(".")[0]), "obi": 0, "region_id": i % 50, "hard_hs": i / N}
+        for i, (d, n) in enumerate(zip(ids, names, strict=True))
+    ]
+    write_rows(store, "csc.observation_source", *rows)
+    types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
+    write_rows(store, "csc.classification", *types[:200])
+    write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})
+    link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0}
+    write_rows(store, "lit.paper_source", link)
+    spectrum = {"spectrum_id": "s", "detection_id": ids[0], "counts": [3] * 1024, "exposure_s": 1e3, "rmf_id": "r"}
+    write_rows(store, "product.spectrum", spectrum | {"background_counts": [1] * 1024})
+    low = [0.0146 * i for i in range(1024)]
+    write_rows(store, "product.rmf", {"rmf_id": "r", "e_min": low, "e_max": [e + 0.0146 for e in low]})
+    return store
+
+
+@pytest.fixture(scope="session")
+def server(browsed):
+    """The store, served."""
+    with BrowseServer(browsed) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()

@@ -1,0 +1,111 @@
+"""What the page is answered, and what it is refused."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+
+from catalog.browse.projection import projected
+
+
+def ask(server, path, given=None, body=None, headers=None):
+    query = f"?{urllib.parse.urlencode(given)}" if given else ""
+    request = urllib.request.Request(f"{server.url[:-1]}{path}{query}", headers=headers or {})  # noqa: S310 - localhost
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def sql(server, query):
+    return ask(server, "/api/sql", body={"query": query})
+
+
+def test_the_page_learns_what_there_is(server):
+    _, found = ask(server, "/api/overview")
+    assert [s["space"] for s in found["spaces"]] == ["spectrum"]
+    assert (found["detections"], found["papers"], found["simulated"]) == (300, 1, 0)
+    _, points = ask(server, "/api/map", {"space": "spectrum"})
+    assert len(points["ids"]) == len(points["x"]) == len(points["y"]) == 300
+    _, types = ask(server, "/api/colours", {"space": "spectrum", "column": "otype"})
+    assert types["classes"] == ["QSO", "YSO"]
+    assert types["values"].count(None) == 100
+    _, hard = ask(server, "/api/colours", {"space": "spectrum", "column": "hard_hs"})
+    assert hard["values"][0] == 0
+    assert ask(server, "/api/colours", {"space": "spectrum", "column": "x; DROP"})[0] == 400
+
+
+def test_a_detection_is_told_with_neighbours_and_papers(server):
+    given = {"id": "1.0.0"}
+    _, found = ask(server, "/api/detection", given)
+    assert {f["name"]: f["value"] for f in found["fields"]}["name"] == "2CXO J000000.0+000000"
+    assert [t["otype"] for t in found["types"]] == ["YSO"]
+    _, spectrum = ask(server, "/api/spectrum", given)
+    # 3 counts per channel of 14.6 eV, one of background, in 1,000 s
+    assert np.median(spectrum["rate"]) == pytest.approx(2 / 0.0146 / 1e3, rel=0.05)
+    assert ask(server, "/api/light_curve", given)[1] == {}
+    _, near = ask(server, "/api/neighbours", {"space": "spectrum", **given})
+    distances = [r["distance"] for r in near["rows"]]
+    assert len(distances) == 12
+    assert distances == sorted(distances)
+    assert "1.0.0" not in [r["id"] for r in near["rows"]]
+    _, papers = ask(server, "/api/papers", given)
+    assert papers["rows"][0]["title"] == "<b>Löwe</b> & X-rays"
+    assert ask(server, "/api/search", {"space": "spectrum", "text": "1.0.3"})[1]["rows"][0]["id"] == "1.0.3"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("DROP TABLE lit.paper", "DROP is not a query"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "read_csv"),
+        ("SELECT * FROM '/etc/passwd'", "is a file, not a table"),
+        ("SELECT nme FROM csc.observation_source", "did you mean name"),
+        ("SELECT 1; SELECT 2", "one"),
+    ],
+)
+def test_sql_that_does_more_than_read_is_refused_with_a_reason(server, query, said):
+    status, answer = sql(server, query)
+    assert status == 400
+    assert said in answer["error"]
+
+
+def test_sql_is_bounded_in_rows_and_in_time(server, monkeypatch):
+    status, answer = sql(server, "SELECT * FROM range(5000)")
+    assert (status, len(answer["rows"]), answer["more"]) == (200, 1000, True)
+    assert sql(server, "SELECT 1 AS one")[1] == {"columns": ["one"], "rows": [[1]], "more": False}
+    monkeypatch.setattr("catalog.browse.answers.MAX_SECONDS", 0.3)
+    status, answer = sql(server, "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+    assert status == 400
+    assert "stopped after 0.3 s" in answer["error"]
+    assert sql(server, "SELECT 1 AS one")[0] == 200  # the next one is answered
+
+
+def test_other_pages_get_nothing(server):
+    assert ask(server, "/api/overview", headers={"Host": "evil.example"})[0] == 403
+    assert ask(server, "/api/overview", headers={"Origin": "http://evil.example"})[0] == 403
+    request = urllib.request.Request(f"{server.url}api/sql", data=b'{"query": "SELECT 1"}')  # noqa: S310 - localhost
+    with pytest.raises(urllib.error.HTTPError, match="400"):  # a form of another page cannot say that it is JSON
+        urllib.request.urlopen(request)  # noqa: S310 - as above
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_what_is_wrong_is_said(server):
+    assert "there is nothing at" in ask(server, "/api/nothing")[1]["error"]
+    assert "needs id" in ask(server, "/api/detection")[1]["error"]
+    assert "no embedding space 'spectrm'" in ask(server, "/api/map", {"space": "spectrm"})[1]["error"]
+
+
+def test_a_map_of_few_or_flat_vectors_is_drawn():
+    assert projected(np.zeros((1, 4), np.float32)).tolist() == [[0, 0]]
+    assert projected(np.ones((5, 4), np.float32)).tolist() == [[0, 0]] * 5
+    assert projected(np.arange(6, dtype=np.float32)[:, None]).shape == (6, 2)
