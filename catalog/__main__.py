@@ -18,7 +18,7 @@ from rich.table import Table
 from catalog import lake, vectors
 from catalog.catalog import Catalog, Info, open_
 from catalog.cells import json_text
-from catalog.console import ERR, OUT, StoreOption, run
+from catalog.console import ERR, OUT, StoreOption, VerboseOption, log, run
 from catalog.errors import QueryError
 from catalog.export import FORMATS, export, find_format, write
 from catalog.result import Result
@@ -122,6 +122,33 @@ def snapshots(store: StoreOption = None) -> None:
 
 
 @app.command()
+def browse(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show the store as a page in the browser: maps of the spaces, spectra, light curves, neighbours, papers, SQL.
+
+    Only this machine can reach it, and it only reads; a query may run 10 s and give 1,000 rows.
+
+    Example: python -m catalog browse --store s
+    """
+    import webbrowser  # noqa: PLC0415 - for this command alone
+
+    from catalog.browse.server import BrowseServer  # noqa: PLC0415 - as above
+
+    log(verbose=verbose)
+    path = lake.store_path(store)
+    open_(path).close()  # that there is a store is told before a browser opens
+    with BrowseServer(path, port) as server:
+        OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        if open_browser:
+            webbrowser.open(server.url)
+        server.serve_forever()
+
+
+@app.command()
 def repair(store: StoreOption = None) -> None:
     """Remove what no snapshot references, and mend the paths of a store that was moved.
 
@@ -145,7 +172,7 @@ def _answer(
     name = format_ or (find_format(None, output) if output else "table")
     if name != "table" and FORMATS[find_format(name)].binary and output is None and sys.stdout.isatty():
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
-    result = cat.sql(query, snapshot=snapshot, **_parameters(param or []))
+    result = cat.sql(query, snapshot=snapshot, timeout_s=None, **_parameters(param or []))
     if name == "table":
         _print_rows(result, output)
         return

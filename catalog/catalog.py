@@ -19,11 +19,13 @@ import numpy.typing as npt
 from catalog import functions, lake
 from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
+from catalog.deadline import Deadline
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.names import MACROS, VIEWS, columns_of, unknown
 from catalog.result import Result
 from catalog.session import Session
 from catalog.tables import TABLES
+from catalog.targets import vector_of_file
 from catalog.vectors import Pin
 from sql import guard
 from sql.guard import NotUnderstood, Refused, Statement
@@ -102,7 +104,14 @@ class Catalog:
         self._pins: dict[int, dict[str, Pin]] = {}
         self._connection(None)
 
-    def sql(self, query: str, /, snapshot: int | str | datetime | None = None, **params: object) -> Result:
+    def sql(
+        self,
+        query: str,
+        /,
+        snapshot: int | str | datetime | None = None,
+        timeout_s: float | None = None,
+        **params: object,
+    ) -> Result:
         """Ask one read-only query.
 
         Parameters
@@ -111,6 +120,8 @@ class Catalog:
             SQL in DuckDB's dialect; `$name` stands for a parameter.
         snapshot : int, str or datetime, optional
             Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
+        timeout_s : float, optional
+            Stop the query, with a `QueryError`, when it has run so long, its rows read or not.
         **params : object
             Values of the query's parameters.
 
@@ -130,15 +141,16 @@ class Catalog:
         """
         params = {name: _python_value(value) for name, value in params.items()}
         cursor = self._cursor(snapshot)
+        deadline = Deadline(cursor, timeout_s)
         if named := functions.named_in(query):
-            return self._sql_with_functions(query, named, cursor, params)
+            return self._sql_with_functions(query, named, cursor, params, deadline)
         statement = _admit(query, cursor)
         _check_parameters(statement, params)
         try:
             cursor.execute(statement.text, params or None)
         except duckdb.Error as error:
-            raise complaint(error, statement) from error
-        return Result(cursor, statement, complaint)
+            raise deadline.complaint(error, statement) from error
+        return Result(cursor, statement, deadline.complaint)
 
     def nearest(
         self,
@@ -151,6 +163,7 @@ class Catalog:
         exact: bool = True,
         filter: str | None = None,  # noqa: A002 - the same word as in SQL
         exclude_self: bool = False,
+        modality: str | None = None,
         snapshot: int | str | datetime | None = None,
     ) -> Result:
         """Find the rows of an embedding space nearest to a target; the same as `nearest()` in SQL.
@@ -173,6 +186,8 @@ class Catalog:
             SQL condition that neighbours must meet, applied before the search.
         exclude_self : bool
             Leave out the target's own rows.
+        modality : str, optional
+            Search the rows of this one; else the usual: 'both' where an id has several.
         snapshot : int, str or datetime, optional
             Search the store as it was.
 
@@ -183,18 +198,66 @@ class Catalog:
         QueryError
             If an argument makes no sense.
         """
-        given = {"target": target, "text": text, "filter": filter}
+        given = {"target": target, "text": text, "filter": filter, "modality": modality}
         values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         options = "".join(f", {name} := ${name}" for name in values)
         fixed = (
             f"k := {int(k)}, metric := {literal(metric)}, exact := {bool(exact)}, exclude_self := {bool(exclude_self)}"
         )
-        return self.sql(f"SELECT * FROM nearest({literal(space)}, {fixed}{options})", snapshot=snapshot, **values)
+        query = f"SELECT * FROM nearest({literal(space)}, {fixed}{options})"
+        return self.sql(query, snapshot=snapshot, timeout_s=None, **values)
+
+    def nearest_to_file(
+        self,
+        file: str | os.PathLike[str],
+        space: str = "spectrum",
+        *,
+        k: int = 10,
+        metric: str = "cosine",
+        filter: str | None = None,  # noqa: A002 - the same word as in SQL
+        snapshot: int | str | datetime | None = None,
+    ) -> Result:
+        """Find the rows of a space nearest to a file of one's own, which stays where it is.
+
+        Parameters
+        ----------
+        file : path-like
+            A spectrum (.pi, .pha, pha3, gzipped or not). The response and background that its header names are taken
+            from its folder.
+        space : str
+            A space made of spectra.
+        k, metric, filter, snapshot
+            See `nearest`.
+
+        Raises
+        ------
+        UnreadableFile
+            If the file is no spectrum, or a broken one.
+        UnknownName
+            If there is no such space.
+
+        Examples
+        --------
+        >>> cat.nearest_to_file("4736.pi", k=5).pl()  # doctest: +SKIP
+        """
+        with self._cursor(snapshot) as cursor:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            session = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins)
+            vector = vector_of_file(session, session.space(space), Path(file))
+        return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot)
 
     def vectors(
-        self, space: str, snapshot: int | str | datetime | None = None
+        self, space: str, snapshot: int | str | datetime | None = None, *, modality: str | None = None
     ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
         """Return all vectors of a space.
+
+        Parameters
+        ----------
+        space : str
+        snapshot : int, str or datetime, optional
+            The store as it was.
+        modality : str, optional
+            Rows of this one; else the usual: 'both' where an id has several, so that no id repeats.
 
         Returns
         -------
@@ -211,7 +274,8 @@ class Catalog:
         with self._cursor(snapshot) as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             held = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins).space(space)
-        return held.ids.to_numpy(zero_copy_only=False), held.block.vectors
+        ids, rows = held.ids.to_numpy(zero_copy_only=False), held.rows_of(modality or held.usual_modality)
+        return (ids, held.block.vectors) if rows is None else (ids[rows], held.block.vectors[rows])
 
     def snapshots(self) -> list[lake.Snapshot]:
         """List the store's snapshots, oldest first."""
@@ -282,7 +346,12 @@ class Catalog:
         return f"Catalog({str(self.path)!r})"
 
     def _sql_with_functions(
-        self, query: str, named: functions.Named, cursor: duckdb.DuckDBPyConnection, params: dict[str, object]
+        self,
+        query: str,
+        named: functions.Named,
+        cursor: duckdb.DuckDBPyConnection,
+        params: dict[str, object],
+        deadline: Deadline,
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
         cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
@@ -292,13 +361,17 @@ class Catalog:
         except Refused as error:
             raise _refusal(error, query, cursor) from error
         _check_parameters(prepared.statement, params)
-        statement = _admit(prepared.text, cursor, named.functions)
+        statement = _admit(prepared.text, cursor, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
+
+        def complain(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
+            return deadline.complaint(type(error)(prepared.as_written(str(error))), statement)
+
         try:
             cursor.execute(statement.text, values or None)
         except duckdb.Error as error:
-            raise complaint(error, statement) from error
-        return Result(cursor, prepared.statement, complaint)
+            raise complain(error, statement) from error
+        return Result(cursor, prepared.statement, complain, prepared.as_written)
 
     def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
         """Return the sandboxed connection to a snapshot; None is whatever is newest."""
@@ -430,7 +503,11 @@ def _refusal(error: Refused, query: str, cursor: duckdb.DuckDBPyConnection) -> P
         known = cursor.execute(
             "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": error.function}
         ).fetchone()
-        return UnknownName(str(error)) if known is None else ForbiddenStatement(str(error))
+        if known is not None:
+            return ForbiddenStatement(str(error))
+        if hint := suggestion(error.function, functions.scalar_function_names()):
+            return UnknownName(f"there is no function {error.function}{hint}")
+        return UnknownName(str(error))
     try:
         cursor.extract_statements(query)
     except duckdb.ParserException as syntax:

@@ -33,6 +33,7 @@ _SIGNATURE = Signature(
         Argument("exact", "boolean", True, "False takes the index, if there is one: `python -m embed index`"),
         Argument("filter", "text", None, "SQL condition that neighbours must meet, applied before the search"),
         Argument("exclude_self", "boolean", False, "Leave out the target's own rows"),
+        Argument("modality", "text", None, "Rows of this one only; else the usual: 'both' where an id has several"),
     ),
     2,
 )
@@ -78,6 +79,7 @@ def nearest(session: Session, arguments: Mapping[str, object]) -> pa.Table:
     if k < 1:
         raise QueryError(f"nearest: k is to be at least 1, found {k}")
     condition = arguments["filter"]
+    modality = _modality(space, arguments["modality"])
     # A filter is always searched exactly: the product over what it leaves is cheap, and no row goes missing.
     exact = bool(arguments["exact"]) or condition is not None
     if not exact:
@@ -90,12 +92,15 @@ def nearest(session: Session, arguments: Mapping[str, object]) -> pa.Table:
             raise QueryError("nearest: the target is all zeros, which has no direction to compare; use metric := 'l2'")
     excludes = bool(arguments["exclude_self"]) and len(target.ids) > 0
     if not exact:
-        found = approximate(space, searched, k, metric, target.ids if excludes else ())
+        found = approximate(space, searched, k, metric, target.ids if excludes else (), modality)
         return _table(space, found).append_column("recall", pa.array(np.full(len(found.ids), space.pin.index_recall)))
-    allowed = None if condition is None else rows_that_meet(session, space, str(condition))
+    allowed = space.rows_of(modality)
+    if condition is not None:
+        meets = rows_that_meet(session, space, str(condition))
+        allowed = meets if allowed is None else allowed & meets
     if excludes:
         allowed = np.ones(space.pin.n_vectors, np.bool_) if allowed is None else allowed.copy()
-        allowed[target.rows] = False
+        allowed[target.rows if space.usual_modality is None else space.rows_with(target.ids)] = False
     near = space.nearest(searched, k, metric, allowed)
     keys = space.keys.take(pa.array(near.rows))
     return _table(space, Answer(near.ids, keys["name"], keys["modality"], near.distances))
@@ -120,7 +125,12 @@ class Answer:
 
 
 def approximate(
-    space: Pinned, targets: npt.NDArray[np.floating], k: int, metric: Metric, without: Collection[str] = ()
+    space: Pinned,
+    targets: npt.NDArray[np.floating],
+    k: int,
+    metric: Metric,
+    without: Collection[str] = (),
+    modality: str | None = None,
 ) -> Answer:
     """Search with the index, without reading the whole space.
 
@@ -135,13 +145,15 @@ def approximate(
         The index's own.
     without : collection of str
         Ids to leave out.
+    modality : str, optional
+        Only rows of this one.
 
     Returns
     -------
     Answer
         At most k rows.
     """
-    tables = [vectors.indexed(space.dataset, target, k + len(without)) for target in targets]
+    tables = [vectors.indexed(space.dataset, target, k + len(without), modality) for target in targets]
     found = pa.concat_tables(tables).combine_chunks()
     ids = found["id"].to_pylist()
     once = [n for n, i in enumerate(ids) if i not in without and ids.index(i) == n]
@@ -162,6 +174,16 @@ def _check_index(space: Pinned, metric: Metric) -> None:
         raise QueryError(f"space {pin.space} has no index; leave out exact := false, or make one: {command}")
     if pin.index_metric != metric:
         raise QueryError(f"the index of {pin.space} is for {pin.index_metric}, not {metric}; make another: {command}")
+
+
+def _modality(space: Pinned, given: object) -> str | None:
+    if given is None:
+        return space.usual_modality
+    if given not in space.modalities:
+        there = ", ".join(space.modalities)
+        hint = suggestion(str(given), space.modalities)
+        raise QueryError(f"nearest: {space.pin.space} has no rows of modality {given!r}{hint}; there are {there}")
+    return str(given)
 
 
 def _metric(text: str) -> Metric:

@@ -26,8 +26,10 @@ from catalog.vectors import Pin
 if TYPE_CHECKING:
     import lance
 
-TEXT_MODALITIES = frozenset({"papers", "text"})
+TEXT_MODALITIES = frozenset({"papers"})
 """Modalities whose ids are bibcodes."""
+BOTH = "both"
+"""In a space where an id has a row per modality: the one made of all of them, which stands for the id."""
 
 _BATCH_ROWS = 1 << 16
 MEMORY_BYTES = int(os.environ.get("PHOTONLAKE_VECTOR_MEMORY", str(4 << 30)))
@@ -72,6 +74,35 @@ class Pinned:
     def holds_papers_only(self) -> bool:
         """Whether all its ids are bibcodes."""
         return 0 < self.n_papers == self.pin.n_vectors
+
+    @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """The modalities of its rows, in alphabetical order."""
+        return tuple(sorted(self.dataset.to_table(columns=["modality"])["modality"].unique().to_pylist()))
+
+    @property
+    def usual_modality(self) -> str | None:
+        """The modality that stands for an id where an id has several rows; None where each id has one."""
+        return BOTH if BOTH in self.modalities else None
+
+    def rows_of(self, modality: str | None) -> Mask | None:
+        """Return which rows are of a modality, shape (n,); None for all."""
+        if modality is None:
+            return None
+        held = self._rows_of.get(modality)
+        if held is None:
+            equal = pc.equal(whole(self.keys["modality"]), pa.scalar(modality, pa.string()))
+            held = self._rows_of[modality] = equal.to_numpy(zero_copy_only=False)
+        return held
+
+    @cached_property
+    def _rows_of(self) -> dict[str, Mask]:
+        return {}
+
+    @property
+    def usual(self) -> Mask | None:
+        """Which rows are searched unless one asks for others, shape (n,): one per id; None for all."""
+        return self.rows_of(self.usual_modality)
 
     @property
     def fits(self) -> bool:
@@ -121,9 +152,14 @@ class Pinned:
         return vectors.matrix(self.dataset.take(rows.tolist(), columns=["vector"])["vector"])
 
     def rows_where(self, column: str, value: str) -> Rows:
-        """Return the numbers of the rows whose id or name is a text."""
+        """Return the numbers of the rows whose id or name is a text; of several of an id, the usual one."""
         hits = pc.equal(whole(self.keys[column]), pa.scalar(value, pa.string()))
-        return np.asarray(pc.indices_nonzero(hits)).astype(np.int64)
+        rows = np.asarray(pc.indices_nonzero(hits)).astype(np.int64)
+        return rows if self.usual is None else rows[self.usual[rows]]
+
+    def rows_with(self, ids: list[str]) -> Mask:
+        """Return which rows have one of some ids, shape (n,)."""
+        return np.asarray(pc.is_in(self.ids, value_set=pa.array(ids, pa.string())).to_numpy(zero_copy_only=False))
 
     def relation(self) -> object:
         """Return what DuckDB can register as embedding.<space>: an Arrow table where it fits, else the dataset."""
@@ -134,6 +170,7 @@ class Pinned:
         return pa.table(
             {
                 "id": self.ids,
+                "bibcode" if self.holds_papers_only else "detection_id": self.ids,
                 "name": self.names,
                 "modality": self.keys["modality"],
                 "encoder_id": rest["encoder_id"],

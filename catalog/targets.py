@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog import vectors
 from catalog.errors import QueryError, UnknownName
@@ -16,7 +20,8 @@ from catalog.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"
-"""Entry points that make a vector of what a user gives: 'text' is (weights file, words) -> vector."""
+"""Entry points that make a vector of what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights
+file, path) -> vector."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def find_target(session: Session, space: Pinned, target: object, text: object, *
                 rows = space.rows_where(column, value)
                 if rows.size:
                     return Target(space.vectors_of(rows), [space.ids[r].as_py() for r in rows.tolist()], rows)
-            elif (found := vectors.rows_equal(space.dataset, column, value)).num_rows:
+            elif (found := _usual(space, vectors.rows_equal(space.dataset, column, value))).num_rows:
                 return Target(vectors.matrix(found["vector"]), found["id"].to_pylist(), _NO_ROWS)
         raise _why_not(session, space, target)
     try:
@@ -80,21 +85,46 @@ def find_target(session: Session, space: Pinned, target: object, text: object, *
     return Target(vectors.check_vectors(vector, space.pin)[None], [], _NO_ROWS)
 
 
+def _usual(space: Pinned, found: pa.Table) -> pa.Table:
+    if space.usual_modality is None:
+        return found
+    return found.filter(pc.equal(found["modality"], pa.scalar(space.usual_modality)))
+
+
 def _columns(target: str) -> list[tuple[str, str]]:
     """Return where a text may stand: as an id, and if it reads like one, as a source's name."""
     return [("id", target), *([("name", source_name(target))] if is_source_name(target) else [])]
 
 
 def _text_vector(session: Session, space: Pinned, text: str) -> Floats:
-    published = entry_points(group=TARGET_GROUP, name="text")
-    if not published:
-        raise QueryError("nearest: text := needs the package that makes vectors of words; pip install photonlake")
+    return np.asarray(_published("text")(_weights(session, space), text), np.float32)
+
+
+def vector_of_file(session: Session, space: Pinned, file: Path) -> Floats:
+    """Return the vector that a space's encoder makes of a user's file, shape (d,).
+
+    Raises
+    ------
+    UnreadableFile
+        If the file is not what the space is made of.
+    """
+    return np.asarray(_published("file")(_weights(session, space), file), np.float32)
+
+
+def _published(kind: str) -> Callable[[Path, object], object]:
+    found = entry_points(group=TARGET_GROUP, name=kind)
+    if not found:
+        raise QueryError(f"nearest: a target of kind {kind} needs the package that encodes it; pip install photonlake")
+    load: Callable[[Path, object], object] = next(iter(found)).load()
+    return load
+
+
+def _weights(session: Session, space: Pinned) -> Path:
     query = "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = $id"
     found = session.rows(query, {"id": space.pin.encoder_id})["weights_sha256"].to_pylist()
     if not found:
         raise QueryError(f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder")
-    encode = next(iter(published)).load()
-    return np.asarray(encode(session.store / "models" / f"{found[0]}.safetensors", text), np.float32)
+    return session.store / "models" / f"{found[0]}.safetensors"
 
 
 def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:

@@ -118,7 +118,7 @@ def rows(
     ids: list[str],
     names: list[str | None],
     vectors: npt.NDArray[np.float32],
-    modality: str,
+    modalities: list[str],
     encoder_id: str,
     hashes: list[str],
 ) -> pa.Table:
@@ -126,19 +126,19 @@ def rows(
 
     Parameters
     ----------
-    ids, names, hashes : list, length n
-        detection_id or bibcode; source name; hash of the input.
+    ids, names, modalities, hashes : list, length n
+        detection_id or bibcode; source name; what was encoded; hash of the input.
     vectors : ndarray of float32, shape (n, d)
-    modality, encoder_id : str
+    encoder_id : str
         The same for all.
 
     Raises
     ------
     ValueError
-        If an id repeats, or a number is not finite.
+        If an id repeats within a modality, or a number is not finite.
     """
-    if len(set(ids)) != len(ids):
-        raise ValueError("an id repeats; a space has one vector per id")
+    if len({*zip(ids, modalities, strict=True)}) != len(ids):
+        raise ValueError("an id repeats; a space has one vector per id and modality")
     if not np.isfinite(vectors).all():
         raise ValueError("a vector has a number that is not finite")
     n, dim = vectors.shape
@@ -147,7 +147,7 @@ def rows(
         {
             "id": pa.array(ids, pa.string()),
             "name": pa.array(names, pa.string()),
-            "modality": pa.repeat(pa.scalar(modality, pa.string()), n),
+            "modality": pa.array(modalities, pa.string()),
             "encoder_id": pa.repeat(pa.scalar(encoder_id, pa.string()), n),
             "input_sha256": pa.array(hashes, pa.string()),
             "vector": pa.FixedSizeListArray.from_arrays(flat, dim),
@@ -172,7 +172,7 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
         Its writer's lock is held.
     space : str
     new : pyarrow.Table
-        See `rows`. A row whose id is there already replaces it.
+        See `rows`. Where an id is there already, all its rows are replaced.
     base : int or None
         The version to build on, usually the pinned one. What crashed jobs left on top of it is left behind. None
         begins anew, with these rows alone.
@@ -198,11 +198,10 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
         keys = pa.table({"id": pa.array(gone, pa.string())})
         dataset.merge_insert("id").when_matched_delete().execute(keys)
     if new.num_rows:
-        present = dataset.count_rows() and _holds_any(dataset, new["id"])
-        if present:
-            dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(new)
-        else:
-            dataset = lance.write_dataset(new, dataset, mode="append")
+        if dataset.count_rows() and _holds_any(dataset, new["id"]):
+            replaced = new.select(["id"]).group_by("id").aggregate([])
+            dataset.merge_insert("id").when_matched_delete().execute(replaced)
+        dataset = lance.write_dataset(new, dataset, mode="append")
     version = _tag(dataset) if dataset.version != base else base
     return Written(version, dataset.count_rows())
 
@@ -266,7 +265,13 @@ def build_index(store: Path, space: str, base: int, kind: str, metric: str) -> i
     return _tag(dataset)
 
 
-def indexed(dataset: lance.LanceDataset, target: npt.NDArray[np.floating], k: int, effort: int = 10) -> pa.Table:
+def indexed(
+    dataset: lance.LanceDataset,
+    target: npt.NDArray[np.floating],
+    k: int,
+    modality: str | None = None,
+    effort: int = 10,
+) -> pa.Table:
     """Search with the index.
 
     Parameters
@@ -276,6 +281,8 @@ def indexed(dataset: lance.LanceDataset, target: npt.NDArray[np.floating], k: in
     target : ndarray of float, shape (d,)
     k, effort : int
         Rows wanted; so many times k are compared in full precision.
+    modality : str, optional
+        Only rows of this one.
 
     Returns
     -------
@@ -291,12 +298,14 @@ def indexed(dataset: lance.LanceDataset, target: npt.NDArray[np.floating], k: in
         "ef": max(100, 2 * k * effort),
     }
     columns = ["id", "name", "modality", "vector"]
-    return dataset.to_table(columns=[*columns, "_distance"], nearest=nearest).select(columns)
+    condition = None if modality is None else f"modality = {literal(modality)}"
+    found = dataset.to_table(columns=[*columns, "_distance"], nearest=nearest, filter=condition, prefilter=True)
+    return found.select(columns)
 
 
 def rows_equal(dataset: lance.LanceDataset, column: str, value: str) -> pa.Table:
-    """Return id and vector of the rows whose id or name is a text, read from disk."""
-    return dataset.to_table(columns=["id", "vector"], filter=f"{column} = {literal(value)}")
+    """Return id, modality and vector of the rows whose id or name is a text, read from disk."""
+    return dataset.to_table(columns=["id", "modality", "vector"], filter=f"{column} = {literal(value)}")
 
 
 def n_of(dataset: lance.LanceDataset, modalities: Iterable[str]) -> int:

@@ -41,6 +41,7 @@ from embed.protocol import (
     Progress,
     Restore,
     Settings,
+    SidedEncoder,
     Stream,
     Tensors,
     Vectors,
@@ -111,9 +112,31 @@ _BUILT_IN = (
         "properties", "standardised", "properties", "embed.properties:fit", "embed.properties:restore",
         "standardised catalog columns with missing-value indicators",
     ),
+    Family(
+        "aligned", "events", "events+papers", "embed.aligned:fit_events", "embed.aligned:restore",
+        "event vectors and the papers about a source, in one space",
+    ),
+    Family(
+        "aligned", "spectrum", "spectrum+papers", "embed.aligned:fit_spectrum", "embed.aligned:restore",
+        "spectrum vectors and the papers about a source, in one space",
+    ),
+    Family(
+        "aligned", "events-spectrum", "events-spectrum+papers", "embed.aligned:fit_events_spectrum",
+        "embed.aligned:restore", "event and spectrum vectors, side by side, and the papers about a source",
+    ),
+    Family(
+        "aligned", "properties", "properties+papers", "embed.aligned:fit_properties", "embed.aligned:restore",
+        "catalog properties and the papers about a source: the baseline",
+    ),
 )  # fmt: skip
 FAMILIES: dict[tuple[str, str], Family] = {(f.space, f.model): f for f in _BUILT_IN}
-DEFAULT_MODEL = {"spectrum": "transformer", "events": "poisson", "papers": "sentence", "properties": "standardised"}
+DEFAULT_MODEL = {
+    "spectrum": "transformer",
+    "events": "poisson",
+    "papers": "sentence",
+    "properties": "standardised",
+    "aligned": "events",
+}
 ENTRY_POINTS = "photonlake.encoders"
 
 
@@ -193,18 +216,22 @@ def encode_rows(encoder: Encoder, rows: pa.Table) -> Encoded:
         Vectors of the rows that have one, and the reasons of those that have none.
     """
     prepared = INPUTS[encoder.modality].prepare(rows)
+    sides = encoder.sides if isinstance(encoder, SidedEncoder) else (encoder.modality,)
     if not prepared.ids:
-        return Encoded([], [], np.empty((0, encoder.dim), np.float32), prepared.skipped)
-    vectors = np.ascontiguousarray(encoder.encode(prepared.arrays), dtype=np.float32)
-    finite = np.isfinite(vectors).all(axis=1)
-    if finite.all():
-        return Encoded(prepared.ids, prepared.names, vectors, prepared.skipped)
-    kept = np.flatnonzero(finite).tolist()
-    lost = {prepared.ids[i]: "the encoder gave a number that is not finite" for i in np.flatnonzero(~finite)}
+        return Encoded([], [], [], np.empty((0, encoder.dim), np.float32), prepared.skipped)
+    if isinstance(encoder, SidedEncoder):
+        vectors = encoder.encode_sides(prepared.arrays)
+    else:
+        vectors = encoder.encode(prepared.arrays)[:, None]
+    finite = np.isfinite(vectors).all(axis=2)
+    row, side = np.nonzero(finite)
+    without = np.setdiff1d(np.arange(len(prepared.ids)), row).tolist()
+    lost = {prepared.ids[i]: "the encoder gave a number that is not finite" for i in without}
     return Encoded(
-        [prepared.ids[i] for i in kept],
-        [prepared.names[i] for i in kept],
-        vectors[finite],
+        [prepared.ids[i] for i in row],
+        [prepared.names[i] for i in row],
+        [sides[i] for i in side],
+        np.ascontiguousarray(vectors[finite], dtype=np.float32),
         prepared.skipped | lost,
     )
 
@@ -320,6 +347,7 @@ __all__ = [
     "Progress",
     "Restore",
     "Settings",
+    "SidedEncoder",
     "Stream",
     "Tensors",
     "Vectors",

@@ -24,6 +24,7 @@ from catalog.vectors import Compaction, Pin
 from embed import encoders
 from embed.encoders import Encoded, Encoder
 from embed.inputs import INPUTS
+from embed.space_relations import register
 
 COMMIT_ROWS = 1 << 16
 COMMIT_SECONDS = 60.0
@@ -70,6 +71,8 @@ class Outcome:
         Reasons of the skipped ones.
     changed_over : bool
         Whether readers now see the vectors of a newer encoder.
+    blocked : str
+        Why nothing was done though rows are stale; the vectors stay what they were.
     compaction : Compaction or None
     seconds : float
     """
@@ -82,6 +85,7 @@ class Outcome:
     n_removed: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     changed_over: bool = False
+    blocked: str = ""
     compaction: Compaction | None = None
     seconds: float = 0.0
 
@@ -142,9 +146,14 @@ def run(job: Job, spaces: Sequence[str] = ()) -> list[Outcome]:
     with contextlib.closing(lake.connect(job.store)) as connection:
         if connection.execute(_ABANDONED).fetchall():
             _forget_abandoned(job)
-        connection.execute("BEGIN TRANSACTION READ ONLY")  # what is stale, and at which snapshot: one view of both
         plan = _plan(job, spaces, connection)
-    return [_run_space(job, plan, space) for space in plan.spaces]
+    outcomes = [_run_space(job, plan, space) for space in plan.spaces if not plan.reads_spaces(space)]
+    if derived := [space for space in plan.spaces if plan.reads_spaces(space)]:
+        # They read the vectors that have just been made: what is stale in them is known only now.
+        with contextlib.closing(lake.connect(job.store)) as connection:
+            plan = _plan(job, derived, connection)
+        outcomes += [_run_space(job, plan, space) for space in plan.spaces]
+    return sorted(outcomes, key=lambda outcome: outcome.space)
 
 
 @dataclass(frozen=True)
@@ -157,12 +166,17 @@ class _Plan:
     pins: dict[str, Pin]
     stale: pa.Table
 
+    def reads_spaces(self, space: str) -> bool:
+        """Tell whether a space's vectors are made of those of other spaces."""
+        return bool(INPUTS[self.current[space].modality].spaces)
+
 
 def _plan(job: Job, spaces: Sequence[str], connection: lake.Connection) -> _Plan:
     current = current_encoders(connection)
     if unknown := [s for s in spaces if s not in current]:
         advice = f"train one: python -m embed train {unknown[0]} --store {job.store}"
         raise UnknownName(f"space {unknown[0]} has no encoder{suggestion(unknown[0], current)}; {advice}")
+    connection.execute("BEGIN TRANSACTION READ ONLY")  # what is stale, and at which snapshot: one view of both
     stale = lake.arrow(connection, _STALE)
     return _Plan(
         lake.snapshots(connection)[-1].number, sorted(spaces or current), current, vectors.pins(connection), stale
@@ -182,6 +196,10 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     gone = stale.filter(pc.equal(stale["reason"], "row is gone"))["id"].to_pylist()
     wanted = stale.filter(pc.not_equal(stale["reason"], "row is gone"))
     outcome = Outcome(space, current.encoder_id, Counter(stale["reason"].to_pylist()), n_removed=len(gone))
+    if wanted.num_rows and (others := _others(current.load(job.store), plan)):
+        outcome.blocked = f"{space} learned from {others}; train it again: python -m embed train {space}"
+        outcome.n_removed = 0
+        return outcome
     if gone:
         _commit(job, current, _Batch(gone=gone))
     if wanted.num_rows:
@@ -190,7 +208,7 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
         with contextlib.closing(lake.connect(job.store, snapshot=plan.snapshot)) as connection:
             for batch in _batches(job, encoder, wanted, connection):
                 _commit(job, current, batch, encoder)
-                outcome.n_encoded += len(batch.ids)
+                outcome.n_encoded += len(batch.met)
                 outcome.n_skipped += len(batch.skipped)
                 outcome.skipped.update(batch.skipped.values())
                 job.report(outcome, wanted.num_rows)
@@ -200,12 +218,23 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     return outcome
 
 
+def _others(encoder: Encoder, plan: _Plan) -> str:
+    """Name the encoders that one learned from, where the spaces now have the vectors of others."""
+    learned: dict[str, str] = getattr(encoder, "learned_from", {})
+    return ", ".join(
+        f"{learned[s]} (now {plan.pins[s].encoder_id})"
+        for s in sorted(learned)
+        if s in plan.pins and plan.pins[s].encoder_id != learned[s]
+    )
+
+
 @dataclass
 class _Batch:
     """Rows of one commit."""
 
     ids: list[str] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
+    modalities: list[str] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     parts: list[encoders.Vectors] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -217,6 +246,7 @@ class _Batch:
         """Take in what an encoder gave."""
         self.ids += encoded.ids
         self.names += [names[i] for i in encoded.ids]
+        self.modalities += encoded.modalities
         self.hashes += [hashes[i] for i in encoded.ids]
         self.parts.append(encoded.vectors)
         self.skip(encoded.skipped, names, hashes)
@@ -227,6 +257,14 @@ class _Batch:
         self.skipped_names += [names[i] for i in reasons]
         self.skipped_hashes += [hashes[i] for i in reasons]
 
+    @property
+    def met(self) -> dict[str, int]:
+        """The ids that got vectors, once each, and where the first of each one's stands."""
+        first: dict[str, int] = {}
+        for place, id_ in enumerate(self.ids):
+            first.setdefault(id_, place)
+        return first
+
     def __len__(self) -> int:
         return len(self.ids) + len(self.skipped)
 
@@ -234,6 +272,7 @@ class _Batch:
 def _batches(job: Job, encoder: Encoder, wanted: pa.Table, connection: lake.Connection) -> Iterator[_Batch]:
     """Read and encode the wanted rows; yield what makes one commit."""
     kind = INPUTS[encoder.modality]
+    register(connection, job.store, kind.spaces)
     batch, since = _Batch(), time.monotonic()
     size = min(_FIRST_ROWS, job.commit_rows)
     for start in range(0, wanted.num_rows, _QUERIES_ROWS):
@@ -250,7 +289,7 @@ def _batches(job: Job, encoder: Encoder, wanted: pa.Table, connection: lake.Conn
                 encoded = encoders.encode_rows(encoder, rows.slice(0, size))
                 rows = rows.slice(size)
                 batch.add(encoded, names, hashes)
-                for i in (*encoded.ids, *encoded.skipped):
+                for i in {*encoded.ids, *encoded.skipped}:
                     del missing[i]
                 now = time.monotonic()
                 if len(batch) >= job.commit_rows or now - since > COMMIT_SECONDS:
@@ -275,7 +314,7 @@ def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None =
             base = pin.next_version if pin.next_encoder_id == encoder_id else None
         dim = encoder.dim if encoder is not None else pin.dim if pin is not None else 0
         new = vectors.rows(
-            batch.ids, batch.names, _stacked(batch.parts, dim), current.modality, encoder_id, batch.hashes
+            batch.ids, batch.names, _stacked(batch.parts, dim), batch.modalities, encoder_id, batch.hashes
         )
         written = vectors.write(job.store, space, new, base, present)
         if pin is None:
@@ -294,15 +333,16 @@ def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None =
 def _tell(connection: lake.Connection, current: Current, batch: _Batch) -> None:
     """Write the rows of meta.embedded of a batch."""
     space, encoder_id = current.space, current.encoder_id
-    n = len(batch)
+    places = list(batch.met.values())  # of several vectors of an id, one row tells
+    n = len(places) + len(batch.skipped)
     met = pa.table(
         {
             "space": pa.repeat(pa.scalar(space), n),
-            "id": pa.array([*batch.ids, *batch.skipped], pa.string()),
-            "name": pa.array([*batch.names, *batch.skipped_names], pa.string()),
+            "id": pa.array([*batch.met, *batch.skipped], pa.string()),
+            "name": pa.array([*(batch.names[i] for i in places), *batch.skipped_names], pa.string()),
             "encoder_id": pa.repeat(pa.scalar(encoder_id), n),
-            "input_sha256": pa.array([*batch.hashes, *batch.skipped_hashes], pa.string()),
-            "skipped": pa.array([*[None] * len(batch.ids), *batch.skipped.values()], pa.string()),
+            "input_sha256": pa.array([*(batch.hashes[i] for i in places), *batch.skipped_hashes], pa.string()),
+            "skipped": pa.array([*[None] * len(places), *batch.skipped.values()], pa.string()),
         }
     )
     known = pa.table({"id": pa.array([*batch.ids, *batch.skipped, *batch.gone], pa.string())})

@@ -51,6 +51,8 @@ class Input:
         Rows of the query -> `Prepared`. Pure.
     batch_rows : int
         How many rows a reader should hold at once: wide rows, few of them.
+    spaces : tuple of str
+        Spaces whose vectors the query reads, under `embed.pair_inputs.relation(space)`; whoever runs it registers them.
     """
 
     modality: str
@@ -59,6 +61,7 @@ class Input:
     fingerprints_sql: str
     prepare: Callable[[pa.Table], Prepared]
     batch_rows: int
+    spaces: tuple[str, ...] = ()
 
     def query(self, selected: str) -> str:
         """Return the SQL of the rows of the selected ids: columns id, name, and what `prepare` needs.

@@ -72,6 +72,24 @@ class Encoder(Protocol):
         """Return the weights by name."""
 
 
+@runtime_checkable
+class SidedEncoder(Encoder, Protocol):
+    """An encoder that gives several vectors per row, one per side: what it was made of, and all of it together.
+
+    Attributes
+    ----------
+    sides : tuple of str, length s
+        'data', 'text', 'both': the modality that each vector carries in the space.
+    """
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The modalities of a row's vectors, in order."""
+
+    def encode_sides(self, arrays: Arrays) -> Vectors:
+        """Turn prepared arrays, first axis n, into vectors of shape (n, s, dim); NaN where a side is missing."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """One epoch of a training.
@@ -183,6 +201,8 @@ class Encoded:
         detection_id or bibcode.
     names : list of (str or None), length n
         Source names; the bibcode for papers.
+    modalities : list of str, length n
+        What each vector was made from: the encoder's modality, or one of its sides, and then an id may repeat.
     vectors : ndarray of float32, shape (n, dim)
         All finite.
     skipped : dict of str to str
@@ -191,6 +211,7 @@ class Encoded:
 
     ids: list[str]
     names: list[str | None]
+    modalities: list[str]
     vectors: Vectors
     skipped: dict[str, str]
 

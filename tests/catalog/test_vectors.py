@@ -92,7 +92,7 @@ def test_a_large_search_with_duplicates_is_exact(metric, share):
 
 def make(ids, seed=0, dim=4, names=None):
     x = np.random.default_rng(seed).normal(size=(len(ids), dim)).astype(np.float32)
-    return vectors.rows(list(ids), names or [None] * len(ids), x, "spectrum", "e", ["h"] * len(ids))
+    return vectors.rows(list(ids), names or [None] * len(ids), x, ["spectrum"] * len(ids), "e", ["h"] * len(ids))
 
 
 def pin_version(store, written, **changes):
@@ -342,7 +342,7 @@ def test_pinned_vectors_that_are_gone_are_told(store):
 @pytest.mark.parametrize("bad", [np.array([[np.nan]]), np.array([[np.inf]])])
 def test_a_vector_that_is_not_finite_is_never_written(bad):
     with pytest.raises(ValueError, match="not finite"):
-        vectors.rows(["a"], [None], bad.astype(np.float32), "spectrum", "e", ["h"])
+        vectors.rows(["a"], [None], bad.astype(np.float32), ["spectrum"], "e", ["h"])
 
 
 def test_an_index_is_measured_pinned_and_used(store):

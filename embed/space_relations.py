@@ -1,0 +1,36 @@
+"""Vectors of other spaces as relations of a connection, at the versions that its snapshot pins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from catalog import lake, vectors
+from catalog.errors import UnknownName
+from catalog.pinned import pinned
+from embed.pair_inputs import relation
+
+
+def register(connection: lake.Connection, store: Path, spaces: Iterable[str]) -> None:
+    """Register each space under `embed.pair_inputs.relation(space)`.
+
+    Parameters
+    ----------
+    connection : catalog.lake.Connection
+        Its snapshot tells the versions.
+    store : Path
+    spaces : iterable of str
+
+    Raises
+    ------
+    UnknownName
+        If a space has no vectors in this snapshot; the message says how to make them.
+    """
+    pins = vectors.pins(connection)
+    for space in spaces:
+        if space not in pins:
+            raise UnknownName(
+                f"space {space} has no vectors yet; make them: python -m embed train {space} --store {store} "
+                f"(papers need none), then python -m embed run --store {store}"
+            )
+        connection.register(relation(space), pinned(store, pins[space]).relation())

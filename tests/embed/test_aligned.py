@@ -1,0 +1,218 @@
+"""Photons and papers in one space: the loss, what it learns from planted pairs, and the space in a store."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from factories.store import write as write_rows
+from factories.tiny_encoder import write
+
+import catalog
+from catalog.errors import QueryError, UnknownName
+from embed import encoders, jobs, pair_rows
+from embed.alignment import Alignment, shares_paper
+from embed.fields import fields
+from embed.protocol import Settings, SidedEncoder
+from embed.trained import Training, make_untrained, train
+
+N = 300
+WORDS = {0: "A supersoft white dwarf in outburst", 1: "Flares of a young star", 2: "A heavily obscured quasar"}
+
+
+def pairs(rng, shuffled=False, n=N, group=1):
+    """Rows of a pair input: the text is a rotation of the data, with noise; or of another row's."""
+    data = rng.normal(size=(n, 6)).astype(np.float32)
+    text = data @ rng.normal(size=(6, 384)).astype(np.float32) + 0.1 * rng.normal(size=(n, 384))
+    text = text[rng.permutation(n)] if shuffled else text
+    papers = [
+        [{"bibcode": f"P{i // group}", "year": 2000, "citation_count": 1, "vector": v}] for i, v in enumerate(text)
+    ]
+    paper = pa.struct(
+        {"bibcode": pa.string(), "year": pa.int32(), "citation_count": pa.int32(), "vector": pa.list_(pa.float32())}
+    )
+    configuration = json.dumps({"sentence_model": "all-MiniLM-L6-v2"})
+    return pa.table(
+        {
+            "id": [f"{1 + i // 10}.0.{i % 10}" for i in range(n)],
+            "name": [f"source {i}" for i in range(n)],
+            "data": pa.array(data.tolist(), pa.list_(pa.float32())),
+            "papers": pa.array(papers, pa.list_(paper)),
+            "learned_from": pa.array([[("papers", "p"), ("properties", "d")]] * n, pa.map_(pa.string(), pa.string())),
+            "text_configuration": [configuration] * n,
+        }
+    )
+
+
+def fitted(rows, **options):
+    settings = Settings(latent=8, epochs=25, learning_rate=3e-3, options={"width": 32, "dropout": 0.0, **options})
+    return encoders.fit("aligned", "properties", lambda: iter([rows]), settings)
+
+
+def relative_rank(encoder, rows):
+    """Return the mean share of wrong texts above the right one, on sources that took no part in the training."""
+    held = set(encoder.options["held_out_sources"])
+    mask = np.array([name in held for name in rows["name"].to_pylist()])
+    prepared = pair_rows.prepare(rows)
+    sides = encoder.encode_sides(prepared.arrays)[mask]
+    similar = sides[:, 0] @ sides[:, 1].T
+    return float((similar > np.diag(similar)[:, None]).mean()), int(mask.sum())
+
+
+def test_planted_pairs_are_found_on_unseen_sources_and_shuffled_ones_are_not(rng):
+    rows = pairs(rng)
+    encoder = fitted(rows).encoder
+    rank, n = relative_rank(encoder, rows)
+    assert n > 30
+    assert rank < 0.1
+    null = pairs(np.random.default_rng(8), shuffled=True)
+    rank, _ = relative_rank(fitted(null).encoder, null)
+    assert 0.35 < rank < 0.65
+
+
+def test_gamma_keeps_the_geometry(rng):
+    rows = pairs(rng)
+    data = np.stack(rows["data"].to_pylist())
+    before = _cosines((data - data.mean(0)) / data.std(0))
+    bent = {}
+    for gamma in (0.0, 30.0):
+        sides = fitted(rows, gamma=gamma).encoder.encode_sides(pair_rows.prepare(rows).arrays)
+        bent[gamma] = float(((_cosines(sides[:, 0]) - before) ** 2).mean())
+    assert bent[30.0] < 0.7 * bent[0.0]
+
+
+def _cosines(x):
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def test_rows_that_share_a_paper_are_not_negatives_of_each_other():
+    papers = torch.tensor([[1, 0], [1, 2], [2, 0], [0, 0], [0, 0]])
+    shares = shares_paper(papers)
+    assert shares[0, 1]
+    assert shares[1, 2]
+    assert not shares[0, 2]
+    assert not shares[3, 4]  # no paper is no shared paper
+    torch.manual_seed(0)
+    network = Alignment(4, 3, 2, 8, 0.0, 0.0, 0)
+    batch = {"data": torch.randn(2, 4), "text": torch.randn(2, 1, 3), "papers": torch.tensor([[1], [1]])}
+    assert network.losses(batch).abs().max() < 1e-6  # the only other row is no negative: nothing to learn
+    batch["papers"] = torch.tensor([[1], [2]])
+    assert network.losses(batch).min() > 0
+
+
+def test_a_field_disjoint_split_keeps_fields_apart(rng):
+    rows = pairs(rng)
+    encoder = fitted(rows, split="field").encoder
+    held = set(encoder.options["held_out_sources"])
+    names, ids = rows["name"].to_pylist(), rows["id"].to_pylist()
+    field = fields(ids, names)
+    inside = {f for f, n in zip(field, names, strict=True) if n in held}
+    outside = {f for f, n in zip(field, names, strict=True) if n not in held}
+    assert inside
+    assert not inside & outside
+
+
+def test_wrong_options_are_told(rng):
+    with pytest.raises(QueryError, match="split is to be one of source, field, found 'sky'"):
+        fitted(pairs(rng), split="sky")
+
+
+def test_text_that_is_not_there_has_no_vector_and_both_is_then_the_data(rng):
+    rows = pairs(rng)
+    encoder = fitted(rows).encoder
+    lonely = rows.set_column(3, "papers", pa.array([None] * N, rows["papers"].type))
+    encoded = encoders.encode_rows(encoder, lonely.slice(0, 5))
+    assert isinstance(encoder, SidedEncoder)
+    assert encoded.modalities == ["data", "both"] * 5
+    assert np.allclose(encoded.vectors[::2], encoded.vectors[1::2])
+    assert np.allclose(np.linalg.norm(encoded.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_the_restored_encoder_gives_the_same_vectors(rng, tmp_path):
+    rows = pairs(rng)
+    encoder = fitted(rows).encoder
+    again = encoders.load(encoders.save(encoder, tmp_path))
+    one, two = (encoders.encode_rows(e, rows).vectors for e in (encoder, again))
+    assert np.array_equal(one, two)
+
+
+@pytest.fixture(scope="module")
+def filled(empty_store, tmp_path_factory):
+    """A store with 60 sources of three kinds, their properties, and a paper about each but the last ten."""
+    store = shutil.copytree(empty_store, tmp_path_factory.mktemp("aligned") / "s")
+    names = [f"2CXO J0000{i:02d}.0+000000" for i in range(60)]
+    detections = [
+        {"detection_id": f"{1 + i // 6}.0.{i}", "name": n, "hard_hs": i % 3 - 1.0, "theta": 1.0 + 0.01 * i}
+        for i, n in enumerate(names)
+    ]
+    papers = [
+        {"bibcode": f"P{i:02d}", "title": f"{WORDS[i % 3]}, number {i}", "year": 2000 + i % 20} for i in range(50)
+    ]
+    links = [
+        {"bibcode": f"P{i:02d}", "name": names[i], "method": "test", "confidence": 1.0 if i else 0.2} for i in range(50)
+    ]
+    rows = {"csc.observation_source": detections, "lit.paper": papers, "lit.paper_source": links}
+    for table, records in rows.items():
+        write_rows(store, table, *records)
+    make_untrained(store)
+    train(Training(store, "properties"))
+    jobs.run(jobs.Job(store))
+    train(Training(store, "aligned", "properties", settings=Settings(latent=4, epochs=10, options={"width": 8})))
+    jobs.run(jobs.Job(store))
+    return store
+
+
+def test_the_space_has_a_row_per_side_and_is_searched_by_what_stands_for_all(filled):
+    with catalog.open(filled) as cat:
+        counts = dict(cat.sql("SELECT modality, count(*) FROM embedding.aligned GROUP BY 1").fetchall())
+        assert counts == {"data": 60, "text": 49, "both": 60}  # an unsure link is no link
+        near = cat.nearest("aligned", "1.0.0", k=60).arrow()
+        assert len(set(near["detection_id"].to_pylist())) == 60
+        text = cat.nearest("aligned", text="flares of a young star", k=5, modality="text").arrow()
+        assert len(set(text["detection_id"].to_pylist())) == 5
+        without = cat.nearest("aligned", "1.0.3", k=60, modality="text", exclude_self=True).arrow()
+        assert "1.0.3" not in without["detection_id"].to_pylist()
+        ids, vectors = cat.vectors("aligned")
+        assert len(ids) == len(set(ids)) == len(vectors) == 60
+        joined = cat.sql("SELECT count(*) FROM embedding.aligned JOIN csc.observation_source USING (detection_id)")
+        assert joined.fetchall() == [(169,)]
+        with pytest.raises(QueryError, match="no rows of modality 'tex'; did you mean text"):
+            cat.nearest("aligned", "1.0.3", modality="tex")
+
+
+def test_a_new_paper_makes_only_its_sources_stale(filled):
+    write(
+        filled,
+        "INSERT INTO lake.lit.paper_source BY NAME SELECT 'P01' AS bibcode, '2CXO J000055.0+000000' AS name, "
+        "'test' AS method, 1.0 AS confidence",
+    )
+    outcomes = {o.space: o for o in jobs.run(jobs.Job(filled))}
+    assert dict(outcomes["aligned"].reasons) == {"changed input": 1}
+    with catalog.open(filled) as cat:
+        query = "SELECT modality FROM embedding.aligned WHERE name = '2CXO J000055.0+000000' ORDER BY 1"
+        assert cat.sql(query).fetchall() == [("both",), ("data",), ("text",)]
+
+
+def test_vectors_of_another_encoder_are_not_read(filled):
+    write(filled, "UPDATE lake.csc.observation_source SET hard_hs = 9 WHERE detection_id = '1.0.0'")
+    train(Training(filled, "properties"))
+    outcomes = {o.space: o for o in jobs.run(jobs.Job(filled))}
+    assert outcomes["properties"].changed_over
+    assert "train it again: python -m embed train aligned" in outcomes["aligned"].blocked
+    with catalog.open(filled) as cat:
+        assert len(cat.vectors("aligned")[0]) == 60  # readers keep what there was
+
+
+def test_a_space_that_is_not_there_is_told(store):
+    with pytest.raises(UnknownName, match="space events has no vectors yet"):
+        train(Training(store, "aligned"))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
