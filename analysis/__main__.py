@@ -7,6 +7,7 @@ import typer
 from analysis.alignment import commands as alignment
 from analysis.clusters import commands as clusters
 from analysis.networks import commands as networks
+from analysis.report import commands as report
 from catalog.console import run
 
 app = typer.Typer(
@@ -15,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (*clusters.COMMANDS, *alignment.COMMANDS, *networks.COMMANDS):
+for command in (*clusters.COMMANDS, *alignment.COMMANDS, *networks.COMMANDS, *report.COMMANDS):
     app.command()(command)
 
 
