@@ -77,16 +77,33 @@ def sql(
 
 @app.command("export")
 def export_(
-    relation: Annotated[str, typer.Argument(help="Table or view, as 'schema.name'.")],
-    output: Annotated[Path, typer.Argument(help="File to write; its name tells the format.")],
+    relation: Annotated[str | None, typer.Argument(help="Table or view, as 'schema.name'.")] = None,
+    output: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
     store: StoreOption = None,
     format_: FormatOption = None,
     snapshot: SnapshotOption = None,
+    graph: Annotated[
+        int | None, typer.Option("--graph", metavar="RUN", help="Instead of a table: the graph of a network run.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
+    ] = None,
 ) -> None:
-    """Write a whole table or view to a file.
+    """Write a whole table or view to a file; or the graph of a network run, as graphml, gexf or parquet.
 
     Example: python -m catalog export csc.master_source sources.vot --store s
+
+    Example: python -m catalog export --graph 3 --format graphml --store s
     """
+    if graph is not None:
+        from catalog.graphs import write_graph  # noqa: PLC0415 - networkx, for this option alone
+
+        with open_(store) as cat:
+            written = write_graph(cat, graph, format_ or "graphml", Path(relation) if relation else None, threshold)
+        OUT.print("\n".join(str(p) for p in written), highlight=False, soft_wrap=True)
+        return
+    if relation is None or output is None:
+        raise QueryError("export needs a table and a file: python -m catalog export csc.master_source sources.vot")
     with open_(store) as cat:
         cat.info(relation)  # a name that does not exist is told as such
         _answer(cat, f"SELECT * FROM {relation}", format_ or find_format(None, output), output, snapshot, None)

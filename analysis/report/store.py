@@ -146,5 +146,5 @@ def _map(points: npt.NDArray[np.float32], classes: Sequence[str | None]) -> byte
             )
         axes.set(xticks=[], yticks=[], xlabel="component 1", ylabel="component 2")
         if common:
-            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.6, fontsize=8)
+            drawn.legend(loc="outside right upper", markerscale=1.6, fontsize=8)
         return as_png(drawn)

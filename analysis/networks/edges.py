@@ -1,0 +1,146 @@
+"""Which nodes are joined: all pairs at least so similar, in one space or in several combined.
+
+Combining rules, for cosines s_1, s_2, ... of a pair in several spaces:
+
+* mean: the mean of those there are; a space that lacks one of the two says nothing.
+* max: the greatest of those there are.
+* both: the least, and every space must have both: an edge only where all agree.
+
+Of two spaces without a common node there is no edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from catalog.join import join, operands
+
+Rule = Literal["mean", "max", "both"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Modality:
+    """Vectors of one space for the nodes.
+
+    Attributes
+    ----------
+    name : str
+    vectors : ndarray of float32, shape (n, d)
+        Zeros where a node has none.
+    has : ndarray of bool, shape (n,)
+    """
+
+    name: str
+    vectors: npt.NDArray[np.float32]
+    has: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Pairs of nodes with left < right, and their similarity; each of shape (m,)."""
+
+    left: Rows
+    right: Rows
+    similarity: Floats
+
+    def above(self, threshold: float) -> Edges:
+        """Return the edges at least so similar."""
+        return self.some(self.similarity >= threshold)
+
+    def some(self, kept: npt.NDArray[np.bool_]) -> Edges:
+        """Return the edges that a mask of shape (m,) keeps."""
+        return Edges(self.left[kept], self.right[kept], self.similarity[kept])
+
+
+def centred(modality: Modality) -> Modality:
+    """Subtract the mean of the nodes that have a vector.
+
+    Vectors of an encoder often share a large part: without this a cosine says that they come from the same encoder.
+    """
+    vectors = np.zeros_like(modality.vectors)
+    mine = modality.vectors[modality.has].astype(np.float64)
+    if len(mine):
+        vectors[modality.has] = (mine - mine.mean(axis=0)).astype(np.float32)
+    return Modality(modality.name, vectors, modality.has)
+
+
+def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean") -> Edges:
+    """Return all pairs at least so similar; decided in double precision.
+
+    Parameters
+    ----------
+    modalities : sequence of Modality
+        Of the same n nodes.
+    threshold : float
+        Least combined cosine.
+    rule : {'mean', 'max', 'both'}
+
+    Examples
+    --------
+    >>> x = np.array([[1, 0], [1, 0.1], [0, 1]], np.float32)
+    >>> found = edges([Modality("a", x, np.ones(3, bool))], 0.9)
+    >>> found.left.tolist(), found.right.tolist()
+    ([0], [1])
+    """
+    parts = list(_joined(modalities[0], threshold) if len(modalities) == 1 else _combined(modalities, threshold, rule))
+    if not parts:
+        return Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    left, right, similarity = (np.concatenate(p) for p in zip(*parts, strict=True))
+    order = np.lexsort((right, left))
+    return Edges(left[order], right[order], similarity[order])
+
+
+Part = tuple[Rows, Rows, Floats]
+
+
+def _joined(modality: Modality, threshold: float) -> list[Part]:
+    there = np.flatnonzero(modality.has)
+    found = join(operands(np.ascontiguousarray(modality.vectors[there])), threshold)
+    return [(there[p.left], there[p.right], p.values) for p in found]
+
+
+def _combined(modalities: Sequence[Modality], threshold: float, rule: Rule) -> list[Part]:
+    """Multiply block by block in double precision: no more than a few blocks are held."""
+    units = [_unit(m) for m in modalities]
+    has = [m.has & u.any(axis=1) for m, u in zip(modalities, units, strict=True)]
+    n = len(units[0])
+    parts: list[Part] = []
+    for i in range(0, n, _BLOCK):
+        for j in range(i, n, _BLOCK):
+            rows, columns = slice(i, i + _BLOCK), slice(j, j + _BLOCK)
+            similar = _rule(
+                [u[rows] @ u[columns].T for u in units], [h[rows, None] & h[None, columns] for h in has], rule
+            )
+            left, right = np.nonzero(similar >= threshold)
+            values = similar[left, right]
+            left, right = left + i, right + j
+            kept = left < right
+            parts.append((left[kept], right[kept], values[kept]))
+    return parts
+
+
+def _rule(cosines: list[Floats], there: list[npt.NDArray[np.bool_]], rule: Rule) -> Floats:
+    if rule == "mean":
+        n = np.sum(there, axis=0)
+        total = np.sum([np.where(t, c, 0.0) for c, t in zip(cosines, there, strict=True)], axis=0)
+        mean: Floats = np.divide(total, n, out=np.full(total.shape, -np.inf), where=n > 0)
+        return mean
+    known = [np.where(t, c, -np.inf) for c, t in zip(cosines, there, strict=True)]
+    out: Floats = np.max(known, axis=0) if rule == "max" else np.min(known, axis=0)
+    return out
+
+
+def _unit(modality: Modality) -> Floats:
+    x = modality.vectors.astype(np.float64)
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    units: Floats = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
+    return units

@@ -1,0 +1,208 @@
+"""What a network is made of: observations, their vectors in each space, their types, flags and papers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from analysis.networks.edges import Modality
+from catalog import Catalog
+from catalog.columns import quote
+from catalog.conditions import checked
+from catalog.errors import Terminal
+from embed.pair_inputs import CONFIDENT
+from embed.pooling import pooled
+
+MASTER = "csc.master_source"
+"""Instead of a space: sources by their catalog columns, where only sources have measurements."""
+_MASTER_COLUMNS = {
+    "hard_hm": "hard_hm",
+    "hard_hs": "hard_hs",
+    "hard_ms": "hard_ms",
+    "powlaw_gamma": "powlaw_gamma",
+    "bb_kt": "bb_kt",
+    "log_flux_aper_b": "CASE WHEN flux_aper_b > 0 THEN log10(flux_aper_b) END",
+    "var_prob_b": "coalesce(var_intra_prob_b, TRY_CAST(extra['var_prob_b'] AS DOUBLE))",
+    "var_prob_h": "coalesce(var_intra_prob_h, TRY_CAST(extra['var_prob_h'] AS DOUBLE))",
+    "var_prob_s": "coalesce(var_intra_prob_s, TRY_CAST(extra['var_prob_s'] AS DOUBLE))",
+    "var_ratio_b": "TRY_CAST(extra['var_ratio_b'] AS DOUBLE)",
+    "var_ratio_h": "TRY_CAST(extra['var_ratio_h'] AS DOUBLE)",
+    "var_ratio_s": "TRY_CAST(extra['var_ratio_s'] AS DOUBLE)",
+}
+_FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
+_CLIP = 5.0
+
+
+class TooFewNodes(Terminal, LookupError):
+    """Too few observations meet the condition to make a graph of."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of a network, in the order of their ids.
+
+    Attributes
+    ----------
+    ids, sources : ndarray of str objects, shape (n,)
+    otypes : list of (str or None), length n
+    modalities : tuple of Modality
+    flags, bibcodes : list of list of str, length n
+    snapshot : int
+    """
+
+    ids: npt.NDArray[np.object_]
+    sources: npt.NDArray[np.object_]
+    otypes: list[str | None]
+    modalities: tuple[Modality, ...]
+    flags: list[list[str]]
+    bibcodes: list[list[str]]
+    snapshot: int
+
+    @property
+    def n(self) -> int:
+        """Nodes."""
+        return len(self.ids)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that the graph is made of."""
+        digest = hashlib.sha256(repr((self.ids.tolist(), self.sources.tolist(), self.otypes)).encode())
+        for m in self.modalities:
+            digest.update(m.name.encode() + np.ascontiguousarray(m.vectors).tobytes() + m.has.tobytes())
+        return digest.hexdigest()
+
+
+def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nodes:
+    """Read the observations that meet a condition and have a vector in at least one of the spaces.
+
+    Parameters
+    ----------
+    cat : Catalog
+    spaces : sequence of str
+        Embedding spaces; in `papers` a source has the mean of its papers' vectors. Or csc.master_source alone: then
+        the nodes are sources, and `where` may name the columns of csc.master_source and var_prob_b.
+    where : str
+        SQL condition on csc.observation_source.
+    authority : str
+        Whose types: see csc.object_type.
+
+    Raises
+    ------
+    TooFewNodes
+        If fewer than ten remain.
+    """
+    snapshot = cat.snapshots()[-1].number
+    condition = f"({checked(where, '--where')}\n)" if where.strip() else "true"
+    if list(spaces) == [MASTER]:
+        ids, sources, modality = _sources(cat, condition, snapshot)
+        modalities: tuple[Modality, ...] = (modality,)
+        flags: list[list[str]] = [[] for _ in ids]
+    else:
+        ids, sources, flags = _detections(cat, condition, snapshot)
+        modalities = tuple(_modality(cat, space, ids, sources, snapshot) for space in spaces)
+    there = np.any([m.has for m in modalities], axis=0) if len(ids) else np.zeros(0, np.bool_)
+    if there.sum() < 10:  # noqa: PLR2004 - a graph of fewer says nothing
+        raise TooFewNodes(
+            f"expected at least 10 observations with vectors in {', '.join(spaces)}, found {int(there.sum())} that "
+            f"meet {where or 'no condition'}; widen --where, or make vectors: python -m embed run --store {cat.path}"
+        )
+    kept = np.flatnonzero(there)
+    ids, sources = ids[kept], sources[kept]
+    types, papers = _types(cat, authority, snapshot), _papers(cat, snapshot)
+    return Nodes(
+        ids,
+        sources,
+        [types.get(str(s)) for s in sources],
+        tuple(Modality(m.name, m.vectors[kept], m.has[kept]) for m in modalities),
+        [flags[i] for i in kept],
+        [papers.get(str(s), []) for s in sources],
+        snapshot,
+    )
+
+
+def _detections(
+    cat: Catalog, condition: str, snapshot: int
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], list[list[str]]]:
+    columns = ", ".join(f"{c}::VARCHAR AS {c}" for c in _FLAGS)
+    found = cat.sql(
+        f"SELECT detection_id, coalesce(name, detection_id) AS source, {columns} FROM csc.observation_source "
+        f"WHERE {condition} ORDER BY detection_id",
+        snapshot=snapshot,
+    ).arrow()
+    names = {c: found[c].to_pylist() for c in _FLAGS}
+    flags = [[c for c in _FLAGS if names[c][i] not in (None, "false", "0")] for i in range(found.num_rows)]
+    ids, sources = (found[c].to_numpy(zero_copy_only=False) for c in ("detection_id", "source"))
+    return ids, sources, flags
+
+
+def _modality(
+    cat: Catalog, space: str, ids: npt.NDArray[np.object_], sources: npt.NDArray[np.object_], snapshot: int
+) -> Modality:
+    if space == "papers":
+        return _texts(cat, sources, snapshot)
+    known, vectors = cat.vectors(space, snapshot)
+    place = {i: n for n, i in enumerate(known)}
+    rows = np.array([place.get(i, -1) for i in ids], np.int64)
+    has = rows >= 0
+    out = np.zeros((len(ids), vectors.shape[1]), np.float32)
+    out[has] = vectors[rows[has]]
+    return Modality(space, out, has)
+
+
+def _texts(cat: Catalog, sources: npt.NDArray[np.object_], snapshot: int) -> Modality:
+    """Pool the vectors of each source's papers."""
+    known, vectors = cat.vectors("papers", snapshot)
+    names, code = np.unique(sources.astype(str), return_inverse=True)
+    paper, source = {b: i for i, b in enumerate(known)}, {s: i for i, s in enumerate(names)}
+    links = cat.sql(
+        f"SELECT DISTINCT name, bibcode FROM lit.paper_source WHERE coalesce(confidence, 1) >= {CONFIDENT} "
+        "ORDER BY ALL",
+        snapshot=snapshot,
+    ).fetchall()
+    used = np.array([(paper[b], source[n]) for n, b in links if b in paper and n in source], np.int64).reshape(-1, 2)
+    per_source = pooled(vectors, used[:, 0], used[:, 1], len(names))
+    has: npt.NDArray[np.bool_] = np.asarray(np.isfinite(per_source).all(axis=1))
+    return Modality("papers", np.nan_to_num(per_source)[code].astype(np.float32), has[code])
+
+
+def _sources(
+    cat: Catalog, condition: str, snapshot: int
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Modality]:
+    """Read sources with their columns, standardised as the space `properties` does it, missing ones marked."""
+    values = ", ".join(f"{sql} AS {quote(name)}" for name, sql in _MASTER_COLUMNS.items())
+    rest = ", ".join(quote(c) for c in _MASTER_COLUMNS)
+    found = cat.sql(
+        f"SELECT name, {rest} FROM (SELECT * EXCLUDE (hard_hm, hard_hs, hard_ms, powlaw_gamma, bb_kt), {values} "
+        f"FROM {MASTER}) WHERE {condition} AND var_prob_b IS NOT NULL ORDER BY name",
+        snapshot=snapshot,
+    ).arrow()
+    names = found["name"].to_numpy(zero_copy_only=False)
+    x = np.column_stack([found[c].to_numpy(zero_copy_only=False).astype(np.float64) for c in _MASTER_COLUMNS])
+    missing = np.isnan(x)
+    mean, spread = (
+        np.nanmean(np.where(missing.all(0), 0.0, x), axis=0),
+        np.nanstd(np.where(missing.all(0), 0.0, x), axis=0),
+    )
+    scaled = np.divide(x - mean, spread, out=np.zeros_like(x), where=spread > 0)
+    scaled = np.where(missing, 0.0, np.clip(scaled, -_CLIP, _CLIP))
+    vectors = np.concatenate([scaled, missing], axis=1).astype(np.float32)
+    return names, names, Modality(MASTER, vectors, np.ones(len(names), np.bool_))
+
+
+def _types(cat: Catalog, authority: str, snapshot: int) -> dict[str, str]:
+    query = "SELECT name, min(otype) FROM csc.object_type WHERE authority = $authority AND NOT predicted GROUP BY name"
+    return {str(n): str(t) for n, t in cat.sql(query, snapshot=snapshot, authority=authority).fetchall()}
+
+
+def _papers(cat: Catalog, snapshot: int) -> dict[str, list[str]]:
+    found: pa.Table = cat.sql(
+        f"SELECT name, list(DISTINCT bibcode ORDER BY bibcode DESC)[:5] AS bibcodes FROM lit.paper_source "
+        f"WHERE coalesce(confidence, 1) >= {CONFIDENT} GROUP BY name",
+        snapshot=snapshot,
+    ).arrow()
+    return dict(zip(found["name"].to_pylist(), found["bibcodes"].to_pylist(), strict=True))

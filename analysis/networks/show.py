@@ -1,0 +1,66 @@
+"""What a network run found, read back from the store and printed."""
+
+from __future__ import annotations
+
+from analysis.show import interval, rows_of, show
+from catalog import Catalog
+from catalog.console import OUT
+
+
+def network(cat: Catalog, run_id: int) -> None:
+    """Print graph, types and loners of a run."""
+    graphs = rows_of(cat.sql("SELECT * FROM analysis.graph WHERE run_id = $id ORDER BY threshold", id=run_id))
+    heads = (
+        "threshold",
+        "nodes",
+        "edges",
+        "density",
+        "isolated",
+        "giant",
+        "core-periphery (null, z, p)",
+        "assortativity (null, z, p)",
+    )
+    show(
+        "graphs; null: random graphs of the same degrees",
+        heads,
+        [
+            (
+                *(g[c] for c in ("threshold", "n_nodes", "n_edges", "density", "n_isolated", "giant_share")),
+                *(_against(g, name) for name in ("core_periphery", "assortativity")),
+            )
+            for g in graphs
+        ],
+    )
+    for g in graphs:
+        query = "SELECT * FROM analysis.degree_by_type WHERE run_id = $id AND threshold = $t AND n >= 5 ORDER BY n DESC"
+        rows = rows_of(cat.sql(query, id=run_id, t=g["threshold"]))
+        show(
+            f"threshold {g['threshold']:g}: high degree from {g['high_degree']:g} on; balanced: class size taken out",
+            ("type", "n", "low", "high", "share", "odds ratio", "balanced odds ratio", "shuffled (control)"),
+            [
+                (
+                    r["otype"], r["n"], r["low"], r["high"], r["share_high"],
+                    interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]),
+                    interval(r["balanced_odds_ratio"], r["balanced_odds_ratio_low"], r["balanced_odds_ratio_high"]),
+                    r["shuffled_odds_ratio"],
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
+    loners = cat.sql(
+        "SELECT id, name, otype, greatest_similarity, array_to_string(flags, ', '), len(bibcodes) "
+        "FROM analysis.loner WHERE run_id = $id ORDER BY rank LIMIT 10",
+        id=run_id,
+    ).fetchall()
+    show("loneliest first", ("id", "name", "type", "greatest similarity", "flags", "papers"), loners)
+    query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
+    OUT.print(f'more: python -m catalog sql "{query}" --store {cat.path}', highlight=False, soft_wrap=True)
+
+
+def _against(graph: dict[str, object], name: str) -> str:
+    value, null, z, p = (graph[f"{name}{s}"] for s in ("", "_null", "_z", "_p"))
+    if value is None:
+        return ""
+    if null is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({null:.3f}, {'' if z is None else f'{z:.0f}'}, {p:.3f})"

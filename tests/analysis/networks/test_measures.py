@@ -1,0 +1,155 @@
+"""Planted graphs are told apart; scores of the null lie where they should; measures agree with networkx."""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.networks import measures
+from analysis.networks.edges import Edges, Modality, centred, edges
+from analysis.networks.null import null_graphs
+from analysis.networks.types import balanced_degree, degree_by_type
+
+
+def of_networkx(graph):
+    left, right = np.array(sorted(tuple(sorted(e)) for e in graph.edges)).reshape(-1, 2).T
+    return Edges(left.astype(np.int64), right.astype(np.int64), np.ones(len(left)))
+
+
+def block_model(n_core, n_periphery, p_core, p_between, p_periphery, seed):
+    sizes = [n_core, n_periphery]
+    return of_networkx(nx.stochastic_block_model(sizes, [[p_core, p_between], [p_between, p_periphery]], seed=seed))
+
+
+def z_score(found, n, n_null=40):
+    score = measures.core_periphery(measures.adjacency(found, n)).score
+    null = [measures.core_periphery(measures.adjacency(g, n)).score for g in null_graphs(found, n, n_null, 1)]
+    return score, (score - np.mean(null)) / np.std(null), null
+
+
+@pytest.fixture(scope="module")
+def random_graph():
+    return nx.gnm_random_graph(80, 400, seed=3)
+
+
+def test_measures_agree_with_networkx(random_graph):
+    found = of_networkx(random_graph)
+    matrix = measures.adjacency(found, 80)
+    assert measures.clustering(matrix) == pytest.approx([nx.clustering(random_graph)[i] for i in range(80)])
+    assert measures.core_numbers(found, 80).tolist() == [nx.core_number(random_graph)[i] for i in range(80)]
+    exact = nx.betweenness_centrality(random_graph)
+    assert measures.betweenness(matrix) == pytest.approx([exact[i] for i in range(80)])
+    sampled = measures.betweenness(matrix, n_starts=40, seed=1)
+    assert np.corrcoef(sampled, list(exact.values()))[0, 1] > 0.9
+    types = np.arange(80) % 3
+    nx.set_node_attributes(random_graph, dict(enumerate(types.tolist())), "type")
+    expected = nx.attribute_assortativity_coefficient(random_graph, "type")
+    assert measures.assortativity(found, types) == pytest.approx(expected)
+
+
+def test_components_and_isolated_nodes_are_numbered_by_size():
+    two = Edges(np.array([0, 3, 4]), np.array([1, 4, 5]), np.ones(3))
+    assert measures.components(measures.adjacency(two, 7)).tolist()[:2] == [2, 2]
+    assert measures.components(measures.adjacency(two, 7)).tolist()[3:6] == [1, 1, 1]
+
+
+def test_a_planted_core_is_found_and_a_random_graph_has_none():
+    planted = block_model(20, 80, 0.9, 0.1, 0.02, seed=1)
+    score, _, _ = z_score(planted, 100)
+    found = measures.core_periphery(measures.adjacency(planted, 100))
+    assert set(np.argsort(-found.coreness)[:20]) == set(range(20))
+    chance = of_networkx(nx.gnm_random_graph(100, len(planted.left), seed=2))
+    score_of_chance, z, null = z_score(chance, 100)
+    assert score > 2 * score_of_chance
+    assert abs(z) < 3
+    assert min(null) <= score_of_chance + 3 * np.std(null)
+
+
+def test_a_core_that_degrees_do_not_explain_stands_out_of_the_null():
+    planted = block_model(30, 70, 0.8, 0.02, 0.02, seed=1)
+    _, z, _ = z_score(planted, 100)
+    assert z > 5
+    shuffled = list(null_graphs(planted, 100, 3, 7))[-1]
+    assert abs(z_score(shuffled, 100)[1]) < 3.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(4, 30), st.floats(0.05, 0.95), st.integers(0, 1000))
+def test_null_graphs_have_the_same_degrees_and_are_simple(n, density, seed):
+    graph = nx.gnp_random_graph(n, density, seed=seed)
+    if graph.number_of_edges() == 0:
+        return
+    found = of_networkx(graph)
+    degree = np.bincount(np.r_[found.left, found.right], minlength=n)
+    for made in null_graphs(found, n, 2, seed):
+        assert (made.left < made.right).all()
+        assert len(set(zip(made.left.tolist(), made.right.tolist(), strict=True))) == len(found.left)
+        assert (np.bincount(np.r_[made.left, made.right], minlength=n) == degree).all()
+
+
+def test_null_graphs_are_mixed_and_seeded():
+    found = of_networkx(nx.gnm_random_graph(60, 300, seed=1))
+    own = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    made = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, 5)]
+    assert all(len(own & g) < 120 for g in made)  # by chance 51
+    again = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, 5)]
+    assert made == again
+
+
+def naive(modalities, rule):
+    n = len(modalities[0].has)
+    out = {}
+    for i in range(n):
+        for j in range(i + 1, n):
+            known = []
+            for m in modalities:
+                lengths = np.linalg.norm(m.vectors[i]) * np.linalg.norm(m.vectors[j])
+                there = m.has[i] and m.has[j] and lengths > 0
+                known.append(
+                    float(m.vectors[i].astype(float) @ m.vectors[j].astype(float)) / lengths if there else None
+                )
+            values = [k for k in known if k is not None]
+            if rule == "both" and len(values) == len(known):
+                out[i, j] = min(values)
+            elif rule != "both" and values:
+                out[i, j] = max(values) if rule == "max" else sum(values) / len(values)
+    return out
+
+
+@pytest.mark.parametrize("rule", ["mean", "max", "both"])
+def test_combined_spaces_give_what_the_rule_says(rule):
+    rng = np.random.default_rng(4)
+    made = [Modality(str(d), rng.normal(size=(40, d)).astype(np.float32), rng.random(40) < 0.8) for d in (3, 5)]
+    expected = {p: s for p, s in naive(made, rule).items() if s >= 0.4}
+    found = edges(made, 0.4, rule)
+    assert set(zip(found.left.tolist(), found.right.tolist(), strict=True)) == set(expected)
+    assert found.similarity == pytest.approx([expected[p] for p in zip(found.left, found.right, strict=True)], abs=1e-6)
+
+
+def test_one_space_is_joined_exactly_and_missing_nodes_have_no_edge():
+    rng = np.random.default_rng(5)
+    one = centred(Modality("a", rng.normal(size=(50, 4)).astype(np.float32) + 3, rng.random(50) < 0.7))
+    expected = {p: s for p, s in naive([one], "mean").items() if s >= 0.6}
+    found = edges([one], 0.6)
+    assert set(zip(found.left.tolist(), found.right.tolist(), strict=True)) == set(expected)
+
+
+def test_class_size_alone_gives_no_balanced_odds():
+    """Types that differ in number only: within types edges are likelier, so the common one has more neighbours."""
+    sizes = [200, 20, 20]
+    graph = nx.stochastic_block_model(sizes, np.full((3, 3), 0.02) + np.eye(3) * 0.3, seed=1)
+    found = of_networkx(graph)
+    types = np.repeat([0, 1, 2], sizes)
+    matrix = measures.adjacency(found, 240)
+    degree = np.diff(matrix.indptr)
+    balanced = balanced_degree(matrix, types)
+    assert degree[types == 0].mean() > 3 * degree[types == 1].mean()
+    assert balanced[types == 0].mean() == pytest.approx(balanced[types == 1].mean(), rel=0.25)
+    names = np.array([f"s{i}" for i in range(240)])
+    rows = {r.otype: r for r in degree_by_type(matrix, types, ["common", "rare", "other"], names, np.median(degree), 0)}
+    assert rows["common"].odds_ratio_low > 50
+    assert rows["common"].balanced_odds_ratio < 4
+    assert rows["rare"].shuffled_odds_ratio == pytest.approx(1, abs=0.5)

@@ -1,0 +1,143 @@
+"""The study on a store: whole runs, twice is once, loners, exports."""
+
+from __future__ import annotations
+
+import shutil
+
+import networkx as nx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from factories.store import write as write_rows
+from typer.testing import CliRunner
+
+import catalog
+from analysis.__main__ import app
+from catalog import lake, vectors
+from catalog.__main__ import app as catalog_app
+from catalog.errors import QueryError, UnknownName
+from catalog.graphs import write_graph
+
+N = 90
+
+
+def fill(store, space, x, ids, names):
+    n = len(ids)
+    written = vectors.write(store, space, vectors.rows(ids, names, x, [space] * n, "e", ["h"] * n), None)
+    with lake.lock(store, "test"):
+        connection = lake.connect(store, read_only=False)
+        with lake.transaction(connection):
+            vectors.publish(connection, vectors.Pin(space, written.version, "e", n, x.shape[1]))
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def planted(empty_store, tmp_path_factory):
+    """Ninety variable observations: two types in two heaps, three loners of a third type; ten more are constant."""
+    store = shutil.copytree(empty_store, tmp_path_factory.mktemp("network") / "s")
+    rng = np.random.default_rng(0)
+    kind = np.r_[np.zeros(57, int), np.ones(30, int), np.full(3, 2), np.zeros(10, int)]
+    middle = np.array([[5, 0, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]])
+    x = (middle[kind] + rng.normal(size=(100, 4)) * np.where(kind == 2, 0.1, 0.8)[:, None]).astype(np.float32)
+    x[kind == 2] = -x[kind == 2] - [[3, 3, 9, 0], [3, 3, -9, 0], [3, 3, 0, 9]]
+    ids = [f"{1 + i // 5}.0.{i}" for i in range(100)]
+    names = [f"2CXO J{i:06d}.0+000000" for i in range(100)]
+    rows = [
+        {"detection_id": d, "name": n, "var_prob_b": 0.95 if i < N else 0.1, "sat_src_flag": i == 87}
+        for i, (d, n) in enumerate(zip(ids, names, strict=True))
+    ]
+    write_rows(store, "csc.observation_source", *rows)
+    types = [
+        {"name": n, "authority": "simbad", "otype": ("YSO", "QSO", "ULX")[k]} for n, k in zip(names, kind, strict=True)
+    ]
+    write_rows(store, "csc.classification", *types)
+    fill(store, "events", x, ids, names)
+    return store
+
+
+def run(store, *options):
+    done = CliRunner().invoke(app, ["network", "--spaces", "events", "--null", "20", "--store", str(store), *options])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def test_a_run_tells_types_loners_and_chance(planted):
+    run(planted, "--threshold", "0.5,0.8")
+    with catalog.open(planted) as cat:
+        graphs = cat.sql("SELECT * FROM analysis.graph ORDER BY threshold").arrow().to_pylist()
+        assert [g["threshold"] for g in graphs] == [0.5, 0.8]
+        assert graphs[0]["n_nodes"] == N
+        assert graphs[0]["assortativity_p"] < 0.1
+        types = cat.sql("SELECT otype, n, low + high FROM analysis.degree_by_type WHERE threshold = 0.5").fetchall()
+        assert {(t, n) for t, n, _ in types} == {("YSO", 57), ("QSO", 30), ("ULX", 3)}
+        assert all(n == both for _, n, both in types)
+        rare = cat.sql(
+            "SELECT precision, chance FROM analysis.rare_precision WHERE otype = 'ULX' AND method = 'low degree'"
+        )
+        assert all(p == 1.0 and c == pytest.approx(3 / N) for p, c in rare.fetchall())
+        loners = cat.sql("SELECT otype, flags, neighbours FROM analysis.loner ORDER BY rank LIMIT 3").fetchall()
+        assert [t for t, _, _ in loners] == ["ULX"] * 3
+        assert sum(f == ["sat_src_flag"] for _, f, _ in loners) == 1
+        n_edges = cat.sql("SELECT count(*) FROM analysis.edge WHERE similarity >= 0.5").fetchall()[0][0]
+        assert n_edges == graphs[0]["n_edges"]
+        sweep = cat.sql("SELECT threshold, n_edges, spearman FROM analysis.threshold_sweep ORDER BY 1").fetchall()
+        assert [e for _, e, _ in sweep] == sorted((e for _, e, _ in sweep), reverse=True)
+        assert {t: s for t, _, s in sweep}[0.8] == pytest.approx(1)
+
+
+def test_twice_is_once_and_again_is_the_same(planted):
+    run(planted, "--threshold", "0.7")
+    with catalog.open(planted) as cat:
+        (first,) = cat.sql("SELECT max(run_id) FROM analysis.run").fetchall()[0]
+    assert f"run {first}:" in run(planted, "--threshold", "0.7").output
+    run(planted, "--threshold", "0.7", "--again")
+    with catalog.open(planted) as cat:
+        (second,) = cat.sql("SELECT max(run_id) FROM analysis.run").fetchall()[0]
+        assert second == first + 1
+        for table in ("graph", "node", "edge", "degree_by_type", "threshold_sweep", "rare_precision", "loner"):
+            one, two = (
+                cat.sql(
+                    f"SELECT * EXCLUDE (run_id) FROM analysis.{table} WHERE run_id = $id ORDER BY ALL", id=i
+                ).fetchall()
+                for i in (first, second)
+            )
+            assert one == two, table
+
+
+def test_graphs_are_exported(planted, tmp_path, monkeypatch):
+    run(planted, "--threshold", "0.5,0.8")
+    with catalog.open(planted) as cat:
+        (run_id,) = cat.sql("SELECT min(run_id) FROM analysis.graph WHERE threshold = 0.8").fetchall()[0]
+        (n_edges,) = cat.sql(
+            "SELECT n_edges FROM analysis.graph WHERE threshold = 0.8 AND run_id = $id", id=run_id
+        ).fetchall()[0]
+        (path,) = write_graph(cat, run_id, "graphml", tmp_path / "g.graphml", 0.8)
+        graph = nx.read_graphml(path)
+        assert (graph.number_of_nodes(), graph.number_of_edges()) == (N, n_edges)
+        assert {"otype", "degree", "coreness"} <= set(next(iter(graph.nodes(data=True)))[1])
+        (path,) = write_graph(cat, run_id, "gexf", tmp_path / "g.gexf", 0.8)
+        assert nx.read_gexf(path).number_of_edges() == n_edges
+        with pytest.raises(UnknownName, match="there is no network run 999"):
+            write_graph(cat, 999, "graphml")
+        with pytest.raises(UnknownName, match=r"has no threshold 0\.65; it has 0\.5, 0\.8"):
+            write_graph(cat, run_id, "graphml", None, 0.65)
+        with pytest.raises(QueryError, match="did you mean graphml"):
+            write_graph(cat, run_id, "grapml")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(
+        catalog_app, ["export", "--graph", str(run_id), "--format", "parquet", "--store", str(planted)]
+    )
+    assert done.exit_code == 0, done.output
+    assert pq.read_table(tmp_path / f"network_{run_id}_nodes.parquet").num_rows == N
+
+
+def test_wrong_questions_are_told(planted):
+    with pytest.raises(QueryError, match="--combine is to be one of"):
+        run(planted, "--combine", "sum")
+    with pytest.raises(QueryError, match="a cosine lies between"):
+        run(planted, "--threshold", "1.5")
+    with pytest.raises(LookupError, match="expected at least 10 observations"):
+        run(planted, "--where", "var_prob_b > 0.99")
+    with pytest.raises(UnknownName, match="did you mean events"):
+        run(planted, "--spaces", "evnts")
