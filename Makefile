@@ -42,8 +42,9 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure against peers and physical limits, print ratios
 	@$(BIN)/python benchmarks/run.py
 
-docs: $(STAMP) ## write docs/reference.md from the registry
-	$(BIN)/python -c "from catalog.reference import reference; print(reference(), end=str())" > docs/reference.md
+docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site
+	$(BIN)/python docs/write_reference.py
+	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove the demo, caches and the environment
 	rm -rf $(DEMO) $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

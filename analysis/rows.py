@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from catalog.columns import quote
+from catalog.columns import literal, quote
 from catalog.conditions import checked
 
 
@@ -75,7 +75,14 @@ class Rows:
         )
 
 
-def read(cat: Catalog, space: str, columns: Sequence[str] = (), where: str = "", snapshot: int | None = None) -> Rows:
+def read(
+    cat: Catalog,
+    space: str,
+    columns: Sequence[str] = (),
+    where: str = "",
+    snapshot: int | None = None,
+    modality: str | None = None,
+) -> Rows:
     """Read the vectors of a space, with columns of csc.observation_source beside them.
 
     Parameters
@@ -88,6 +95,8 @@ def read(cat: Catalog, space: str, columns: Sequence[str] = (), where: str = "",
         SQL condition on csc.observation_source; '' for all rows of the space.
     snapshot : int, optional
         Else the newest.
+    modality : str, optional
+        Rows of this one; else the usual: 'both' where an id has several, so that no id repeats.
 
     Raises
     ------
@@ -100,10 +109,13 @@ def read(cat: Catalog, space: str, columns: Sequence[str] = (), where: str = "",
     chosen = "".join(f", o.{quote(c)}" for c in columns)
     kept = checked(where, "--where") if where.strip() else ""
     selected = f"SELECT detection_id FROM csc.observation_source WHERE ({kept}\n)"
-    condition = f"WHERE e.id IN ({selected})" if kept else ""
+    condition = f"WHERE e.id IN ({selected})" if kept else "WHERE true"
+    name = f"embedding.{quote(space)}"
+    usual = f"(e.modality = 'both' OR NOT EXISTS (SELECT 1 FROM {name} WHERE modality = 'both'))"
+    condition += f" AND {usual if modality is None else f'e.modality = {literal(modality)}'}"
     query = f"""
         SELECT e.id, coalesce(o.name, e.name, e.id) AS source, e.encoder_id, e.vector{chosen}
-        FROM embedding.{quote(space)} AS e LEFT JOIN csc.observation_source AS o ON o.detection_id = e.id
+        FROM {name} AS e LEFT JOIN csc.observation_source AS o ON o.detection_id = e.id
         {condition} ORDER BY e.id"""
     table = cat.sql(query, snapshot=number).arrow()
     vector = table["vector"].combine_chunks()

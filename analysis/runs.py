@@ -159,6 +159,8 @@ def once(question: Question, evidence: Evidence, answer: Callable[[], Answer]) -
     OutOfSpace
         If the disk is full; nothing is kept.
     """
+    # A store made by an earlier version lacks the tables of a new study.
+    lake.create(question.store, wait=question.wait, on_wait=question.on_wait)
     if not question.again and (known := find(question, evidence)) is not None:
         return known
     start = time.perf_counter()

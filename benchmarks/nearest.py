@@ -34,7 +34,8 @@ def fill(store: Path) -> npt.NDArray[np.float32]:
         step = 1 << 18
         for start in range(0, N, step):
             ids = [f"{i}.0.1" for i in range(start, min(N, start + step))]
-            rows = vectors.rows(ids, [None] * len(ids), x[start : start + step], ["spectrum"] * len(ids), "bench", [""] * len(ids))
+            n = len(ids)
+            rows = vectors.rows(ids, [None] * n, x[start : start + step], ["spectrum"] * n, "bench", [""] * n)
             written = vectors.write(store, "spectrum", rows, version)
             version = written.version
         with lake.transaction(connection, "bench"):

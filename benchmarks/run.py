@@ -6,7 +6,10 @@ import importlib
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("imports", "ingest_speed", "second_run", "bytes_per_photon", "memory", "nearest")
+BENCHMARKS = (
+    *("imports", "ingest_speed", "second_run", "bytes_per_photon", "memory"),
+    *("nearest", "similar_pairs", "training"),
+)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import re
 import duckdb
 
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
-from catalog.names import known_columns, unknown
+from catalog.names import MACROS, known_columns, not_yet, unknown
 from sql.guard import FUNCTIONS, TABLE_FUNCTIONS, Statement
 
 _TABLE = re.compile(r'Table with name "?([\w.]+)"? does not exist')
@@ -40,8 +40,7 @@ def complaint(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
     if match := _SCHEMA.search(text):
         return unknown(match[1], "schema")
     if match := _FUNCTION.search(text):
-        hint = suggestion(match[1], FUNCTIONS | TABLE_FUNCTIONS)
-        return UnknownName(f"there is no function {match[1]}{hint or '; see python -m catalog info'}")
+        return _unknown_function(match[1])
     if match := _COLUMN.search(text):
         return _unknown_column(match["a"] or match["b"], text, statement)
     if isinstance(error, duckdb.PermissionException):
@@ -52,13 +51,16 @@ def complaint(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
 def first_line(text: str) -> str:
     """Return the first line of a message without the name of its class, and where in the query it points.
 
+    Of an error in a function of a package that is the function's own message.
+
     Examples
     --------
     >>> first_line('Parser Error: syntax error at or near "FORM"')
     'syntax error at or near "FORM"'
     """
     line = text.splitlines()[0] if text else "the engine gave no reason"
-    return re.sub(r"^[A-Z]\w+(?: \w+)? Error: ", "", line)
+    line = re.sub(r"^[A-Z]\w+(?: \w+)? Error: ", "", line)
+    return re.sub(r"^Python exception occurred while executing the UDF: (?:\w+: )?", "", line)
 
 
 def _as_written(name: str, statement: Statement) -> str:
@@ -66,9 +68,16 @@ def _as_written(name: str, statement: Statement) -> str:
     return next((t for t in sorted(statement.tables) if t.lower().endswith(f".{name.lower()}")), name)
 
 
+def _unknown_function(name: str) -> PhotonlakeError:
+    if name.lower() in MACROS:
+        return not_yet(name)
+    hint = suggestion(name, FUNCTIONS | TABLE_FUNCTIONS)
+    return UnknownName(f"there is no function {name}{hint or '; see python -m catalog info'}")
+
+
 def _unknown_column(name: str, text: str, statement: Statement) -> PhotonlakeError:
     known = known_columns(statement.tables | statement.table_functions)
-    hint = suggestion(name, known)
+    hint = "" if name in known else suggestion(name, known)
     if not hint and (match := _CANDIDATES.search(text)):
         hint = f"; there are {match[1].strip()}"
     where = ", ".join(sorted(statement.tables | (statement.table_functions - {"unnest"})))

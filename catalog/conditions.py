@@ -33,12 +33,18 @@ def checked(condition: str, what: str) -> str:
     Traceback (most recent call last):
     ...
     catalog.errors.QueryError: --where 'true) OR (1 = 1; DROP TABLE x' is no SQL condition
+    >>> checked("a) OR (b", "--where")
+    Traceback (most recent call last):
+    ...
+    catalog.errors.QueryError: --where 'a) OR (b' is no SQL condition: it closes a parenthesis that it did not open
     """
     try:
         alone = guard.parse(f"SELECT ({condition}\n)")
     except guard.Refused as error:
         raise QueryError(f"{what} {condition!r} is no SQL condition") from error
-    if not isinstance(alone, exp.Select) or [key for key, value in alone.args.items() if value] != ["expressions"]:
+    one = isinstance(alone, exp.Select) and [key for key, value in alone.args.items() if value] == ["expressions"]
+    # `a) OR (b` is no less an expression between our parentheses: but then they are not around all of it
+    if not one or not isinstance(alone.expressions[0], exp.Paren | exp.Subquery):
         raise QueryError(f"{what} {condition!r} is no SQL condition: it closes a parenthesis that it did not open")
     try:
         guard.check(f"SELECT 1 FROM csc.observation_source WHERE ({condition}\n)")

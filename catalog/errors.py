@@ -57,6 +57,10 @@ class StoreNotFound(Terminal, FileNotFoundError):
     """There is no store where one was asked for."""
 
 
+class StoreOutdated(Terminal, RuntimeError):
+    """A store made by another version, without tables, views or columns that this one needs."""
+
+
 class StoreLocked(Transient, BlockingIOError):
     """Another process holds the writer's lock."""
 

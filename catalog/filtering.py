@@ -1,4 +1,4 @@
-"""nearest(filter := '...'): which rows of a space meet a condition on the catalog's columns, before any search."""
+"""nearest(filter := '...') and its like: which rows meet a condition on the catalog's columns, before any search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _held: dict[tuple[int, int, str], tuple[Pinned, Mask]] = {}
 """Masks of the last conditions; each keeps its space alive, so that `id` stays its own."""
 
 
-def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
+def rows_that_meet(session: Session, space: Pinned, condition: str, argument: str = "nearest: filter") -> Mask:
     """Return which rows of a space meet a condition.
 
     Parameters
@@ -41,6 +41,8 @@ def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
     condition : str
         SQL over id, name, modality and the columns of csc.observation_source; in a space of papers over those of
         lit.paper. It may hold subqueries. NULL is not true.
+    argument : str
+        What the user gave it as, for the message.
 
     Returns
     -------
@@ -56,8 +58,8 @@ def rows_that_meet(session: Session, space: Pinned, condition: str) -> Mask:
         If it names a column that does not exist.
     """
     relation = _PAPERS if space.holds_papers_only else _DETECTIONS
-    here = f"nearest: filter := {condition!r}"
-    checked(condition, "nearest: filter :=")
+    here = f"{argument} := {condition!r}"
+    checked(condition, f"{argument} :=")
     key = (id(space), session.snapshot, condition)
     if key in _held:
         return _held[key][1]

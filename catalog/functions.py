@@ -4,23 +4,27 @@ Table functions (`nearest`) take their place in a query as relations: see `sql.r
 functions as entry points, and one is loaded only when a query names it:
 
 * group `photonlake.table_functions`: a `TableFunction`, under the name it is called by;
-* group `photonlake.functions`: a `ScalarFunction`, likewise.
+* group `photonlake.functions`: a `ScalarFunction`, likewise; or under a name that ends in an underscore, as `predict_`,
+  a callable that gives the `ScalarFunction` of every name that begins so.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 
 import duckdb
 import pyarrow as pa
-from duckdb.func import PythonUDFType
+import pyarrow.compute as pc
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
-from catalog.errors import QueryError
+from catalog.errors import QueryError, suggestion
+from catalog.held import held
 from catalog.session import Session
 from sql import guard
 from sql.guard import NotUnderstood, Statement
@@ -29,7 +33,10 @@ from sql.rewrite import BadCall, Parameter, Signature, bind, mentions, rewrite
 
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"
-OURS = {"nearest": "catalog.nearest:NEAREST"}
+OURS = {"nearest": "catalog.nearest:NEAREST", "similar_pairs": "catalog.similar_pairs:SIMILAR_PAIRS"}
+# In the engine a function has a name of its own in each query: so it is the one of that query's snapshot and spaces,
+# and two queries at once do not meet.
+_SERIAL = itertools.count(1)
 # Words that stand before a parenthesis and are no functions: a query with these alone needs no look at packages.
 _WORDS = frozenset(
     {"all", "and", "any", "as", "between", "by", "case", "cross", "cube", "distinct", "else", "except", "exclude"}
@@ -49,7 +56,7 @@ class TableFunction:
     signature : Signature
         Its name and arguments.
     run : callable
-        (session, arguments by name) -> Arrow table.
+        (session, arguments by name) -> Arrow table, or batches where there may be many rows: see `catalog.held`.
     columns : tuple of Described
         What it returns: unit, UCD, meaning.
     purpose : str
@@ -57,7 +64,7 @@ class TableFunction:
     """
 
     signature: Signature
-    run: Callable[[Session, Mapping[str, object]], pa.Table]
+    run: Callable[[Session, Mapping[str, object]], pa.Table | pa.RecordBatchReader]
     columns: tuple[Described, ...]
     purpose: str
 
@@ -70,12 +77,13 @@ class ScalarFunction:
     ----------
     name : str
     parameters : tuple of str
-        DuckDB types: 'FLOAT[]', 'VARCHAR', ...
+        DuckDB types: 'FLOAT[]', 'VARCHAR', ... FLOAT[] takes vectors of an embedding too, and lists of any numbers.
     returns : str
         DuckDB type.
     make : callable
-        session -> the function from Arrow arrays (of at most 2,048 rows) to an Arrow array. Made once per open
-        catalog and snapshot; a NULL argument gives NULL without a call.
+        session -> the function from Arrow arrays (of at most 2,048 rows) to an Arrow array, which may hold NULL.
+        Made once per query, with the snapshot of that query and with `session.spaces`, the embedding spaces that
+        the call is about; a NULL argument gives NULL without a call.
     columns : tuple of Described
         One: what the value is.
     purpose : str
@@ -119,7 +127,7 @@ def named_in(query: str) -> Named:
     scalars: set[str] = set()
     if others:  # reading what packages publish takes a tenth of a second, once
         tables |= others & _published(TABLE_GROUP).keys()
-        scalars = others & _published(SCALAR_GROUP).keys()
+        scalars = {name for name in others if _scalar_entry(name)}
     return Named(frozenset(tables), frozenset(scalars), mentions(query, ()))
 
 
@@ -140,6 +148,39 @@ def table_function_names() -> tuple[str, ...]:
     return tuple(sorted({*OURS, *_published(TABLE_GROUP)}))
 
 
+def scalar_function(name: str) -> ScalarFunction:
+    """Load a scalar function by its name, or make it, where it is one of a family.
+
+    Raises
+    ------
+    QueryError
+        If what is published under the name is none.
+    """
+    entry = _scalar_entry(name)
+    if entry is None:
+        raise QueryError(f"no package publishes a function {name}{suggestion(name, scalar_function_names())}")
+    loaded = entry.load()
+    if entry.name.endswith("_") and not isinstance(loaded, ScalarFunction):
+        loaded = loaded(name)
+    if not isinstance(loaded, ScalarFunction):
+        raise QueryError(f"{entry.name}: its package gives {type(loaded).__name__}, not a ScalarFunction")
+    return loaded
+
+
+def scalar_function_names() -> tuple[str, ...]:
+    """Return the names of all scalar functions of packages; a family's name ends in an underscore."""
+    return tuple(sorted(_published(SCALAR_GROUP)))
+
+
+def _scalar_entry(name: str) -> EntryPoint | None:
+    """Return the entry point of a function: of its name, else the longest family's that it belongs to."""
+    published = _published(SCALAR_GROUP)
+    if name in published and not name.endswith("_"):
+        return published[name]
+    families = [f for f in published if f.endswith("_") and name.startswith(f) and name != f]
+    return published[max(families, key=len)] if families else None
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A query ready for the engine.
@@ -152,11 +193,20 @@ class Prepared:
         What to run: relations stand in the places of calls.
     parameters : frozenset of str
         The $parameters that calls used.
+    called : mapping of str to str
+        Scalar functions: name in the engine -> name in the query.
     """
 
     statement: Statement
     text: str
     parameters: frozenset[str]
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def as_written(self, text: str) -> str:
+        """Return a text of the engine (an error, a column's name) with functions named as in the query."""
+        for engines, written in self.called.items():
+            text = text.replace(engines, written)
+        return text
 
 
 def resolve(query: str, named: Named, session: Session, parameters: Mapping[str, object]) -> Prepared:
@@ -184,7 +234,7 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
     """
     try:
         statement = guard.check(query, functions=named.functions, table_functions=named.table_functions)
-        rewritten = rewrite(statement.query, named.table_functions)
+        rewritten = rewrite(statement.query, named.table_functions, named.functions, f"_{next(_SERIAL)}")
     except NotUnderstood as error:
         what = ", ".join(sorted(named.table_functions | named.functions)) or "embedding"
         raise QueryError(
@@ -194,37 +244,58 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
         raise QueryError(str(error)) from error
     values = [v for c in rewritten.calls for v in (*c.arguments, *c.options.values())]
     used = {v.name for v in values if isinstance(v, Parameter)}
-    for name in named.functions & statement.functions:
-        _create(_published(SCALAR_GROUP)[name], session)
+    for call in rewritten.scalar_calls:
+        _create(call.name, scalar_function(call.function), session.about(call.spaces))
     for relation, space in rewritten.spaces.items():
         session.cursor.register(relation, session.space(space).relation())
-    for call in rewritten.calls:
-        function = table_function(call.function)
+    for table_call in rewritten.calls:
+        function = table_function(table_call.function)
         try:
-            arguments = bind(call, function.signature, parameters)
+            arguments = bind(table_call, function.signature, parameters)
         except BadCall as error:
             raise QueryError(str(error)) from error
-        session.cursor.register(call.relation, function.run(session, arguments))
+        session.cursor.register(table_call.relation, held(function.run(session, arguments)))
     explain = statement.text.removesuffix(statement.query)
     # A call's parameters are the query's too, wherever sqlglot sees them.
     statement = replace(statement, parameters=statement.parameters | used)
-    return Prepared(statement, explain + rewritten.query, frozenset(used))
+    called = {c.name: c.function for c in rewritten.scalar_calls}
+    return Prepared(statement, explain + rewritten.query, frozenset(used), called)
 
 
-def _create(entry: EntryPoint, session: Session) -> None:
-    function = entry.load()
-    if not isinstance(function, ScalarFunction):
-        raise QueryError(f"{entry.name}: its package gives {type(function).__name__}, not a ScalarFunction")
+def _create(name: str, function: ScalarFunction, session: Session) -> None:
+    """Make a function in the engine, within the query's transaction: it goes with it."""
     try:
         session.cursor.create_function(
-            entry.name,
-            function.make(session),
-            list(function.parameters),
+            name,
+            _on_values(function.make(session), function.parameters),
+            # The engine turns FLOAT into DOUBLE by itself, and never the other way: so `f($vector)` works too.
+            [parameter.replace("FLOAT[]", "DOUBLE[]") for parameter in function.parameters],
             function.returns,
             type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
         )
-    except duckdb.CatalogException:
-        return  # an earlier query of this catalog made it
+    except duckdb.Error as error:
+        raise QueryError(f"{function.name}(): {error}") from error
+
+
+def _on_values(answer: Callable[..., pa.Array], parameters: tuple[str, ...]) -> Callable[..., pa.Array]:
+    """Return a function that calls another for rows without NULL alone, and lets it answer NULL."""
+    floats = [p == "FLOAT[]" for p in parameters]
+
+    @functools.wraps(answer)  # the engine counts its parameters
+    def call(*columns: pa.Array) -> pa.Array:
+        columns = tuple(pa.concat_arrays(c.chunks) if isinstance(c, pa.ChunkedArray) else c for c in columns)
+        columns = tuple(c.cast(pa.list_(pa.float32())) if f else c for c, f in zip(columns, floats, strict=True))
+        there = functools.reduce(pc.and_, (pc.is_valid(c) for c in columns))
+        if pc.all(there, min_count=0).as_py():
+            return answer(*columns)
+        # Each row's place among those without NULL; NULL for the others.
+        place = pc.if_else(
+            there, pc.subtract(pc.cumulative_sum(there.cast(pa.int64())), 1), pa.scalar(None, pa.int64())
+        )
+        return answer(*(c.filter(there) for c in columns)).take(place)
+
+    return call
 
 
 @functools.cache

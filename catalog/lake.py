@@ -28,7 +28,7 @@ import filelock
 import pyarrow as pa
 
 from catalog.columns import literal, quote
-from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, UnknownName
+from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
@@ -122,9 +122,7 @@ def connect(
     UnknownName
         If there is no such snapshot.
     """
-    if not exists(store):
-        advice = f"make one with: python -m ingest files FOLDER --store {store}"
-        raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
+    _check_exists(store)
     options = [f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}", "OVERRIDE_DATA_PATH true"]
     options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
     if read_only:
@@ -150,8 +148,21 @@ def connect(
     return connection
 
 
-def create(store: Path) -> bool:
+def _check_exists(store: Path) -> None:
+    if not exists(store):
+        advice = f"make one with: python -m ingest files FOLDER --store {store}"
+        raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
+
+
+def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> bool:
     """Make a store, or bring one up to the tables, views and macros of this version.
+
+    Parameters
+    ----------
+    store : Path
+        The store's directory.
+    wait, on_wait
+        See `lock`.
 
     Returns
     -------
@@ -163,7 +174,7 @@ def create(store: Path) -> bool:
             if is_current(connection):
                 return False
     store.mkdir(parents=True, exist_ok=True)
-    with lock(store, "create the store"):
+    with lock(store, "create the store", wait=wait, on_wait=on_wait):
         if not exists(store):
             _create_empty(store)
         with contextlib.closing(connect(store, read_only=False)) as connection:
@@ -176,6 +187,41 @@ def create(store: Path) -> bool:
                     remember(connection, item.full_name, item.fingerprint)
                 remember(connection, _EVERYTHING, _version())
     return True
+
+
+def bring_up_to_date(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> bool:
+    """Bring a store that exists up to this version: what a job does before it writes.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store.
+
+    Returns
+    -------
+    bool
+        Whether anything had to be made.
+    """
+    _check_exists(store)
+    return create(store, wait=wait, on_wait=on_wait)
+
+
+@contextlib.contextmanager
+def reading(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[None]:
+    """Read views and tables of this version in a block; a store that lacks them says so and what to type.
+
+    Raises
+    ------
+    StoreOutdated
+        If a query fails and the store was made by another version.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if is_current(connection):
+            raise
+        advice = f"bring it up to date: python -m catalog init --store {store}"
+        raise StoreOutdated(f"{store} was made by another version of photonlake; {advice}") from error
 
 
 _EVERYTHING = "*"

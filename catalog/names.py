@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog import functions
 from catalog.errors import UnknownName, suggestion
-from catalog.tables import TABLES
+from catalog.tables import SCHEMAS, TABLES
 from sql.objects import OBJECTS, Described, SqlObject
 
 _LONG_ENOUGH = 4
@@ -61,9 +61,20 @@ def unknown(name: str, what: str = "table or view") -> UnknownName:
     --------
     >>> print(unknown("product.evnt"))
     there is no table or view product.evnt; did you mean product.event?; python -m catalog info lists them all
+    >>> print(unknown("product.event"))
+    no product.event here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE
     """
     known = (*relations(), *MACROS)
+    if name.lower() in (*known, *SCHEMAS):
+        return not_yet(name)
     # A table typed without its schema: 'event' for product.event. Of very short names anything would be near.
     tried = (name, f"product.{name}", f"csc.{name}") if len(name) >= _LONG_ENOUGH else (name,)
     hint = next((s for n in tried if (s := suggestion(n, known, n=1))), "")
     return UnknownName(f"there is no {what} {name}{hint}; python -m catalog info lists them all")
+
+
+def not_yet(name: str) -> UnknownName:
+    """Make the error for a name of this version that an older store, or an older snapshot, does not have."""
+    return UnknownName(
+        f"no {name} here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE"
+    )

@@ -30,7 +30,7 @@ def _tables() -> Iterator[str]:
         yield f"## {schema}: {meaning}\n"
         for table in (t for t in TABLES.values() if t.schema_name == schema):
             yield f"### {table.full_name}\n\n{table.description}. Key: {', '.join(f'`{k}`' for k in table.key)}.\n"
-            yield _grid([(c.name, c.duckdb_type, c.unit, c.ucd, c.description) for c in table.columns])
+            yield grid([(c.name, c.duckdb_type, c.unit, c.ucd, c.description) for c in table.columns])
 
 
 def _objects() -> Iterator[str]:
@@ -39,10 +39,17 @@ def _objects() -> Iterator[str]:
         for item in (o for o in OBJECTS if o.kind in kinds):
             yield f"### {item.signature}\n\n{item.purpose}\n"
             described = (*item.parameters, *item.columns)
-            yield _grid([(d.name, "", d.unit, d.ucd, d.description) for d in described])
+            yield grid([(d.name, "", d.unit, d.ucd, d.description) for d in described])
 
 
-def _grid(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+def grid(rows: Sequence[tuple[str, str, str, str, str]]) -> str:
+    """Return rows of (name, type, unit, UCD, meaning) as a Markdown table.
+
+    Examples
+    --------
+    >>> grid([("theta", "DOUBLE", "arcmin", "pos.angDistance", "Off-axis angle")]).splitlines()[-1]
+    '| theta | DOUBLE | arcmin | pos.angDistance | Off-axis angle |'
+    """
     lines = ["| name | type | unit | UCD | meaning |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"

@@ -44,12 +44,13 @@ class Result:
         cursor: duckdb.DuckDBPyConnection,
         statement: Statement,
         complain: Callable[[duckdb.Error, Statement], PhotonlakeError],
+        as_written: Callable[[str], str] = str,
     ) -> None:
         self._cursor: duckdb.DuckDBPyConnection | None = cursor
         self._complain = complain
         self._table: pa.Table | None = None
         self.statement = statement
-        self._names = _unique([str(d[0]) for d in cursor.description or []])
+        self._names = _unique([as_written(str(d[0])) for d in cursor.description or []])
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,11 @@ class Session:
         Lets the text of a single read-only query through, or raises.
     known_pins : dict, optional
         Pins by snapshot, kept by whoever holds the store open: a snapshot never changes.
+
+    Attributes
+    ----------
+    spaces : tuple of str
+        Embedding spaces that the call which is answered is about, by what the query names; often one, or none.
     """
 
     def __init__(
@@ -42,6 +48,13 @@ class Session:
         self.cursor = cursor
         self.admit = admit
         self._known_pins = {} if known_pins is None else known_pins
+        self.spaces: tuple[str, ...] = ()
+
+    def about(self, spaces: tuple[str, ...]) -> Session:
+        """Return the same view for one call that is about some spaces."""
+        other = copy.copy(self)
+        other.spaces = spaces
+        return other
 
     def rows(self, query: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         """Run a query of our own, in the same snapshot."""

@@ -41,34 +41,60 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     space: SpaceArgument,
     store: StoreOption = None,
     model: ModelOption = None,
-    latent: Annotated[int, typer.Option("--latent", min=1, help="Length of the vectors.")] = 8,
+    latent: Annotated[
+        int | None, typer.Option("--latent", min=1, help="Length of the vectors: 8; 64 in aligned.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="aligned: events, spectrum, events-spectrum or properties.")
+    ] = None,
+    text: Annotated[str, typer.Option("--text", help="aligned: the space of the texts.")] = "papers",
+    gamma: Annotated[
+        float | None, typer.Option("--gamma", min=0, help="aligned: weight of keeping each modality's geometry.")
+    ] = None,
     where: WhereOption = "",
     epochs: EpochsOption = 60,
     seed: SeedOption = 0,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="After warm-up.")] = 1e-3,
     device: DeviceOption = "auto",
     set_: SetOption = None,
+    checkpoint_seconds: Annotated[
+        float, typer.Option("--checkpoint-seconds", min=0, help="At most so much work is lost when the process dies.")
+    ] = 30.0,
+    again: Annotated[
+        bool, typer.Option("--again", help="Though the same was trained on the same rows before.")
+    ] = False,
     wait: WaitOption = True,
     verbose: VerboseOption = False,
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
 
+    What was trained before, with the same settings on the same rows, is not trained again.
+
     Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
+    Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
     from embed import trained  # noqa: PLC0415 - `--help` needs no encoder
 
     log(verbose=verbose)
+    options = _options(set_ or [])
+    if space == "aligned":
+        _check_aligned(model, data, text)
+        model = model or data
+        options |= {} if gamma is None else {"gamma": gamma}
+    elif data is not None or gamma is not None:
+        raise QueryError(f"--data and --gamma are of the space aligned, not of {space}")
     settings = encoders.Settings(
-        latent=latent,
+        latent=latent or (64 if space == "aligned" else 8),
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
         device=device,
-        options=_options(set_ or []),
+        checkpoint_seconds=checkpoint_seconds,
+        options=options,
         report=_say_epoch,
     )
     path = lake.store_path(store)
-    made = trained.train(trained.Training(path, space, model, where, settings, wait=wait, on_wait=_say))
+    made = trained.train(trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say))
     _say_trained(made)
     OUT.print(f"Next: python -m embed run --store {path}", highlight=False, soft_wrap=True)
 
@@ -171,25 +197,65 @@ def sweep(
     device: DeviceOption = "auto",
     wait: WaitOption = True,
 ) -> None:
-    """Train with many settings; every run is a row of meta.encoder, none becomes current.
+    """Train with many settings; every run is a row of meta.encoder, none becomes current; one done before is kept.
 
     Example: python -m embed sweep spectrum --runs 12 --store s
     """
-    from embed import trained  # noqa: PLC0415 - as above
+    from embed import sweeps, trained  # noqa: PLC0415 - as above
 
     settings = encoders.Settings(seed=seed, epochs=epochs, device=device)
     base = trained.Training(lake.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
-    done = trained.sweep(base, runs, _say_run)
+    done = sweeps.sweep(base, runs, _say_run)
     table = _table("encoder", "latent", "learning rate", "options", "epochs", "error")
-    for r in sorted(done, key=lambda r: r.trained.fitted.validation_error or float("inf")):
+    for r in sorted(done, key=lambda r: r.trained.validation_error or float("inf")):
         options = ", ".join(f"{k} {v}" for k, v in r.options.items())
-        error = f"{r.trained.fitted.validation_error:.4g}" if r.trained.fitted.validation_error is not None else ""
-        cells = (r.trained.encoder_id, r.latent, r.learning_rate, options, r.trained.fitted.epochs, error)
+        error = f"{r.trained.validation_error:.4g}" if r.trained.validation_error is not None else ""
+        cells = (r.trained.encoder_id, r.latent, r.learning_rate, options, r.trained.epochs, error)
         table.add_row(*(escape(str(c)) for c in cells))
     _wide().print(table)
-    errors = [e for r in done if (e := r.trained.fitted.validation_error) is not None]
+    errors = [e for r in done if (e := r.trained.validation_error) is not None]
     if errors:
-        OUT.print(f"{done[0].trained.fitted.error_name}: from {min(errors):.4g} to {max(errors):.4g}", soft_wrap=True)
+        OUT.print(f"{done[0].trained.error_name}: from {min(errors):.4g} to {max(errors):.4g}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    space: SpaceArgument,
+    encoder: Annotated[list[str] | None, typer.Argument(help="Only these encoders; without, all.")] = None,
+    store: StoreOption = None,
+    where: Annotated[
+        str, typer.Option("--where", help="SQL condition on csc.observation_source: rows to measure on.")
+    ] = "",
+) -> None:
+    """Measure how well encoders reconstruct sources that none of them learnt from, beside floors, with intervals.
+
+    Example: python -m embed compare spectrum --store s
+    """
+    from embed import comparison  # noqa: PLC0415 - as above
+
+    path = lake.store_path(store)
+    found, left_out = comparison.compare(path, space, encoder or [], where)
+    table = _table("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
+    dims = {c.name: c.dim for c in found}
+    for c in found:
+        cells = [c.name, c.model, str(c.dim or ""), f"{c.error.mean:.4f}", f"{c.error.low:.4f} to {c.error.high:.4f}"]
+        if c.to_pca is not None:
+            d = c.to_pca
+            cells += [f"{d.mean:+.4f}", f"{d.low:+.4f} to {d.high:+.4f}", f"{dims[c.pca]}" if c.pca else ""]
+        table.add_row(*(escape(x) for x in cells))
+    _wide().print(table)
+    e = found[0].error
+    OUT.print(
+        f"Mean absolute error of spectra scaled to 0..1, over {e.n_sources:,} sources ({e.n_rows:,} spectra) that no "
+        "encoder here learnt from; intervals are the 16th to 84th percentile over resampled sources. 'minus PCA' is "
+        "the paired difference to principal components of that size: below 0 is better.",
+        highlight=False,
+        soft_wrap=not OUT.is_terminal,
+    )
+    for encoder_id, why in left_out.items():
+        OUT.print(f"left out: {encoder_id}, {why}", highlight=False, soft_wrap=True)
+    query = f"SELECT encoder_id, dim, validation_error, configuration FROM meta.encoder WHERE space = '{space}'"
+    OUT.print(f'Next: python -m catalog sql --store {path} "{query}"', highlight=False, soft_wrap=True)
 
 
 def _options(given: list[str]) -> dict[str, int | float | str | bool]:
@@ -229,19 +295,31 @@ def _say_trained(made: object) -> None:
 
     if not isinstance(made, Trained):
         return
-    f = made.fitted
-    error = f"; {f.error_name} {f.validation_error:.4g} on held-out sources" if f.validation_error is not None else ""
-    rows = f", {f.n_rows:,} rows of {f.n_sources:,} sources, {f.epochs} epochs" if f.n_rows else ""
+    known = made.validation_error is not None
+    error = f"; {made.error_name} {made.validation_error:.4g} on held-out sources" if known else ""
+    rows = f", {made.n_rows:,} rows of {made.n_sources:,} sources, {made.epochs} epochs" if made.n_rows else ""
+    if made.trained_before is not None:
+        when = f"already trained, {made.trained_before:%Y-%m-%d %H:%M} UTC, with these settings on these rows"
+        OUT.print(f"{made.encoder_id}: {when}; --again trains it once more", highlight=False, soft_wrap=True)
+        OUT.print(f"  version {made.version}{rows}{error}", highlight=False, soft_wrap=True)
+        return
     OUT.print(f"{made.encoder_id}: version {made.version}{rows}{error}", highlight=False, soft_wrap=True)
-    if f.skipped:
-        OUT.print(f"  {len(f.skipped):,} rows could not be used, e.g. {next(iter(f.skipped.values()))}", soft_wrap=True)
+    if made.skipped_because:
+        OUT.print(f"  {made.n_skipped:,} rows could not be used, e.g. {made.skipped_because}", soft_wrap=True)
 
 
 def _say_run(r: object) -> None:
-    from embed.trained import Run  # noqa: PLC0415 - as above
+    from embed.sweeps import Run  # noqa: PLC0415 - as above
 
     if isinstance(r, Run):
         _say_trained(r.trained)
+
+
+def _check_aligned(model: str | None, data: str | None, text: str) -> None:
+    if text != "papers":
+        raise QueryError(f"--text is to be papers, the space of texts, found {text!r}")
+    if model is not None and data is not None and model != data:
+        raise QueryError(f"--model of aligned is what stands on its data side: give --data {data} alone")
 
 
 def _say_outcome(outcome: object) -> None:
@@ -250,6 +328,9 @@ def _say_outcome(outcome: object) -> None:
     if not isinstance(outcome, Outcome):
         return
     o = outcome
+    if o.blocked:
+        OUT.print(f"{o.space}: left as it is; {o.blocked}", highlight=False, soft_wrap=True)
+        return
     if not o.reasons and not o.changed_over and not o.compaction:
         OUT.print(f"{o.space}: up to date ({o.encoder_id})", highlight=False, soft_wrap=True)
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ N_BOOTSTRAP = 1000
 SMOOTHING_POINTS = 9
 
 
+@runtime_checkable
 class Reconstructs(Protocol):
     """An encoder that can go back from its vectors."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from embed.event_maps import energy_time_map, photons, windows
-from embed.prepared import Prepared, ids_and_names
+from embed.event_maps import Bools, Photons, energy_time_map, energy_time_step_cube, photons, windows
+from embed.prepared import Arrays, Prepared, ids_and_names
 from embed.ragged import ragged
 from embed.summary_statistics import summary
 
@@ -24,7 +27,8 @@ def prepare(rows: pa.Table) -> Prepared:
     -------
     Prepared
         Arrays `counts` (n, 64, 3), `exposure` (n, 64), `map` (n, 24, 16), `summary` (n, n_statistic), all float32,
-        `shorter` and `longer` (n,) bool: see `embed.event_maps` and `embed.summary_statistics`. A detection without
+        `shorter` and `longer` (n,) bool: see `embed.event_maps` and `embed.summary_statistics`; `cube`
+        (n, 24, 16, 16), ten times as large as all the others, is made when it is asked for. A detection without
         a single photon is kept; one whose photons have no energy (HRC) is not.
     """
     time, energy = ragged(rows["photon"], "time_s"), ragged(rows["photon"], "energy_ev")
@@ -45,4 +49,24 @@ def prepare(rows: pa.Table) -> Prepared:
     }
     lost = [] if kept.all() else rows["id"].filter(pa.array(~kept)).to_pylist()
     reason = "its photons have no energies (HRC), and the event encoders read energies"
-    return Prepared(ids, names, {k: v[kept] for k, v in arrays.items()}, dict.fromkeys(lost, reason))
+    held = _WithCube({k: v[kept] for k, v in arrays.items()}, p, kept)
+    return Prepared(ids, names, held, dict.fromkeys(lost, reason))
+
+
+class _WithCube(Mapping[str, npt.NDArray[np.generic]]):
+    """The arrays of detections, and under `cube` their E-t-dt cubes."""
+
+    def __init__(self, arrays: Arrays, p: Photons, kept: Bools) -> None:
+        self._arrays, self._photons, self._kept = arrays, p, kept
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.generic]:
+        """Return an array by name."""
+        return energy_time_step_cube(self._photons)[self._kept] if name == "cube" else self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names."""
+        return iter((*self._arrays, "cube"))
+
+    def __len__(self) -> int:
+        """Return how many arrays there are."""
+        return len(self._arrays) + 1

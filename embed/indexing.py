@@ -90,6 +90,7 @@ def index(
         raise UnknownName(f"no index {kind!r}{suggestion(kind, KINDS)}; there are {', '.join(KINDS)}")
     if metric not in METRICS:
         raise UnknownName(f"no metric {metric!r}{suggestion(metric, METRICS)}; there are {', '.join(METRICS)}")
+    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     with (
         lake.lock(store, f"index {space}", wait=wait, on_wait=on_wait),
         contextlib.closing(lake.connect(store, read_only=False)) as connection,

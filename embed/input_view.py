@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from embed import pair_inputs
 from embed.inputs import INPUTS
 
 EVERYTHING = {
@@ -17,14 +18,14 @@ EVERYTHING = {
     "events": "(SELECT detection_id AS id FROM product.detection_region)",
     "papers": "(SELECT bibcode AS id FROM lit.paper)",
     "properties": "(SELECT detection_id AS id FROM csc.observation_source)",
-}
+} | {pair_inputs.modality(m): pair_inputs.everything(spaces) for m, spaces in pair_inputs.DATA_SPACES.items()}
 """Modality -> the SQL of all ids that may have an input."""
 
 _HEAD = """\
 -- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
 -- `python -m embed.input_view` from the inputs' own SQL.
 -- columns:
---   modality {meta.code} spectrum, spectrum_counts, events, papers, properties
+--   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
 --   id {meta.id} detection_id or bibcode
 --   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
 --   input_sha256 Hash that changes when, and only when, the input does

@@ -7,7 +7,7 @@ table. A query gives one row per id that has an input, in no particular order.
 
 from __future__ import annotations
 
-from embed import abstracts, event_rows, folded_rows, property_rows, spectrum_rows
+from embed import abstracts, event_rows, folded_rows, pair_inputs, pair_rows, property_rows, spectrum_rows
 from embed.prepared import Arrays, Input, Prepared
 from embed.property_rows import COLUMNS
 
@@ -19,15 +19,6 @@ _CHOSEN_SPECTRUM = """
   WHERE detection_id IN (SELECT id FROM {selected}) AND role = 'source' AND grating_order IS NULL
   QUALIFY row_number() OVER (PARTITION BY detection_id
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
-"""
-# A catalog row that does not tell its observation interval is of the same detection where all else agrees.
-_NAMED = """
-  SELECT c.id, min_by(o.name, CASE WHEN o.detection_id = c.id THEN '' ELSE o.detection_id END) AS name
-  FROM chosen AS c
-  JOIN csc.observation_source AS o ON o.obsid = c.obsid AND o.region_id = c.region_id
-    AND (o.obi = c.obi OR o.obi IS NULL OR c.obi IS NULL)
-  WHERE o.name IS NOT NULL
-  GROUP BY c.id
 """
 _SPECTRUM_COLUMNS = """
   c.id, o.name, s.hduclas2, s.counts, s.rate, s.stat_err, s.quality, s.exposure_s, s.backscal, s.areascal,
@@ -43,21 +34,21 @@ _SPECTRUM_JOINS = """
   JOIN product.spectrum AS s ON s.spectrum_id = c.spectrum_id
   LEFT JOIN product.spectrum AS b ON b.spectrum_id = c.background_id
   LEFT JOIN product.rmf AS r ON r.rmf_id = c.rmf_id
-  LEFT JOIN named AS o ON o.id = c.id
+  LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 """
 _SPECTRUM_ROWS = f"""
-WITH chosen AS ({_CHOSEN_SPECTRUM}), named AS ({_NAMED})
+WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
 # The identifiers are hashes of content: their hash is one of the input.
 _SPECTRUM_FINGERPRINTS = f"""
-WITH chosen AS ({_CHOSEN_SPECTRUM}), named AS ({_NAMED})
+WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN named AS o ON o.id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 """
 _FOLDED_ROWS = f"""
-WITH chosen AS ({_CHOSEN_SPECTRUM}), named AS ({_NAMED})
+WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan, r.matrix, r.includes_area,
   a.energ_lo AS arf_lo, a.energ_hi AS arf_hi, a.specresp
 {_SPECTRUM_JOINS}
@@ -129,6 +120,18 @@ INPUTS: dict[str, Input] = {
         Input("events", "detection_id", _EVENTS_ROWS, _EVENTS_FINGERPRINTS, event_rows.prepare, 1024),
         Input("papers", "bibcode", _PAPERS_ROWS, _PAPERS_FINGERPRINTS, abstracts.prepare, 1024),
         Input("properties", "detection_id", _PROPERTIES_ROWS, _PROPERTIES_FINGERPRINTS, property_rows.prepare, 65536),
+        *(
+            Input(
+                pair_inputs.modality(model),
+                "detection_id",
+                pair_inputs.rows_sql(spaces),
+                pair_inputs.fingerprints_sql(spaces),
+                pair_rows.prepare,
+                1024,
+                (*spaces, pair_inputs.TEXT_SPACE),
+            )
+            for model, spaces in pair_inputs.DATA_SPACES.items()
+        ),
     )
 }
 

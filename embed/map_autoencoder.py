@@ -1,9 +1,10 @@
-"""Autoencoder of the E-t map: photons by normalised time and log energy, 24 x 16.
+"""Autoencoder of the E-t map, photons by normalised time and log energy, 24 x 16, or of the E-t-dt cube.
 
 The map is scaled to a greatest cell of 1, which takes brightness out, and read on a square-root scale, which makes
-the Poisson noise of all cells alike.
+the Poisson noise of all cells alike. With the option `cube` the photons are told apart by their waiting times too: the
+16 planes of the cube enter together, as colours of an image do.
 
-Source: E-t maps after Dillmann et al. 2024 (arXiv:2412.01150).
+Source: E-t maps and E-t-dt cubes after Dillmann et al. 2024 (arXiv:2412.01150).
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from embed.encoders import Configuration, Fitted, Settings, Stream, Tensors
-from embed.event_maps import N_ENERGY, N_TIME
+from embed.event_maps import N_ENERGY, N_STEP, N_TIME
 from embed.networks import Batch, Network, integer
 from embed.torch_encoder import TorchEncoder, fit_network, restore_network
 
-DEFAULTS: Configuration = {"channels": 16, "hidden": 128}
+DEFAULTS: Configuration = {"channels": 16, "hidden": 128, "cube": False}
 _SMALL = (N_TIME // 4, N_ENERGY // 4)
 
 
@@ -26,7 +27,7 @@ class MapAutoencoder(Network):
     Parameters
     ----------
     configuration : dict
-        latent; channels of the first convolution (the second has twice as many); hidden.
+        latent; channels of the first convolution (the second has twice as many); hidden; cube (true or false).
     """
 
     reads = ("map",)
@@ -35,41 +36,45 @@ class MapAutoencoder(Network):
     def __init__(self, configuration: Configuration) -> None:
         latent, channels, hidden = (integer(configuration, k) for k in ("latent", "channels", "hidden"))
         super().__init__(latent)
-        self.channels = channels
+        self.channels, planes = channels, 1
+        if configuration.get("cube"):
+            self.reads, planes = ("cube",), N_STEP
+            self.error_name = "reconstruction MAE of the scaled cube"
         flat = 2 * channels * _SMALL[0] * _SMALL[1]
         self.encoder = nn.Sequential(
-            nn.Conv2d(1, channels, 4, stride=2, padding=1), nn.GELU(),
+            nn.Conv2d(planes, channels, 4, stride=2, padding=1), nn.GELU(),
             nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1), nn.GELU(),
             nn.Flatten(), nn.Linear(flat, hidden), nn.GELU(), nn.Linear(hidden, latent),
         )  # fmt: skip
         self.from_latent = nn.Sequential(nn.Linear(latent, hidden), nn.GELU(), nn.Linear(hidden, flat), nn.GELU())
         self.decoder = nn.Sequential(
             nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1), nn.GELU(),
-            nn.ConvTranspose2d(channels, 1, 4, stride=2, padding=1),
+            nn.ConvTranspose2d(channels, planes, 4, stride=2, padding=1),
         )  # fmt: skip
+
+    def scaled(self, batch: Batch) -> Tensor:
+        """Return square roots of the counts over those of the greatest cell, shape (n, planes, 24, 16)."""
+        counts = batch[self.reads[0]]
+        counts = counts[:, None] if self.reads == ("map",) else counts.permute(0, 3, 1, 2)
+        return torch.sqrt(counts / counts.amax((1, 2, 3), keepdim=True).clamp_min(1.0))
 
     def latent(self, batch: Batch) -> Tensor:
         """Encode, shape (n, latent)."""
-        return torch.as_tensor(self.encoder(scaled(batch["map"])[:, None]))
+        return torch.as_tensor(self.encoder(self.scaled(batch)))
 
     def decoded(self, latent: Tensor) -> Tensor:
-        """Decode, shape (n, 24, 16): square roots of the scaled map."""
+        """Decode, shape (n, planes, 24, 16): square roots of the scaled map or cube."""
         small = self.from_latent(latent).view(len(latent), 2 * self.channels, *_SMALL)
-        return torch.as_tensor(self.decoder(small))[:, 0]
+        return torch.as_tensor(self.decoder(small))
 
     def losses(self, batch: Batch) -> Tensor:
         """Return the mean squared error, shape (n,): an absolute one would call every sparse map empty."""
-        residual = self.decoded(self.latent(batch)).float() - scaled(batch["map"])
-        return (residual**2).mean((1, 2))
+        residual = self.decoded(self.latent(batch)).float() - self.scaled(batch)
+        return (residual**2).mean((1, 2, 3))
 
     def errors(self, batch: Batch) -> Tensor:
         """Return the mean absolute error, shape (n,)."""
-        return (self.decoded(self.latent(batch)).float() - scaled(batch["map"])).abs().mean((1, 2))
-
-
-def scaled(counts: Tensor) -> Tensor:
-    """Return square roots of maps scaled to a greatest cell of 1, shape (n, 24, 16); 0 where there is no photon."""
-    return torch.sqrt(counts / counts.amax((1, 2), keepdim=True).clamp_min(1.0))
+        return (self.decoded(self.latent(batch)).float() - self.scaled(batch)).abs().mean((1, 2, 3))
 
 
 def fit(stream: Stream, settings: Settings) -> Fitted:

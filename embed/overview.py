@@ -66,8 +66,14 @@ class EncoderState:
 
 
 def states(store: Path) -> list[EncoderState]:
-    """Return all encoders of a store, by space and version."""
-    with contextlib.closing(lake.connect(store)) as connection:
+    """Return all encoders of a store, by space and version.
+
+    Raises
+    ------
+    StoreOutdated
+        If the store was made by another version and lacks what this one reads.
+    """
+    with contextlib.closing(lake.connect(store)) as connection, lake.reading(connection, store):
         rows = lake.arrow(connection, _ENCODERS).to_pylist()
         stale: dict[str, dict[str, int]] = {}
         counted = "SELECT encoder_id, reason, count(*) FROM meta.stale GROUP BY ALL ORDER BY ALL"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +78,9 @@ class Rows:
 
 
 @contextmanager
-def collected(modality: str, stream: Stream, settings: Settings) -> Iterator[Rows]:
+def collected(
+    modality: str, stream: Stream, settings: Settings, names: Collection[str] | None = None
+) -> Iterator[Rows]:
     """Prepare the rows of a stream and keep them on disk while the context lasts.
 
     Parameters
@@ -89,6 +91,8 @@ def collected(modality: str, stream: Stream, settings: Settings) -> Iterator[Row
         Starts the rows; not called where `settings.scratch` holds them already.
     settings : Settings
         `scratch` is where they go; it stays after the context. A temporary folder without.
+    names : collection of str, optional
+        Only these arrays: what nobody reads need not be made.
 
     Raises
     ------
@@ -96,17 +100,17 @@ def collected(modality: str, stream: Stream, settings: Settings) -> Iterator[Row
         If no row can be prepared.
     """
     if settings.scratch is not None:
-        yield _collect(modality, stream, settings.scratch / f"rows-{modality}")
+        yield _collect(modality, stream, settings.scratch / f"rows-{modality}", names)
         return
     with tempfile.TemporaryDirectory(prefix="photonlake-") as folder:
-        yield _collect(modality, stream, Path(folder))
+        yield _collect(modality, stream, Path(folder), names)
 
 
-def _collect(modality: str, stream: Stream, folder: Path) -> Rows:
+def _collect(modality: str, stream: Stream, folder: Path, names: Collection[str] | None) -> Rows:
     if not (folder / _INDEX).exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write(modality, stream, folder)
+        _write(modality, stream, folder, names)
     index = json.loads((folder / _INDEX).read_text())
     ids = np.array(index["ids"])
     order = np.argsort(ids, kind="stable")
@@ -118,7 +122,7 @@ def _collect(modality: str, stream: Stream, folder: Path) -> Rows:
     return Rows(ids[order].tolist(), sources, arrays, index["skipped"], folder)
 
 
-def _write(modality: str, stream: Stream, folder: Path) -> None:
+def _write(modality: str, stream: Stream, folder: Path, names: Collection[str] | None) -> None:
     input_ = INPUTS[modality]
     ids: list[str] = []
     sources: list[str] = []
@@ -130,7 +134,8 @@ def _write(modality: str, stream: Stream, folder: Path) -> None:
             skipped |= prepared.skipped
             ids += prepared.ids
             sources += [name or id_ for name, id_ in zip(prepared.names, prepared.ids, strict=True)]
-            for name, array in prepared.arrays.items():
+            for name in prepared.arrays if names is None else names:
+                array = prepared.arrays[name]
                 arrays[name] = (array.dtype.str, list(array.shape[1:]))
                 with (folder / name).open("ab") as file:
                     np.ascontiguousarray(array).tofile(file)

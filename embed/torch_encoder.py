@@ -87,9 +87,9 @@ def fit_network(
     """
     kind = FAMILIES[space, model]
     options = chosen(defaults, settings.options) | {"latent": settings.latent}
-    with collected(kind.modality, stream, settings) as rows:
-        torch.manual_seed(settings.seed)
-        network = build(options)
+    torch.manual_seed(settings.seed)
+    network = build(options)
+    with collected(kind.modality, stream, settings, {*network.reads, *network.learns_from}) as rows:
         trained = train(network, rows, settings, options)
         _standardise(network, rows, trained.training)
     network.eval()

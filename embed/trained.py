@@ -1,15 +1,13 @@
-"""Train an encoder from the rows of a store, and make it the space's current one; sweep over its settings."""
+"""Train an encoder from the rows of a store, and make it the space's current one."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import itertools
 import json
-import random
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,12 +16,14 @@ from catalog import lake
 from catalog.conditions import checked
 from catalog.errors import UnknownName
 from catalog.files import write_whole
-from embed import encoders
+from embed import encoders, kept
 from embed.encoders import Configuration, Family, Fitted, Settings
 from embed.input_view import EVERYTHING
 from embed.inputs import INPUTS
+from embed.kept import Kept
+from embed.space_relations import register
 
-Options = Mapping[str, int | float | str | bool]
+_SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,38 @@ class Trained:
     encoder_id : str
     version : int
         Counts up within the space.
-    fitted : Fitted
-        What training gave.
     snapshot : int
         What it was trained on.
     current : bool
         Whether the space's vectors are to come from it: `python -m embed run`.
+    n_rows, n_sources, epochs : int
+        Rows and sources it was trained on, and for how long.
+    loss_curve : list of float
+        Loss on the held-out sources per epoch.
+    validation_error : float or None
+        Its error on the held-out sources; `error_name` says of what kind.
+    error_name : str
+    n_skipped : int
+        Rows that could not be used.
+    skipped_because : str or None
+        The reason of the first of them; not known of an encoder that was trained before.
+    trained_before : datetime or None
+        When, UTC, where the same training had been done already and nothing was trained now.
     """
 
     encoder_id: str
     version: int
-    fitted: Fitted
     snapshot: int
     current: bool
+    n_rows: int
+    n_sources: int
+    epochs: int
+    loss_curve: list[float]
+    validation_error: float | None
+    error_name: str
+    n_skipped: int
+    skipped_because: str | None = None
+    trained_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,8 @@ class Training:
         Its `scratch` is set here, so that a killed training goes on where it was.
     current : bool
         Make the encoder the space's current one.
+    again : bool
+        Train though the same settings on the same inputs have given an encoder already.
     wait : bool
         Wait while another process writes, or fail at once.
     on_wait : callable, optional
@@ -78,12 +99,16 @@ class Training:
     where: str = ""
     settings: Settings = field(default_factory=Settings)
     current: bool = True
+    again: bool = False
     wait: bool = True
     on_wait: Callable[[str], None] | None = None
 
 
 def train(job: Training) -> Trained:
     """Train an encoder and keep it: weights in models/, provenance in meta.encoder.
+
+    The same settings on the same inputs are not trained again; the encoder they gave becomes the current one, if it
+    is not.
 
     Raises
     ------
@@ -96,24 +121,38 @@ def train(job: Training) -> Trained:
     """
     kind = encoders.family(job.space, job.model)
     selected = selection(kind.modality, job.where)
-    scratch = job.store / "models" / "training" / _identity(job, kind)
-    snapshot = _snapshot(job.store, scratch)
+    lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
+    key = kept.settings_key(job.space, kind, job.where, job.settings)
+    scratch = job.store / "models" / "training" / key
+    begun = _begun(job.store, scratch)
+    snapshot = _newest(job.store) if begun is None else begun
     with contextlib.closing(lake.connect(job.store, snapshot=snapshot)) as connection:
+        name = kept.identity(connection, kind, key, selected)
+        before = None if job.again else kept.find(job.store, job.space, name)
+        if before is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+            # It was killed when all was done but for the scratch; the rows may be others since.
+            return train(job) if begun is not None else _known(job, before)
+        scratch.mkdir(parents=True, exist_ok=True)
+        write_whole(scratch / _SNAPSHOT, str(snapshot).encode())
         query = INPUTS[kind.modality].query(selected)
 
         def stream() -> Iterator[pa.Table]:
             cursor = connection.cursor()
             cursor.execute("USE lake")
+            register(cursor, job.store, INPUTS[kind.modality].spaces)
             for batch in cursor.execute(query).to_arrow_reader(INPUTS[kind.modality].batch_rows):
                 yield pa.Table.from_batches([batch])
 
         fitted = encoders.fit(job.space, kind.model, stream, replace(job.settings, scratch=scratch))
     provenance: Configuration = {
+        kept.IDENTITY: name,
         "snapshot": snapshot,
         "where": job.where,
         "seed": job.settings.seed,
         "learning_rate": job.settings.learning_rate,
         "batch_rows": job.settings.batch_rows,
+        "held_out": job.settings.held_out,
         "options": dict(job.settings.options),
         "epochs": fitted.epochs,
         "n_rows": fitted.n_rows,
@@ -123,9 +162,54 @@ def train(job: Training) -> Trained:
     }
     weights = encoders.save(fitted.encoder, job.store / "models", provenance)
     encoder_id = encoders.encoder_id(job.space, kind.model, weights.stem)
-    version = _register(job, kind, Kept(encoder_id, weights.stem, snapshot, provenance), fitted)
+    version = _register(job, kind, _Saved(encoder_id, weights.stem, snapshot, provenance), fitted)
     shutil.rmtree(scratch, ignore_errors=True)
-    return Trained(encoder_id, version, fitted, snapshot, job.current)
+    return Trained(
+        encoder_id,
+        version,
+        snapshot,
+        job.current,
+        fitted.n_rows,
+        fitted.n_sources,
+        fitted.epochs,
+        fitted.loss_curve,
+        fitted.validation_error,
+        fitted.error_name,
+        len(fitted.skipped),
+        next(iter(fitted.skipped.values()), None),
+    )
+
+
+def _known(job: Training, before: Kept) -> Trained:
+    """Return an encoder that was trained before, as the current one if that is wanted."""
+    if job.current and not before.current:
+        with (
+            lake.lock(job.store, f"choose {before.encoder_id}", wait=job.wait, on_wait=job.on_wait),
+            contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
+            lake.transaction(connection, f"{job.space}: {before.encoder_id} is current again"),
+        ):
+            connection.execute(
+                "UPDATE lake.meta.encoder SET current = (encoder_id = ?) WHERE space = ?",
+                [before.encoder_id, job.space],
+            )
+    n_rows, n_sources, epochs, n_skipped = (
+        int(value) if isinstance(value := before.training.get(k), int) else 0
+        for k in ("n_rows", "n_sources", "epochs", "n_skipped")
+    )
+    return Trained(
+        before.encoder_id,
+        before.version,
+        before.snapshot,
+        job.current or before.current,
+        n_rows,
+        n_sources,
+        epochs,
+        before.loss_curve,
+        before.validation_error,
+        str(before.training.get("error_name", "")),
+        n_skipped,
+        trained_before=before.trained_at,
+    )
 
 
 def selection(modality: str, where: str) -> str:
@@ -150,7 +234,7 @@ def selection(modality: str, where: str) -> str:
 
 
 @dataclass(frozen=True)
-class Kept:
+class _Saved:
     """Where an encoder is kept, and where it comes from."""
 
     encoder_id: str
@@ -159,16 +243,16 @@ class Kept:
     provenance: Configuration
 
 
-def _register(job: Training, kind: Family, kept: Kept, fitted: Fitted) -> int:
+def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int:
     """Write the row of meta.encoder, and return the encoder's version within its space."""
-    configuration = encoders.described(fitted.encoder) | {"training": kept.provenance}
+    configuration = encoders.described(fitted.encoder) | {"training": saved.provenance}
     with (
         lake.lock(job.store, f"train {job.space}", wait=job.wait, on_wait=job.on_wait),
         contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
-        lake.transaction(connection, f"train {kept.encoder_id}"),
+        lake.transaction(connection, f"train {saved.encoder_id}"),
     ):
         known = connection.execute(
-            "SELECT version, current FROM lake.meta.encoder WHERE encoder_id = ?", [kept.encoder_id]
+            "SELECT version, current FROM lake.meta.encoder WHERE encoder_id = ?", [saved.encoder_id]
         ).fetchone()
         newest = connection.execute(
             "SELECT coalesce(max(version), 0) FROM lake.meta.encoder WHERE space = ?", [job.space]
@@ -177,16 +261,16 @@ def _register(job: Training, kind: Family, kept: Kept, fitted: Fitted) -> int:
         current = job.current or bool(known and known[1])
         if job.current:
             connection.execute("UPDATE lake.meta.encoder SET current = false WHERE space = ? AND current", [job.space])
-        connection.execute("DELETE FROM lake.meta.encoder WHERE encoder_id = ?", [kept.encoder_id])
+        connection.execute("DELETE FROM lake.meta.encoder WHERE encoder_id = ?", [saved.encoder_id])
         row = {
-            "encoder_id": kept.encoder_id,
+            "encoder_id": saved.encoder_id,
             "space": job.space,
             "modality": kind.modality,
             "version": version,
             "dim": fitted.encoder.dim,
             "configuration": json.dumps(configuration, sort_keys=True),
-            "weights_sha256": kept.weights_sha256,
-            "snapshot": kept.snapshot,
+            "weights_sha256": saved.weights_sha256,
+            "snapshot": saved.snapshot,
             "seed": job.settings.seed,
             "loss_curve": [float(x) for x in fitted.loss_curve],
             "validation_error": fitted.validation_error,
@@ -202,6 +286,7 @@ def _register(job: Training, kind: Family, kept: Kept, fitted: Fitted) -> int:
 
 def make_untrained(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> list[Trained]:
     """Make the encoders that need no training (sentence vectors), in spaces that have rows and no encoder."""
+    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     with contextlib.closing(lake.connect(store)) as connection:
         have = {s for (s,) in connection.execute("SELECT space FROM meta.encoder WHERE current").fetchall()}
         wanted = [
@@ -214,77 +299,21 @@ def make_untrained(store: Path, *, wait: bool = True, on_wait: Callable[[str], N
     return [train(Training(store, space, wait=wait, on_wait=on_wait)) for space in wanted]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training of a sweep: what was set, and what came out."""
-
-    latent: int
-    learning_rate: float
-    options: Options
-    trained: Trained
-
-
-GRID: dict[str, dict[str, Sequence[int | float]]] = {
-    "spectrum": {
-        "latent": (4, 8, 16),
-        "layers": (1, 2, 4),
-        "heads": (2, 4),
-        "patch": (10, 20, 40),
-        "learning_rate": (3e-4, 1e-3, 3e-3),
-    }
-}
-"""What a sweep tries, per space."""
+def _begun(store: Path, scratch: Path) -> int | None:
+    """Return the snapshot on which a training that was interrupted began; None where there is none to go on with."""
+    file = scratch / _SNAPSHOT
+    if not file.is_file() or not (text := file.read_text(encoding="ascii")).isdigit():
+        return None
+    try:
+        with contextlib.closing(lake.connect(store, snapshot=int(text))) as connection:
+            if lake.is_current(connection):
+                return int(text)
+    except UnknownName:
+        pass
+    shutil.rmtree(scratch, ignore_errors=True)  # of a version of this program that read otherwise
+    return None
 
 
-def sweep(base: Training, n_runs: int, report: Callable[[Run], None]) -> list[Run]:
-    """Train encoders with settings drawn at random from `GRID`; none becomes current, each is a row of meta.encoder.
-
-    Parameters
-    ----------
-    base : Training
-        Space, model, rows, and the settings that the grid does not set; its seed draws the runs.
-    n_runs : int
-        At most so many different ones.
-    report : callable
-        Called after each run.
-
-    Raises
-    ------
-    UnknownName
-        If nothing is known to try for the space.
-    """
-    if base.space not in GRID:
-        raise UnknownName(f"no sweep is known for space {base.space}; there are {', '.join(GRID)}")
-    grid = GRID[base.space]
-    points = list(itertools.product(*grid.values()))
-    drawn = random.Random(base.settings.seed).sample(points, min(n_runs, len(points)))  # noqa: S311 - no secret
-    runs = []
-    for point in drawn:
-        values = dict(zip(grid, point, strict=True))
-        latent, rate = int(values.pop("latent")), float(values.pop("learning_rate"))
-        options = {**base.settings.options, **values}
-        settings = replace(base.settings, latent=latent, learning_rate=rate, options=options)
-        run = Run(latent, rate, options, train(replace(base, settings=settings, current=False)))
-        report(run)
-        runs.append(run)
-    return runs
-
-
-def _identity(job: Training, kind: Family) -> str:
-    """Return a name for this training that another one of the same settings has too."""
-    s = job.settings
-    parts = [job.space, kind.model, job.where, s.latent, s.seed, s.epochs, s.patience, s.batch_rows]
-    parts += [s.learning_rate, s.held_out, sorted(s.options.items())]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _snapshot(store: Path, scratch: Path) -> int:
-    """Return the newest snapshot; for a training that was interrupted, the one it began on."""
-    begun = scratch / "snapshot"
-    if begun.is_file() and begun.read_text(encoding="ascii").isdigit():
-        return int(begun.read_text(encoding="ascii"))
+def _newest(store: Path) -> int:
     with contextlib.closing(lake.connect(store)) as connection:
-        snapshot = lake.snapshots(connection)[-1].number
-    scratch.mkdir(parents=True, exist_ok=True)
-    write_whole(begun, str(snapshot).encode())
-    return snapshot
+        return lake.snapshots(connection)[-1].number

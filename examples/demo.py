@@ -1,4 +1,6 @@
-"""The demo: simulate a survey, ingest it, ask it, train an encoder, find neighbours. Every step is a command to type.
+"""The demo: simulate a survey, ingest it, ask it, make vectors, run the three studies, write a report.
+
+Every step is a command to type.
 
 Run again, it does only what is not done. Everything it makes lies in one folder.
 """
@@ -26,13 +28,31 @@ QUESTIONS = {
         FROM light_curve('{detection}', 3000) LIMIT 8""",
 }
 NEIGHBOURS = """
-    SELECT n.detection_id, round(n.distance, 4) AS distance, o.name, o.hard_hs, t.otype, count(p.bibcode) AS n_papers,
-      min(p.title) AS a_title
+    SELECT n.rank, n.detection_id, round(n.distance, 4) AS distance, o.name, o.hard_hs, t.otype,
+      count(p.bibcode) AS n_papers, min(p.title) AS a_title
     FROM nearest('spectrum', '{detection}', k := 6) n
     JOIN csc.observation_source o USING (detection_id)
     LEFT JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad'
     LEFT JOIN lit.paper_source l ON l.name = o.name LEFT JOIN lit.paper p USING (bibcode)
-    GROUP BY ALL ORDER BY distance"""
+    GROUP BY ALL ORDER BY n.rank"""
+WORDS = """
+    SELECT n.rank, n.name, round(n.distance, 3) AS distance, o.hard_hs, o.var_prob_b, t.otype
+    FROM nearest('aligned', text := 'bright flares from a young star', k := 5) n
+    JOIN csc.observation_source o USING (detection_id)
+    LEFT JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad' ORDER BY n.rank"""
+TRAININGS = (
+    ("properties",),
+    ("spectrum", "--latent", "8", "--epochs", "12"),
+    ("events", "--latent", "16", "--epochs", "6"),
+)
+STUDIES = (
+    ("cluster", "--space", "spectrum", "--algorithms", "kmeans,gmm", "--k", "4..10"),
+    ("symbolic", "--space", "spectrum", "--lengths", "5,15", "--no-reverse"),
+    ("retrieve",),
+    ("regress", "--columns", "hard_hs,var_prob_b"),
+    ("anomalies", "--space", "aligned", "--top", "8", "--draws", "0"),
+    ("network", "--spaces", "events,papers", "--threshold", "0.5,0.7"),
+)
 BRIGHTEST = """
     SELECT detection_id FROM csc.observation_source
     WHERE var_prob_b > 0.9 AND detection_id IN (SELECT detection_id FROM product.header WHERE kind = 'events')
@@ -66,23 +86,29 @@ def main(folder: Path, sources: int = 300) -> None:
 
     with catalog.open(store) as cat:
         ((detection,),) = cat.sql(BRIGHTEST).fetchall()
-        trained = cat.sql("SELECT encoder_id FROM meta.encoder WHERE space = 'spectrum'").fetchall()
     for question, query in QUESTIONS.items():
         ask(store, question, query.format(detection=detection))
-    if not trained:
-        run("-m", "embed", "train", "spectrum", "--latent", "8", "--epochs", "12", "--store", store)
+    for training in TRAININGS:
+        run("-m", "embed", "train", *training, "--store", store)
     run("-m", "embed", "run", "--store", store)
+    run("-m", "embed", "train", "aligned", "--data", "events-spectrum", "--epochs", "15", "--store", store)
+    run("-m", "embed", "run", "aligned", "--store", store)
     ask(
         store,
         "Neighbours: spectra most like its own, and the papers about them.",
         NEIGHBOURS.format(detection=detection),
     )
+    ask(store, "Words: sources whose photons and papers are nearest to them.", WORDS)
+    for study in STUDIES:
+        run("-m", "analysis", *study, "--store", store)
+    report = str(folder / "report.html")
+    run("-m", "analysis", "report", "--output", report, "--store", store)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\nMade in {time.perf_counter() - start:.0f} s, {size / 1e6:.0f} MB, all of it in {folder}/ (simulated).")
-    print("Three things to type next:")
+    print(f"The report is {report}: open it in a browser. Three things to type next:")
     python = Path(".venv/bin/python")
     print(f"  {python} -m catalog info csc.observation_source --store {store}")
-    print(f'  {python} -m catalog sql --store {store} "FROM csc.source_summary ORDER BY n_papers DESC LIMIT 5"')
+    print(f"  {python} -m catalog browse --store {store}")
     print(f"  {python} -m ingest files YOUR_FOLDER --store s")
 
 

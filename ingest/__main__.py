@@ -99,6 +99,20 @@ def simulate(
 
 
 @app.command()
+def link(store: StoreOption = None, wait: WaitOption = True) -> None:
+    """Link papers with sources by the names, positions and observations in their titles and abstracts.
+
+    A refresh does so by itself where papers or sources have changed.
+
+    Example: python -m ingest link --store s
+    """
+    from ingest import paper_links  # noqa: PLC0415 - only this command needs it
+
+    path = lake.store_path(store)
+    screen.show_links(OUT, paper_links.link(path, wait=wait, on_wait=ERR.print), path)
+
+
+@app.command()
 def status(store: StoreOption = None) -> None:
     """Show what is in, what failed and why.
 

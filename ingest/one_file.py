@@ -49,7 +49,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, pa.Table]:
             return _tables(ReplayStream(raw), FileName.of(os.fspath(path), None))
     except UnreadableFile as error:
         raise UnreadableFile(error.expected, error.found, error.advice, Path(path).name) from error
-    except (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile) as error:  # type: ignore[misc]  # isal has no types
         raise UnreadableFile("a whole gzip file", str(error), "fetch it again", Path(path).name) from error
 
 

@@ -19,6 +19,7 @@ from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADAB
 from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.tables import TABLES, Table
+from ingest import paper_links
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
 from ingest.products.linking import link_statements
@@ -64,6 +65,8 @@ class Report:
         Loaded files with flags.
     missing_sources : list of str
         Places that are not there now.
+    linked : Linked or None
+        Links of papers with sources, where papers or sources had changed.
     seconds : float
         Wall-clock time.
     """
@@ -75,6 +78,7 @@ class Report:
     duplicates: list[FileEntry] = field(default_factory=list)
     notes: list[FileEntry] = field(default_factory=list)
     missing_sources: list[str] = field(default_factory=list)
+    linked: paper_links.Linked | None = None
     seconds: float = 0.0
 
     @property
@@ -215,6 +219,8 @@ class _Writer:
                     for statement in link_statements():
                         connection.execute(statement)
                     lake.remember(connection, LINKS, "current")
+            if paper_links.is_stale(connection):
+                self._report.linked = paper_links.relink(connection)
             if self._report.kinds or new:
                 with lake.transaction(connection, "refreshed"):
                     manifest.mark_refreshed(connection, sources)
@@ -273,6 +279,8 @@ class _Writer:
             manifest.write_entries(connection, entries)
             if replaced or any(part.table in LINKED for part in parts):
                 lake.remember(connection, LINKS, STALE)
+            if replaced or any(part.table in paper_links.LINKED for part in parts):
+                lake.remember(connection, paper_links.STATE, STALE)
         for part in parts:
             Path(part.path).unlink(missing_ok=True)
         self._note(entries, loaded.seconds)

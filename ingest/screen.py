@@ -22,6 +22,8 @@ from rich.table import Table as Grid
 
 from catalog.manifest import FileEntry
 from ingest.ledger import Status
+from ingest.literature.links import CONFIDENT
+from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 
 SHOWN = 20
@@ -88,6 +90,11 @@ def show_report(console: Console, report: Report, store: Path) -> None:
         size = megabytes(sum(t.bytes for t in report.kinds.values()))
         grid.add_row("[bold]all", f"{files:,}", f"{rows:,}", size, f"{report.seconds:.2f} elapsed", style="bold")
         console.print(grid)
+    if report.linked is not None and (report.linked.added or report.linked.removed):
+        n = report.linked.used.total()
+        console.print(
+            f"Papers linked with sources by what they say: {n:,}; see them: python -m ingest link --store {store}"
+        )
     if report.changed and report.unchanged:
         console.print(f"{report.unchanged:,} files were known and unchanged.")
     if report.gone:
@@ -134,6 +141,20 @@ def show_status(console: Console, status: Status) -> None:
         for path, names in status.unlinked.items():
             console.print(f"  {escape(path)}: {escape(', '.join(names))}", soft_wrap=True, highlight=False)
         console.print("  ingest those files, too: they are linked when they arrive")
+
+
+def show_links(console: Console, linked: Linked, store: Path) -> None:
+    """Print which links texts gave, and which of them are not sure enough to be used."""
+    grid = _grid("how", numbers=("used", "not sure enough"))
+    for method in sorted({*linked.used, *linked.unused}):
+        grid.add_row(method, f"{linked.used[method]:,}", f"{linked.unused[method]:,}")
+    console.print(grid)
+    n_links, changed = linked.used.total() + linked.unused.total(), f"{linked.added:,} new, {linked.removed:,} gone"
+    console.print(
+        f"{n_links:,} links of {linked.n_papers:,} papers with {linked.n_sources:,} sources: {changed}", highlight=False
+    )
+    query = f"SELECT * FROM lit.paper_source WHERE confidence < {CONFIDENT} ORDER BY confidence DESC"
+    console.print(f'unsure ones: python -m catalog sql "{query}" --store {store}', highlight=False, soft_wrap=True)
 
 
 def _grid(*words: str, numbers: Sequence[str]) -> Grid:

@@ -70,6 +70,26 @@ class Call:
 
 
 @dataclass(frozen=True)
+class ScalarCall:
+    """A scalar function as one query calls it.
+
+    Attributes
+    ----------
+    function : str
+        Lower case.
+    name : str
+        What takes its place; calls of one function about the same spaces share one.
+    spaces : tuple of str
+        Embedding spaces that its arguments can come from: that of the relation an argument is qualified with, else
+        those of the nearest SELECT around it that names any.
+    """
+
+    function: str
+    name: str
+    spaces: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Rewritten:
     """A query with relations in the places of calls.
 
@@ -81,11 +101,14 @@ class Rewritten:
         In the order of the text.
     spaces : dict of str to str
         Relation -> embedding space whose vectors it is to hold.
+    scalar_calls : tuple of ScalarCall
+        In the order of the text.
     """
 
     query: str
     calls: tuple[Call, ...] = ()
     spaces: Mapping[str, str] = field(default_factory=dict)
+    scalar_calls: tuple[ScalarCall, ...] = ()
 
 
 def mentions(query: str, names: Collection[str]) -> bool:
@@ -100,8 +123,10 @@ def mentions(query: str, names: Collection[str]) -> bool:
     return EMBEDDING in words or not words.isdisjoint(names)
 
 
-def rewrite(query: str, table_functions: Collection[str]) -> Rewritten:
-    """Put relations in the places of calls of table functions and of embedding.<space>.
+def rewrite(
+    query: str, table_functions: Collection[str], functions: Collection[str] = (), suffix: str = ""
+) -> Rewritten:
+    """Put relations in the places of calls of table functions and of embedding.<space>, and new names on functions.
 
     Parameters
     ----------
@@ -109,6 +134,10 @@ def rewrite(query: str, table_functions: Collection[str]) -> Rewritten:
         One query, in DuckDB's dialect, without EXPLAIN.
     table_functions : collection of str
         Names to look for, lower case.
+    functions : collection of str
+        Scalar functions to give a name of this query's own, lower case.
+    suffix : str
+        End of those names.
 
     Returns
     -------
@@ -128,6 +157,9 @@ def rewrite(query: str, table_functions: Collection[str]) -> Rewritten:
     'SELECT id FROM __nearest_1 AS nearest JOIN __embedding_events e USING (id)'
     >>> done.calls[0].arguments, dict(done.calls[0].options)
     (('events', Parameter(name='t')), {'k': 3})
+    >>> done = rewrite("SELECT cluster_of(vector) FROM embedding.events", [], ["cluster_of"], "_7")
+    >>> done.query, done.scalar_calls[0].spaces
+    ('SELECT __cluster_of_1_7(vector) FROM __embedding_events AS "events"', ('events',))
     """
     root = parse(query)
     edits: list[tuple[int, int, str]] = []
@@ -156,7 +188,42 @@ def rewrite(query: str, table_functions: Collection[str]) -> Rewritten:
             for c in root.find_all(exp.Column)
             if c.db.lower() == EMBEDDING and "start" in c.args["table"].meta
         ]
-    return Rewritten(_edited(query, edits), tuple(calls), spaces)
+    scalar_calls: dict[tuple[str, tuple[str, ...]], ScalarCall] = {}
+    for node in _scalar_nodes(root, frozenset(functions)):
+        key = node.name.lower(), _spaces_of(node)
+        made = scalar_calls.setdefault(key, ScalarCall(key[0], f"__{key[0]}_{len(scalar_calls) + 1}{suffix}", key[1]))
+        edits.append((_start(node), int(node.meta["end"]) + 1, made.name))
+    return Rewritten(_edited(query, edits), tuple(calls), spaces, tuple(scalar_calls.values()))
+
+
+def _scalar_nodes(root: exp.Expr, names: frozenset[str]) -> list[exp.Anonymous]:
+    """Return the calls of scalar functions in the order of the text."""
+    found = (n for n in root.find_all(exp.Anonymous) if n.name.lower() in names and "start" in n.meta)
+    return sorted((n for n in found if not isinstance(n.parent, exp.Table | exp.Lateral)), key=_start)
+
+
+def _spaces_of(call: exp.Expr) -> tuple[str, ...]:
+    """Return the embedding spaces that a call's arguments can come from."""
+    qualifiers = {c.table.lower() for c in call.find_all(exp.Column) if c.table}
+    scope: exp.Expr | None = call
+    while scope is not None:
+        scope = scope.find_ancestor(exp.Select) or (None if scope is scope.root() else scope.root())
+        tables = _embeddings(scope)
+        if own := [t.name for t in tables if t.alias_or_name.lower() in qualifiers] or [t.name for t in tables]:
+            return tuple(sorted(set(own)))
+    return ()
+
+
+def _embeddings(scope: exp.Expr | None) -> list[exp.Table]:
+    """Return the embedding.<space> in a SELECT's FROM and JOINs, else anywhere in it."""
+    if scope is None:
+        return []
+    sources = [scope.args.get("from_") or scope.args.get("from"), *(scope.args.get("joins") or [])]
+    for places in ([s for s in sources if s is not None], [scope]):
+        tables = [t for place in places for t in place.find_all(exp.Table) if t.db.lower() == EMBEDDING]
+        if tables:
+            return tables
+    return []
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -70,4 +71,4 @@ def _thresholds(text: str) -> tuple[float, ...]:
     return tuple(values)
 
 
-COMMANDS = (network,)
+COMMANDS: tuple[Callable[..., None], ...] = (network,)

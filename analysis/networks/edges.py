@@ -11,20 +11,28 @@ Of two spaces without a common node there is no edge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from catalog.errors import Terminal
 from catalog.join import join, operands
 
 Rule = Literal["mean", "max", "both"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+Part = tuple[Rows, Rows, Floats]
+MOST_EDGES = 20_000_000
+"""A graph of more is refused: its measures would need more memory than a laptop has."""
 _BLOCK = 1024
+
+
+class TooManyEdges(Terminal, OverflowError):
+    """More pairs are that similar than a graph can hold."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def centred(modality: Modality) -> Modality:
     return Modality(modality.name, vectors, modality.has)
 
 
-def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean") -> Edges:
+def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean", limit: int = MOST_EDGES) -> Edges:
     """Return all pairs at least so similar; decided in double precision.
 
     Parameters
@@ -83,6 +91,13 @@ def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean")
     threshold : float
         Least combined cosine.
     rule : {'mean', 'max', 'both'}
+    limit : int
+        At most so many edges are held.
+
+    Raises
+    ------
+    TooManyEdges
+        If there are more.
 
     Examples
     --------
@@ -91,7 +106,16 @@ def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean")
     >>> found.left.tolist(), found.right.tolist()
     ([0], [1])
     """
-    parts = list(_joined(modalities[0], threshold) if len(modalities) == 1 else _combined(modalities, threshold, rule))
+    parts: list[Part] = []
+    n_found = 0
+    for part in _joined(modalities[0], threshold) if len(modalities) == 1 else _combined(modalities, threshold, rule):
+        parts.append(part)
+        n_found += len(part[0])
+        if n_found > limit:
+            raise TooManyEdges(
+                f"expected at most {limit:,} edges, found more of {len(modalities[0].has):,} nodes at {threshold:g}; "
+                "raise --threshold, or narrow --where"
+            )
     if not parts:
         return Edges(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     left, right, similarity = (np.concatenate(p) for p in zip(*parts, strict=True))
@@ -99,21 +123,31 @@ def edges(modalities: Sequence[Modality], threshold: float, rule: Rule = "mean")
     return Edges(left[order], right[order], similarity[order])
 
 
-Part = tuple[Rows, Rows, Floats]
+def similarities(modalities: Sequence[Modality], rows: Rows, rule: Rule = "mean") -> Floats:
+    """Return the combined cosines of some nodes with all nodes, shape (m, n); minus infinity where there is none.
+
+    Examples
+    --------
+    >>> x = np.array([[1, 0], [2, 0], [0, 1]], np.float32)
+    >>> similarities([Modality("a", x, np.array([True, True, False]))], np.array([0])).tolist()
+    [[1.0, 1.0, -inf]]
+    """
+    units = [_unit(m) for m in modalities]
+    has = [m.has & u.any(axis=1) for m, u in zip(modalities, units, strict=True)]
+    return _rule([u[rows] @ u.T for u in units], [h[rows, None] & h[None, :] for h in has], rule)
 
 
-def _joined(modality: Modality, threshold: float) -> list[Part]:
+def _joined(modality: Modality, threshold: float) -> Iterator[Part]:
     there = np.flatnonzero(modality.has)
-    found = join(operands(np.ascontiguousarray(modality.vectors[there])), threshold)
-    return [(there[p.left], there[p.right], p.values) for p in found]
+    for p in join(operands(np.ascontiguousarray(modality.vectors[there])), threshold):
+        yield there[p.left], there[p.right], p.values
 
 
-def _combined(modalities: Sequence[Modality], threshold: float, rule: Rule) -> list[Part]:
+def _combined(modalities: Sequence[Modality], threshold: float, rule: Rule) -> Iterator[Part]:
     """Multiply block by block in double precision: no more than a few blocks are held."""
     units = [_unit(m) for m in modalities]
     has = [m.has & u.any(axis=1) for m, u in zip(modalities, units, strict=True)]
     n = len(units[0])
-    parts: list[Part] = []
     for i in range(0, n, _BLOCK):
         for j in range(i, n, _BLOCK):
             rows, columns = slice(i, i + _BLOCK), slice(j, j + _BLOCK)
@@ -124,8 +158,7 @@ def _combined(modalities: Sequence[Modality], threshold: float, rule: Rule) -> l
             values = similar[left, right]
             left, right = left + i, right + j
             kept = left < right
-            parts.append((left[kept], right[kept], values[kept]))
-    return parts
+            yield left[kept], right[kept], values[kept]
 
 
 def _rule(cosines: list[Floats], there: list[npt.NDArray[np.bool_]], rule: Rule) -> Floats:

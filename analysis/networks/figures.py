@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.collections import LineCollection
 from scipy.stats import binom, rankdata
 
 from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, as_svg, figure
@@ -41,8 +42,9 @@ def layout(edges: Edges, coreness: Floats, types: Ints, names: Sequence[str], se
     some = rng.permutation(len(edges.left))[:_DRAWN_EDGES]
     with figure(6.2, 4.6) as drawn:
         axes = drawn.add_subplot()
-        ends = np.stack([edges.left[some], edges.right[some]])
-        axes.plot(x[ends], y[ends], color="#8a97a5", linewidth=0.3, alpha=0.15)
+        ends = np.stack([edges.left[some], edges.right[some]], axis=1)
+        drawn_edges = LineCollection(np.stack([x[ends], y[ends]], axis=2), color="#8a97a5", linewidth=0.3, alpha=0.15)
+        axes.add_collection(drawn_edges, autolim=False)
         rest = (types < 0) | (types >= _N_TYPES)
         axes.scatter(
             x[rest], y[rest], s=6, c=OTHER_COLOUR, linewidths=0, zorder=2, label=f"other, none ({rest.sum():,})"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from scipy.sparse import csr_array
 
 from analysis.networks.edges import Modality
 from catalog import Catalog
@@ -36,6 +37,7 @@ _MASTER_COLUMNS = {
 }
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
 _CLIP = 5.0
+_N_PAPERS = 5
 
 
 class TooFewNodes(Terminal, LookupError):
@@ -52,6 +54,9 @@ class Nodes:
     otypes : list of (str or None), length n
     modalities : tuple of Modality
     flags, bibcodes : list of list of str, length n
+        Papers are the newest five.
+    mentions : csr_array, shape (n, n_paper)
+        1 where a paper is about a node's source.
     snapshot : int
     """
 
@@ -61,6 +66,7 @@ class Nodes:
     modalities: tuple[Modality, ...]
     flags: list[list[str]]
     bibcodes: list[list[str]]
+    mentions: csr_array
     snapshot: int
 
     @property
@@ -120,7 +126,8 @@ def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nod
         [types.get(str(s)) for s in sources],
         tuple(Modality(m.name, m.vectors[kept], m.has[kept]) for m in modalities),
         [flags[i] for i in kept],
-        [papers.get(str(s), []) for s in sources],
+        [papers.get(str(s), [])[:_N_PAPERS] for s in sources],
+        _mentions([papers.get(str(s), []) for s in sources]),
         snapshot,
     )
 
@@ -199,9 +206,18 @@ def _types(cat: Catalog, authority: str, snapshot: int) -> dict[str, str]:
     return {str(n): str(t) for n, t in cat.sql(query, snapshot=snapshot, authority=authority).fetchall()}
 
 
+def _mentions(papers: Sequence[Sequence[str]]) -> csr_array:
+    """Return which papers are about which rows, as a matrix of ones."""
+    known = {b: i for i, b in enumerate(sorted({b for some in papers for b in some}))}
+    rows = np.repeat(np.arange(len(papers)), [len(some) for some in papers])
+    columns = np.array([known[b] for some in papers for b in some], np.int64)
+    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(papers), max(1, len(known))))
+
+
 def _papers(cat: Catalog, snapshot: int) -> dict[str, list[str]]:
+    """Return each source's papers, newest first."""
     found: pa.Table = cat.sql(
-        f"SELECT name, list(DISTINCT bibcode ORDER BY bibcode DESC)[:5] AS bibcodes FROM lit.paper_source "
+        f"SELECT name, list(DISTINCT bibcode ORDER BY bibcode DESC) AS bibcodes FROM lit.paper_source "
         f"WHERE coalesce(confidence, 1) >= {CONFIDENT} GROUP BY name",
         snapshot=snapshot,
     ).arrow()

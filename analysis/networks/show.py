@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.networks.sweep import ANY_RARE
 from analysis.show import interval, rows_of, show
 from catalog import Catalog
 from catalog.console import OUT
@@ -19,6 +20,9 @@ def network(cat: Catalog, run_id: int) -> None:
         "giant",
         "core-periphery (null, z, p)",
         "assortativity (null, z, p)",
+        "p, sources shuffled",
+        "edges that share papers",
+        "assortativity without",
     )
     show(
         "graphs; null: random graphs of the same degrees",
@@ -27,6 +31,7 @@ def network(cat: Catalog, run_id: int) -> None:
             (
                 *(g[c] for c in ("threshold", "n_nodes", "n_edges", "density", "n_isolated", "giant_share")),
                 *(_against(g, name) for name in ("core_periphery", "assortativity")),
+                *(g[c] for c in ("assortativity_shuffled_p", "n_sharing_papers", "assortativity_not_sharing")),
             )
             for g in graphs
         ],
@@ -47,12 +52,34 @@ def network(cat: Catalog, run_id: int) -> None:
                 for r in rows
             ],
         )  # fmt: skip
+        query = (
+            "SELECT method, k, n, precision, precision_low, precision_high, chance, chance_low, chance_high "
+            "FROM analysis.rare_precision WHERE run_id = $id AND threshold = $t AND otype = $any ORDER BY k, method"
+        )
+        found = rows_of(cat.sql(query, id=run_id, t=g["threshold"], any=ANY_RARE))
+        show(
+            f"threshold {g['threshold']:g}: do the first k hold more of the rare types than k drawn at random?",
+            ("method", "k", "rare nodes", "precision", "chance"),
+            [
+                (
+                    r["method"], r["k"], r["n"],
+                    interval(r["precision"], r["precision_low"], r["precision_high"]),
+                    interval(r["chance"], r["chance_low"], r["chance_high"]),
+                )
+                for r in found
+            ],
+        )  # fmt: skip
     loners = cat.sql(
-        "SELECT id, name, otype, greatest_similarity, array_to_string(flags, ', '), len(bibcodes) "
+        "SELECT id, name, otype, degree, greatest_similarity, array_to_string(neighbour_types, ', '), "
+        "array_to_string(flags, ', '), len(bibcodes) "
         "FROM analysis.loner WHERE run_id = $id ORDER BY rank LIMIT 10",
         id=run_id,
     ).fetchall()
-    show("loneliest first", ("id", "name", "type", "greatest similarity", "flags", "papers"), loners)
+    show(
+        "loneliest first",
+        ("id", "name", "type", "degree", "greatest similarity", "types of the nearest", "flags", "papers"),
+        loners,
+    )
     query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
     OUT.print(f'more: python -m catalog sql "{query}" --store {cat.path}', highlight=False, soft_wrap=True)
 

@@ -13,21 +13,25 @@ from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
 from analysis.networks import measures
-from analysis.networks.edges import Edges, Rule, centred, edges
+from analysis.networks.edges import Edges, Modality, Rule, TooManyEdges, centred, edges, similarities
 from analysis.networks.figures import degrees, layout
 from analysis.networks.null import null_graphs
 from analysis.networks.reading import Nodes
 from analysis.networks.sweep import STEPS, rare_precision, sweep
 from analysis.networks.types import balanced_degree, degree_by_type
 from analysis.runs import Answer, Record
-from analysis.statistics import permutation_p
+from analysis.statistics import permutation_p, shuffled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 NULL_EDGES = 3_000_000
 """Above this many edges no null graphs are made: each would take minutes. The run then says so (n_null = 0)."""
+N_SHUFFLED = 200
+"""Permutations of types over sources."""
 N_LONERS = 25
 _N_NEIGHBOURS = 5
+_LONERS_AT_ONCE = 512
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,7 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
         Score of the newest anomaly run, the most unusual highest; NaN where it says nothing.
     """
     modalities = [centred(m) if asked.centre else m for m in nodes.modalities]
-    lowest = min(*asked.thresholds, STEPS[0])
-    found = edges(modalities, lowest, asked.rule)
+    found, lowest = _found(modalities, asked)
     if not asked.within_source:
         found = found.some(nodes.sources[found.left] != nodes.sources[found.right])
     names = [t for t, _ in Counter(t for t in nodes.otypes if t is not None).most_common()]
@@ -117,11 +120,22 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
                     "similarity": kept.similarity,
                 }
             ),
-            "analysis.threshold_sweep": sweep(found, nodes.n, nodes.sources, reference, asked.seed),
-            "analysis.loner": _loners(nodes, kept, found),
+            "analysis.threshold_sweep": sweep(found, nodes.n, nodes.sources, reference, asked.seed, lowest),
+            "analysis.loner": _loners(nodes, kept, modalities, asked.rule),
         },
         figures,
     )
+
+
+def _found(modalities: Sequence[Modality], asked: Asked) -> tuple[Edges, float]:
+    """Return the edges from the lowest step of the sweep on; where these are too many, from the lowest threshold on."""
+    lowest = asked.thresholds[0]
+    if STEPS[0] < lowest:
+        try:
+            return edges(modalities, STEPS[0], asked.rule), STEPS[0]
+        except TooManyEdges:
+            asked.report(f"the sweep begins at {lowest:g}: below, there are too many edges")
+    return edges(modalities, lowest, asked.rule), lowest
 
 
 class _Graph:
@@ -142,6 +156,12 @@ class _Graph:
         """Return the row of analysis.graph."""
         scores, mixings, swapped = self._null()
         like = measures.assortativity(self.edges, self.types)
+        of, seed = self.of.sources, self.asked.seed
+        others = [
+            measures.assortativity(self.edges, self.types[shuffled(of, seed + i)])
+            for i in range(N_SHUFFLED if np.isfinite(like) else 0)
+        ]
+        sharing = self._sharing_papers()
         return {
             "n_nodes": self.of.n,
             "n_edges": len(self.edges.left),
@@ -155,6 +175,9 @@ class _Graph:
             "core_periphery_null_std": float(np.std(scores)) if scores else None,
             "assortativity": like,
             **_against("assortativity", like, mixings),
+            "assortativity_shuffled_p": permutation_p(like, others) if others else None,
+            "n_sharing_papers": int(sharing.sum()),
+            "assortativity_not_sharing": measures.assortativity(self.edges.some(~sharing), self.types),
             "n_null": len(scores),
             "null_swapped": swapped,
             "high_degree": self.high_from,
@@ -166,11 +189,22 @@ class _Graph:
             return [], [], None
         own = self.edges.left * n + self.edges.right
         scores, mixings, swapped = [], [], []
-        for made in null_graphs(self.edges, n, self.asked.n_null, self.asked.seed):
+        groups = None if self.asked.within_source else self.of.sources
+        for made in null_graphs(self.edges, n, self.asked.n_null, self.asked.seed, groups):
             scores.append(measures.core_periphery(measures.adjacency(made, n)).score)
             mixings.append(measures.assortativity(made, self.types))
             swapped.append(1 - np.isin(made.left * n + made.right, own).mean())
         return scores, mixings, float(np.mean(swapped))
+
+    def _sharing_papers(self) -> npt.NDArray[np.bool_]:
+        """Return the edges between sources that a paper is about together, shape (m,)."""
+        about = self.of.mentions
+        out = np.empty(len(self.edges.left), np.bool_)
+        for start in range(0, len(out), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            both = about[self.edges.left[part]].multiply(about[self.edges.right[part]])
+            out[part] = np.asarray(both.sum(axis=1)).ravel() > 0
+        return out
 
     def nodes(self, threshold: float) -> pa.Table:
         """Return the rows of analysis.node."""
@@ -197,6 +231,7 @@ class _Graph:
 
 def _against(name: str, value: float, null: list[float]) -> dict[str, float | None]:
     """Compare a score with those of null graphs."""
+    null = [v for v in null if np.isfinite(v)]
     if not null or not np.isfinite(value):
         return {f"{name}_null": None, f"{name}_z": None, f"{name}_p": None}
     spread = float(np.std(null))
@@ -208,30 +243,41 @@ def _against(name: str, value: float, null: list[float]) -> dict[str, float | No
     }
 
 
-def _loners(nodes: Nodes, kept: Edges, found: Edges) -> list[Record]:
-    """List the nodes of lowest degree, the least similar to any other first."""
+def _loners(nodes: Nodes, kept: Edges, modalities: Sequence[Modality], rule: Rule) -> list[Record]:
+    """List the nodes of lowest degree, the least similar to any other source first, with what is nearest to each."""
     n = nodes.n
     degree = np.bincount(kept.left, minlength=n) + np.bincount(kept.right, minlength=n)
-    both = np.concatenate([found.left, found.right]), np.concatenate([found.right, found.left])
-    similarity = np.concatenate([found.similarity, found.similarity])
-    greatest = np.full(n, -np.inf)
-    np.maximum.at(greatest, both[0], similarity)
-    order = np.lexsort((greatest, degree))[:N_LONERS]
+    lowest = np.sort(degree)[min(N_LONERS, n) - 1]
+    candidates = np.flatnonzero(degree <= lowest)
+    greatest = np.empty(len(candidates))
+    for start in range(0, len(candidates), _LONERS_AT_ONCE):
+        part = slice(start, start + _LONERS_AT_ONCE)
+        greatest[part] = _to_others(nodes, modalities, rule, candidates[part]).max(axis=1)
+    order = candidates[np.lexsort((greatest, degree[candidates]))][:N_LONERS]
     rows: list[Record] = []
-    for rank, i in enumerate(order.tolist(), 1):
-        mine = both[0] == i
-        near = both[1][mine][np.argsort(-similarity[mine], kind="stable")]
-        others = [str(nodes.ids[j]) for j in near if nodes.sources[j] != nodes.sources[i]][:_N_NEIGHBOURS]
+    for rank, (i, similar) in enumerate(
+        zip(order.tolist(), _to_others(nodes, modalities, rule, order), strict=True), 1
+    ):
+        near = [j for j in np.argsort(-similar, kind="stable")[:_N_NEIGHBOURS] if np.isfinite(similar[j])]
         rows.append(
             {
                 "rank": rank,
                 "id": str(nodes.ids[i]),
                 "name": str(nodes.sources[i]),
                 "otype": nodes.otypes[i] or "(none)",
-                "greatest_similarity": float(greatest[i]) if np.isfinite(greatest[i]) else None,
-                "neighbours": others,
+                "degree": int(degree[i]),
+                "greatest_similarity": float(similar[near[0]]) if near else None,
+                "neighbours": [str(nodes.ids[j]) for j in near],
+                "neighbour_types": [nodes.otypes[j] or "(none)" for j in near],
                 "flags": nodes.flags[i],
                 "bibcodes": nodes.bibcodes[i],
             }
         )
     return rows
+
+
+def _to_others(nodes: Nodes, modalities: Sequence[Modality], rule: Rule, rows: Ints) -> Floats:
+    """Return the similarity of some nodes to all nodes of other sources, shape (m, n); minus infinity where none."""
+    similar = similarities(modalities, rows, rule)
+    similar[nodes.sources[rows][:, None] == nodes.sources[None, :]] = -np.inf
+    return similar

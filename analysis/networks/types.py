@@ -1,4 +1,10 @@
-"""Which types of object have many neighbours: the plain table, its odds, and the odds with class size taken out."""
+"""Which types of object have many neighbours: the plain table, its odds, and the odds with class size taken out.
+
+The intervals are Woolf's (1955), of the logarithm of the odds ratio, with half a node added to each cell (Haldane 1956,
+Anscombe 1956) and each cell counted as if a source had one observation: observations of one source are no independent
+witnesses. A bootstrap would be no honest choice here: a type of five nodes, none of them of high degree, has none in
+any resample either, and would seem certain.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from analysis.statistics import resamples, shuffled
+from analysis.statistics import codes, shuffled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,46 @@ def balanced_degree(matrix: csr_array, types: Ints) -> Floats:
     return balanced
 
 
+def expected_degree(matrix: csr_array, types: Ints, n_types: int) -> Floats:
+    """Return the mean degree that each type would have if types differed in nothing but how common they are.
+
+    Pairs of one type are then edges with one probability, pairs of two types with another, and pairs with an unknown
+    node with a third: those of the graph as a whole. A common type has more pairs of the first kind.
+
+    Parameters
+    ----------
+    matrix : csr_array
+        Adjacency, n x n.
+    types : ndarray of int, shape (n,)
+        From 0; -1 for unknown.
+    n_types : int
+
+    Returns
+    -------
+    ndarray of float, shape (n_types,)
+
+    Examples
+    --------
+    >>> pair = csr_array(np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 0]]))
+    >>> expected_degree(pair, np.array([0, 0, 1]), 2).tolist()
+    [1.0, 0.0]
+    """
+    sizes = np.bincount(types[types >= 0], minlength=n_types).astype(np.float64)
+    n_typed, n_unknown = sizes.sum(), float(np.count_nonzero(types < 0))
+    one, two = types[np.repeat(np.arange(len(types)), np.diff(matrix.indptr))], types[matrix.indices]
+    n_within = np.count_nonzero((one == two) & (one >= 0))
+    n_between = np.count_nonzero((one >= 0) & (two >= 0)) - n_within
+    n_with_unknown = np.count_nonzero((one >= 0) & (two < 0))
+    pairs_within = (sizes * (sizes - 1)).sum()
+    pairs_between = n_typed * (n_typed - 1) - pairs_within
+    expected: Floats = (
+        (sizes - 1) * n_within / max(pairs_within, 1.0)
+        + (n_typed - sizes) * n_between / max(pairs_between, 1.0)
+        + n_unknown * n_with_unknown / max(n_typed * n_unknown, 1.0)
+    )
+    return expected
+
+
 def degree_by_type(
     matrix: csr_array, types: Ints, names: Sequence[str], sources: npt.NDArray[np.generic], high_from: float, seed: int
 ) -> list[TypeDegrees]:
@@ -78,7 +125,7 @@ def degree_by_type(
     high_from : float
         Least degree that counts as high.
     seed : int
-        Of bootstrap and control.
+        Of the control.
     """
     degree = np.diff(matrix.indptr).astype(np.float64)
     balanced = balanced_degree(matrix, types)
@@ -86,15 +133,12 @@ def degree_by_type(
     code = np.where(types < 0, len(names), types)
     labels = [*names, "(none)"]
     n_types = len(labels)
-    drawn = [
-        (_odds(code[r], high[r], n_types), _odds(code[r], high_balanced[r], n_types))
-        for r in resamples(sources, 500, seed)
-    ]
-    plain = np.quantile([d[0] for d in drawn], [0.025, 0.975], axis=0)
-    taken_out = np.quantile([d[1] for d in drawn], [0.025, 0.975], axis=0)
-    control = np.mean([_odds(code[shuffled(sources, seed + i)], high, n_types) for i in range(20)], axis=0)
+    plain, taken_out = (_interval(code, h, sources, n_types) for h in (high, high_balanced))
+    # Of the logarithm: the mean of ratios is ruled by the largest.
+    others = [np.log(_odds(code[shuffled(sources, seed + i)], high, n_types)) for i in range(50)]
+    control = np.exp(np.mean(others, axis=0))
     odds, odds_balanced = _odds(code, high, n_types), _odds(code, high_balanced, n_types)
-    expected = float(degree.mean())
+    expected = np.append(expected_degree(matrix, types, len(names)), np.nan)
     rows = []
     for t in np.argsort(-np.bincount(code, minlength=n_types), kind="stable"):
         mine = code == t
@@ -113,7 +157,7 @@ def degree_by_type(
                 odds[t],
                 plain[0, t],
                 plain[1, t],
-                expected,
+                float(expected[t]),
                 odds_balanced[t],
                 taken_out[0, t],
                 taken_out[1, t],
@@ -130,3 +174,16 @@ def _odds(code: Ints, high: Bools, n_types: int) -> Floats:
     rest_high, rest_low = high.sum() + 1.0 - n_high, (~high).sum() + 1.0 - n_low
     odds: Floats = (n_high / n_low) / (rest_high / rest_low)
     return odds
+
+
+def _interval(code: Ints, high: Bools, sources: npt.NDArray[np.generic], n_types: int) -> Floats:
+    """Return the 95 % interval of the odds ratio of each type, shape (2, n_types): see the head of this module."""
+    number = codes(sources)
+    weight = 1.0 / np.bincount(number)[number]  # a source counts once, however often it was observed
+    n_high = np.bincount(code[high], weights=weight[high], minlength=n_types)
+    n_low = np.bincount(code[~high], weights=weight[~high], minlength=n_types)
+    cells = (n_high, n_low, n_high.sum() - n_high, n_low.sum() - n_low)
+    error = np.sqrt(np.sum([1.0 / (cell + 0.5) for cell in cells], axis=0))
+    logarithm = np.log(_odds(code, high, n_types))
+    bounds: Floats = np.exp(np.stack([logarithm - _Z * error, logarithm + _Z * error]))
+    return bounds

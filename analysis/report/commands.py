@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,4 +30,4 @@ def report(
     OUT.print(f"{output}: {n_bytes / 1e6:.1f} MB, for any browser", highlight=False, soft_wrap=True)
 
 
-COMMANDS = (report,)
+COMMANDS: tuple[Callable[..., None], ...] = (report,)

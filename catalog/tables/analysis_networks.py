@@ -9,6 +9,8 @@ from catalog.tables.table import Table
 _THRESHOLD = Column("threshold", FLOAT64, "Least similarity of an edge", ucd="stat.min")
 _LOW = "Lower end of the 95 % bootstrap interval over sources"
 _HIGH = "Upper end of the 95 % bootstrap interval over sources"
+_WOOLF_LOW = "Lower end of its 95 % interval (Woolf 1955), each source counting once"
+_WOOLF_HIGH = "Upper end of its 95 % interval (Woolf 1955), each source counting once"
 _TYPE = Column("otype", TEXT, "Object type; '(none)' where nothing is known", ucd="src.class")
 
 NETWORKS: tuple[Table, ...] = (
@@ -35,6 +37,14 @@ NETWORKS: tuple[Table, ...] = (
             Column("assortativity_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.mean"),
             Column("assortativity_z", FLOAT64, "Standard deviations above that mean", ucd="stat.snr"),
             Column("assortativity_p", FLOAT64, "One-sided p-value against them", ucd="stat.probability"),
+            Column(
+                "assortativity_shuffled_p",
+                FLOAT64,
+                "One-sided p-value against types of other sources: observations of one source have alike neighbours",
+                ucd="stat.probability",
+            ),
+            Column("n_sharing_papers", INT64, "Edges between sources that share a paper", ucd="meta.number"),
+            Column("assortativity_not_sharing", FLOAT64, "Assortativity by type without the edges that share a paper"),
             Column("n_null", INT32, "Graphs of the same degrees; 0 where the graph is too large", ucd="meta.number"),
             Column("null_swapped", FLOAT64, "Share of edges of the null graphs that are not in this one"),
             Column("high_degree", FLOAT64, "From this degree on a node counts as of high degree", ucd="stat.median"),
@@ -94,13 +104,20 @@ NETWORKS: tuple[Table, ...] = (
             Column(
                 "odds_ratio", FLOAT64, "Odds of high degree over those of all other nodes, half a node added to each"
             ),
-            Column("odds_ratio_low", FLOAT64, _LOW, ucd="stat.min"),
-            Column("odds_ratio_high", FLOAT64, _HIGH, ucd="stat.max"),
-            Column("expected_degree", FLOAT64, "Control: mean degree of all nodes, what chance would give every type"),
+            Column("odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.min"),
+            Column("odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.max"),
+            Column(
+                "expected_degree", FLOAT64, "Control: mean degree if types differed in nothing but how common they are"
+            ),
             Column("balanced_odds_ratio", FLOAT64, "The same odds by balanced degree: class size taken out"),
-            Column("balanced_odds_ratio_low", FLOAT64, _LOW, ucd="stat.min"),
-            Column("balanced_odds_ratio_high", FLOAT64, _HIGH, ucd="stat.max"),
-            Column("shuffled_odds_ratio", FLOAT64, "Control: the types of other sources", ucd="stat.mean"),
+            Column("balanced_odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.min"),
+            Column("balanced_odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.max"),
+            Column(
+                "shuffled_odds_ratio",
+                FLOAT64,
+                "Control: with the types of other sources; far from 1 where cells are so small that the half rules",
+                ucd="stat.mean",
+            ),
         ),
         writing="internal",
     ),
@@ -126,18 +143,23 @@ NETWORKS: tuple[Table, ...] = (
     ),
     Table(
         "analysis.rare_precision",
-        "One row per rare type and way of looking for it: do loners hold more of it than chance?",
-        ("run_id", "threshold", "otype", "method"),
+        "One row per rare type, way of looking for it and number looked at: do loners hold more of it than chance?",
+        ("run_id", "threshold", "otype", "method", "k"),
         (
             RUN_ID,
             _THRESHOLD,
             _TYPE,
             Column("method", TEXT, "low degree, low coreness, both, or anomaly"),
-            Column("k", INT32, "Nodes looked at: as many as there are of the type", ucd="meta.number"),
+            Column(
+                "k", INT32, "Typed nodes looked at: as many as there are of the type, 10, 25, 100", ucd="meta.number"
+            ),
+            Column("n", INT32, "Nodes of the type", ucd="meta.number"),
             Column("precision", FLOAT64, "Share of the type among them", ucd="stat.value"),
             Column("precision_low", FLOAT64, _LOW, ucd="stat.min"),
             Column("precision_high", FLOAT64, _HIGH, ucd="stat.max"),
-            Column("chance", FLOAT64, "Control: share of the type among all nodes", ucd="stat.value"),
+            Column("chance", FLOAT64, "Control: share of the type among typed nodes", ucd="stat.value"),
+            Column("chance_low", FLOAT64, "Lower end of 95 % of random choices of k nodes", ucd="stat.min"),
+            Column("chance_high", FLOAT64, "Upper end of 95 % of random choices of k nodes", ucd="stat.max"),
         ),
         writing="internal",
     ),
@@ -151,8 +173,10 @@ NETWORKS: tuple[Table, ...] = (
             Column("id", TEXT, "Detection, or source", ucd="meta.id"),
             Column("name", TEXT, "Its source", ucd="meta.id;src"),
             _TYPE,
-            Column("greatest_similarity", FLOAT64, "To the most similar other node"),
-            Column("neighbours", TEXTS, "Most similar nodes of other sources, most similar first"),
+            Column("degree", INT32, "Edges at the lowest threshold", ucd="meta.number"),
+            Column("greatest_similarity", FLOAT64, "To the most similar node of another source, edge or not"),
+            Column("neighbours", TEXTS, "Most similar nodes of other sources, edges or not, most similar first"),
+            Column("neighbour_types", TEXTS, "Their object types", ucd="src.class"),
             Column("flags", TEXTS, "Catalog flags that may explain it"),
             Column("bibcodes", TEXTS, "Papers about the source", ucd="meta.bib.bibcode"),
         ),

@@ -51,6 +51,8 @@ PRODUCT: tuple[Table, ...] = (
             Column("ra_pnt", FLOAT64, "Pointing, ICRS right ascension", "deg", "pos.eq.ra;instr"),
             Column("dec_pnt", FLOAT64, "Pointing, ICRS declination", "deg", "pos.eq.dec;instr"),
             Column("roll_pnt", FLOAT64, "Roll angle", "deg", "pos.posAng;instr"),
+            Column("ra_src", FLOAT64, "Position of the detection, ICRS right ascension", "deg", "pos.eq.ra"),
+            Column("dec_src", FLOAT64, "Position of the detection, ICRS declination", "deg", "pos.eq.dec"),
             Column("date_obs", TIME, "Start of the observation (TT)", ucd="time.start;obs"),
             Column("tstart_s", FLOAT64, "Start, mission seconds (TT since MJD 50814.0)", "s", "time.start;obs"),
             Column("tstop_s", FLOAT64, "End, mission seconds (TT since MJD 50814.0)", "s", "time.end;obs"),

@@ -26,6 +26,7 @@ MJDREF = 50814.0
 """MJD (TT) from which Chandra counts its seconds: 1998-01-01."""
 
 DAY_S = 86_400.0
+_CIRCLE, _POLE = 360.0, 90.0  # deg
 
 _MJD_0 = dt.datetime.fromisoformat("1858-11-17")  # without a zone: TT has none
 _LONGEST = 10  # digits of an identifier; more are damage, and Python's int() refuses thousands of them
@@ -204,7 +205,7 @@ def header_flags(hdu: HDU) -> list[str]:
         flags.append(f"timesys_{system}")
     if not clock(hdu).is_mission_time:
         flags.append("time_shifted")
-    frame = (hdu.text("RADESYS") or hdu.text("RADECSYS") or "ICRS").lower()
+    frame = _frame(hdu)
     if frame != "icrs":
         flags.append(f"radesys_{frame}")
     return flags
@@ -232,13 +233,17 @@ def header_batch(hdu: HDU, file: FileName, kind: HeaderKind, n_rows: int) -> pa.
     name = parse_product_name(file.name)
     times = clock(hdu)
     wcs = sky_wcs(hdu)
+    whose = identity(hdu, file)
+    ra_src, dec_src = source_position(hdu) if whose.detection_id else (None, None)
     row: dict[str, object] = {
         "file_id": file.file_id,
         "kind": kind,
-        **identity(hdu, file)._asdict(),
+        **whose._asdict(),
         "instrument": instrument(hdu, file),
         **{column: next((t for k in keys if (t := hdu.text(k))), None) for column, keys in _TEXTS.items()},
         **{column: _first_number(hdu, keys) for column, keys in _NUMBERS.items()},
+        "ra_src": ra_src,
+        "dec_src": dec_src,
         "date_obs": start_date(hdu),
         "tstart_s": times.seconds(hdu.number("TSTART")),
         "tstop_s": times.seconds(hdu.number("TSTOP")),
@@ -253,6 +258,35 @@ def header_batch(hdu: HDU, file: FileName, kind: HeaderKind, n_rows: int) -> pa.
         row["frame_time_s"] = None  # there TIMEDEL is the width of a bin
     schema = TABLES["product.header"].schema
     return pa.RecordBatch.from_arrays([pa.array([row[f.name]], f.type) for f in schema], schema=schema)
+
+
+def source_position(hdu: HDU) -> tuple[float | None, float | None]:
+    """Read where the source of a level-3 product is: right ascension and declination, deg, ICRS.
+
+    Products of release 1 have it in RA and DEC; later ones do not. In files of a whole field the same keywords mean
+    the target or the pointing: ask only about files of one detection.
+
+    Returns
+    -------
+    ra, dec : float or None
+        None where the header does not tell, or tells no position on the sky, or one in another frame.
+
+    Examples
+    --------
+    >>> import io
+    >>> source_position(HDU(1, {"RA": 211.31, "DEC": 54.41, "RADECSYS": "ICRS"}, 0, io.BytesIO()))
+    (211.31, 54.41)
+    >>> source_position(HDU(1, {"RA": 211.31, "DEC": 154.41}, 0, io.BytesIO()))
+    (None, None)
+    """
+    ra, dec = hdu.number("RA"), hdu.number("DEC")
+    if ra is None or dec is None or not (0 <= ra <= _CIRCLE and abs(dec) <= _POLE) or _frame(hdu) != "icrs":
+        return None, None
+    return ra, dec
+
+
+def _frame(hdu: HDU) -> str:
+    return (hdu.text("RADESYS") or hdu.text("RADECSYS") or "ICRS").lower()
 
 
 def _first_number(hdu: HDU, keywords: tuple[str, ...]) -> float | None:

@@ -28,20 +28,14 @@ photons AS (
   FROM product.detection_event AS e WHERE e.in_source_region IS NOT FALSE GROUP BY e.name
 ),
 products AS (
-  SELECT o.name, count(DISTINCT s.spectrum_id) AS n_spectra
-  FROM csc.observation_source AS o
-  JOIN product.spectrum AS s ON s.obsid = o.obsid AND s.region_id = o.region_id
-    AND (s.obi = o.obi OR s.obi IS NULL OR o.obi IS NULL)
-  WHERE s.role IS DISTINCT FROM 'background'
-  GROUP BY o.name
-),
-curves AS (
-  SELECT o.name, count(DISTINCT h.file_id) AS n_light_curves
-  FROM csc.observation_source AS o
-  JOIN product.header AS h ON h.obsid = o.obsid AND h.region_id = o.region_id
-    AND (h.obi = o.obi OR h.obi IS NULL OR o.obi IS NULL)
-  WHERE h.kind = 'light_curve'
-  GROUP BY o.name
+  SELECT n.name, count(*) FILTER (p.kind = 'spectrum') AS n_spectra, count(*) FILTER (p.kind = 'curve') AS n_light_curves
+  FROM (
+    SELECT detection_id, 'spectrum' AS kind FROM product.spectrum WHERE role IS DISTINCT FROM 'background'
+    UNION ALL
+    SELECT detection_id, 'curve' FROM product.header WHERE kind = 'light_curve'
+  ) AS p
+  JOIN product.detection_name AS n ON n.detection_id = p.detection_id
+  GROUP BY n.name
 ),
 papers AS (
   SELECT p.name, count(DISTINCT p.bibcode) AS n_papers FROM lit.paper_source AS p GROUP BY p.name
@@ -49,10 +43,9 @@ papers AS (
 SELECT s.name, s.ra, s."dec", s.significance,
   coalesce(d.n_detections, 0) AS n_detections, coalesce(d.n_observations, 0) AS n_observations,
   coalesce(e.n_events, 0) AS n_events, coalesce(p.n_spectra, 0) AS n_spectra,
-  coalesce(c.n_light_curves, 0) AS n_light_curves, coalesce(l.n_papers, 0) AS n_papers
+  coalesce(p.n_light_curves, 0) AS n_light_curves, coalesce(l.n_papers, 0) AS n_papers
 FROM source AS s
 LEFT JOIN detected AS d ON d.name = s.name
 LEFT JOIN photons AS e ON e.name = s.name
 LEFT JOIN products AS p ON p.name = s.name
-LEFT JOIN curves AS c ON c.name = s.name
 LEFT JOIN papers AS l ON l.name = s.name;

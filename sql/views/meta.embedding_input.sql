@@ -1,7 +1,7 @@
 -- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
 -- `python -m embed.input_view` from the inputs' own SQL.
 -- columns:
---   modality {meta.code} spectrum, spectrum_counts, events, papers, properties
+--   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
 --   id {meta.id} detection_id or bibcode
 --   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
 --   input_sha256 Hash that changes when, and only when, the input does
@@ -13,17 +13,10 @@ WITH chosen AS (
   WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
   QUALIFY row_number() OVER (PARTITION BY detection_id
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
-), named AS (
-  SELECT c.id, min_by(o.name, CASE WHEN o.detection_id = c.id THEN '' ELSE o.detection_id END) AS name
-  FROM chosen AS c
-  JOIN csc.observation_source AS o ON o.obsid = c.obsid AND o.region_id = c.region_id
-    AND (o.obi = c.obi OR o.obi IS NULL OR c.obi IS NULL)
-  WHERE o.name IS NOT NULL
-  GROUP BY c.id
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN named AS o ON o.id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
 UNION ALL
 SELECT 'spectrum_counts' AS modality, id, name, input_sha256 FROM (
@@ -33,17 +26,10 @@ WITH chosen AS (
   WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
   QUALIFY row_number() OVER (PARTITION BY detection_id
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
-), named AS (
-  SELECT c.id, min_by(o.name, CASE WHEN o.detection_id = c.id THEN '' ELSE o.detection_id END) AS name
-  FROM chosen AS c
-  JOIN csc.observation_source AS o ON o.obsid = c.obsid AND o.region_id = c.region_id
-    AND (o.obi = c.obi OR o.obi IS NULL OR c.obi IS NULL)
-  WHERE o.name IS NOT NULL
-  GROUP BY c.id
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN named AS o ON o.id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
 UNION ALL
 SELECT 'events' AS modality, id, name, input_sha256 FROM (
@@ -65,4 +51,76 @@ SELECT 'properties' AS modality, id, name, input_sha256 FROM (
 SELECT detection_id AS id, name, sha256(concat_ws('|', 'properties-1',
   coalesce(hard_hm::VARCHAR, '-'), coalesce(hard_hs::VARCHAR, '-'), coalesce(hard_ms::VARCHAR, '-'), coalesce(powlaw_gamma::VARCHAR, '-'), coalesce(var_prob_b::VARCHAR, '-'), coalesce(var_prob_s::VARCHAR, '-'), coalesce(var_prob_m::VARCHAR, '-'), coalesce(var_prob_h::VARCHAR, '-'), coalesce(var_index_b::VARCHAR, '-'), coalesce(var_index_s::VARCHAR, '-'), coalesce(var_index_m::VARCHAR, '-'), coalesce(var_index_h::VARCHAR, '-'), coalesce(ks_prob_b::VARCHAR, '-'), coalesce(kp_prob_b::VARCHAR, '-'), coalesce(flux_aper_b::VARCHAR, '-'), coalesce(flux_aper_s::VARCHAR, '-'), coalesce(flux_aper_m::VARCHAR, '-'), coalesce(flux_aper_h::VARCHAR, '-'), coalesce(flux_significance_b::VARCHAR, '-'), coalesce(src_cnts_aper_b::VARCHAR, '-'), coalesce(src_rate_aper_b::VARCHAR, '-'), coalesce(powlaw_nh::VARCHAR, '-'), coalesce(bb_nh::VARCHAR, '-'), coalesce(brems_nh::VARCHAR, '-'), coalesce(apec_nh::VARCHAR, '-'), coalesce(bb_kt::VARCHAR, '-'), coalesce(brems_kt::VARCHAR, '-'), coalesce(apec_kt::VARCHAR, '-'), coalesce(var_sigma_b::VARCHAR, '-'), coalesce(var_mean_b::VARCHAR, '-'), coalesce(var_max_b::VARCHAR, '-'))) AS input_sha256
 FROM csc.observation_source WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM csc.observation_source))
+)
+UNION ALL
+SELECT 'events+papers' AS modality, id, name, input_sha256 FROM (
+WITH made AS (
+  SELECT m.space, m.id, m.name, m.encoder_id, m.input_sha256, m.skipped
+  FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
+  SELECT events.id, coalesce(o.name, events.name) AS name, concat_ws(',', events.encoder_id, events.input_sha256) AS data_inputs
+  FROM made AS events LEFT JOIN csc.observation_source AS o ON o.detection_id = events.id
+  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (
+  SELECT DISTINCT name, bibcode FROM lit.paper_source
+  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+text AS (
+  SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
+  FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
+  GROUP BY l.name
+)
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-1', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
+)
+UNION ALL
+SELECT 'spectrum+papers' AS modality, id, name, input_sha256 FROM (
+WITH made AS (
+  SELECT m.space, m.id, m.name, m.encoder_id, m.input_sha256, m.skipped
+  FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
+  SELECT spectrum.id, coalesce(o.name, spectrum.name) AS name, concat_ws(',', spectrum.encoder_id, spectrum.input_sha256) AS data_inputs
+  FROM made AS spectrum LEFT JOIN csc.observation_source AS o ON o.detection_id = spectrum.id
+  WHERE spectrum.space = 'spectrum' AND spectrum.skipped IS NULL AND spectrum.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'spectrum' AND skipped IS NULL))), linked AS (
+  SELECT DISTINCT name, bibcode FROM lit.paper_source
+  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+text AS (
+  SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
+  FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
+  GROUP BY l.name
+)
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-1', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
+)
+UNION ALL
+SELECT 'properties+papers' AS modality, id, name, input_sha256 FROM (
+WITH made AS (
+  SELECT m.space, m.id, m.name, m.encoder_id, m.input_sha256, m.skipped
+  FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
+  SELECT properties.id, coalesce(o.name, properties.name) AS name, concat_ws(',', properties.encoder_id, properties.input_sha256) AS data_inputs
+  FROM made AS properties LEFT JOIN csc.observation_source AS o ON o.detection_id = properties.id
+  WHERE properties.space = 'properties' AND properties.skipped IS NULL AND properties.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'properties' AND skipped IS NULL))), linked AS (
+  SELECT DISTINCT name, bibcode FROM lit.paper_source
+  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+text AS (
+  SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
+  FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
+  GROUP BY l.name
+)
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-1', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
+)
+UNION ALL
+SELECT 'events-spectrum+papers' AS modality, id, name, input_sha256 FROM (
+WITH made AS (
+  SELECT m.space, m.id, m.name, m.encoder_id, m.input_sha256, m.skipped
+  FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
+  SELECT events.id, coalesce(o.name, events.name) AS name, concat_ws(',', events.encoder_id, events.input_sha256, spectrum.encoder_id, spectrum.input_sha256) AS data_inputs
+  FROM made AS events JOIN made AS spectrum ON spectrum.space = 'spectrum' AND spectrum.id = events.id AND spectrum.skipped IS NULL LEFT JOIN csc.observation_source AS o ON o.detection_id = events.id
+  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (
+  SELECT DISTINCT name, bibcode FROM lit.paper_source
+  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+text AS (
+  SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
+  FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
+  GROUP BY l.name
+)
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-1', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 );

@@ -9,11 +9,11 @@
 --   obsid {meta.id;obs} Observation identifier
 --   obi {meta.id;obs} Observation interval number
 --   region_id {meta.id;src} Detection region identifier
---   name {meta.id;src} Source the detection belongs to; NULL where the catalog does not have the detection
+--   name {meta.id;src} Source the detection belongs to: product.detection_name; NULL where nothing tells
 --   file_id {meta.id} File its photons are taken from: meta.file
 --   taken_from {meta.code} region file, whole field, or corpus
---   ra [deg] {pos.eq.ra} Right ascension of the source region's centre, ICRS; NULL where not known
---   dec [deg] {pos.eq.dec} Declination of the source region's centre, ICRS; NULL where not known
+--   ra [deg] {pos.eq.ra} Right ascension of the source region's centre, ICRS, from catalog or header, or NULL
+--   dec [deg] {pos.eq.dec} Declination of the source region's centre, ICRS, from catalog or header, or NULL
 --   x [pixel] {pos.cartesian.x} Sky x of the centre in that file
 --   y [pixel] {pos.cartesian.y} Sky y of the centre in that file
 --   x_step_arcsec [arcsec/pixel] {instr.pixel} Width of a sky pixel, negative as right ascension grows to the left
@@ -50,22 +50,30 @@ detection AS NOT MATERIALIZED (
   ANTI JOIN (SELECT obsid, name FROM csc.observation_source WHERE region_id IS NOT NULL) AS named
     ON named.obsid = o.obsid AND named.name = CASE WHEN o.region_id IS NULL THEN o.name END
 ),
+place AS MATERIALIZED (SELECT detection_id, name, refused FROM product.detection_place),
 -- Joins on equal columns only, obi apart: an OR in an outer join would compare every row with every other.
 matched AS NOT MATERIALIZED (
   SELECT r.detection_id, d.detection_id AS catalog_id, d.obi, d.name, d.theta, d.ra, d."dec",
     d.mjr_axis_aper, d.mnr_axis_aper, d.pos_angle_aper
   FROM region_file AS r
   JOIN detection AS d ON d.obsid = r.obsid AND d.region_id = r.region_id
+  -- The number may be another detection's: releases number their regions anew.
+  ANTI JOIN (SELECT detection_id FROM place WHERE refused) AS p ON p.detection_id = r.detection_id
   WHERE d.obi = r.obi OR d.obi IS NULL OR r.obi IS NULL
 ),
 of_region AS (
-  SELECT r.detection_id, r.obsid, r.obi, r.region_id, d.name, r.file_id, 'region file' AS taken_from, d.ra, d."dec",
+  SELECT r.detection_id, r.obsid, r.obi, r.region_id, coalesce(d.name, p.name) AS name, r.file_id, 'region file' AS taken_from,
+    CASE WHEN d.ra IS NOT NULL AND d."dec" IS NOT NULL THEN d.ra ELSE r.ra_src END AS ra,
+    CASE WHEN d.ra IS NOT NULL AND d."dec" IS NOT NULL THEN d."dec" ELSE r.dec_src END AS "dec",
     d.theta, d.mjr_axis_aper, d.mnr_axis_aper, d.pos_angle_aper, r.ra_pnt, r.dec_pnt,
     {x_crpix: r.x_crpix, x_crval: r.x_crval, x_cdelt: r.x_cdelt,
      y_crpix: r.y_crpix, y_crval: r.y_crval, y_cdelt: r.y_cdelt} AS wcs
   FROM region_file AS r
   LEFT JOIN matched AS d ON d.detection_id = r.detection_id
-  QUALIFY row_number() OVER (PARTITION BY r.detection_id ORDER BY d.obi NULLS LAST, d.catalog_id) = 1
+  LEFT JOIN place AS p ON p.detection_id = r.detection_id
+  -- The same row as product.detection_name takes, and so the same name.
+  QUALIFY row_number() OVER (PARTITION BY r.detection_id
+    ORDER BY d.name IS NULL, d.catalog_id <> r.detection_id, d.obi IS NULL, d.catalog_id) = 1
 ),
 of_field AS (
   SELECT d.detection_id, d.obsid, d.obi, d.region_id, d.name, f.file_id, 'whole field' AS taken_from, d.ra, d."dec",

@@ -29,6 +29,8 @@ def spectrum(connection, spectrum_id, detection_id, **values):
         "backscal": 1e-6, "areascal": 1.0, "obsid": obsid, "obi": obi, "region_id": region_id, "file_id": 1,
     }  # fmt: skip
     insert(connection, "product.spectrum", **{"spectrum_id": spectrum_id, "detection_id": detection_id} | base | values)
+    where = {k: base[k] for k in ("obsid", "obi", "region_id", "file_id")}
+    insert(connection, "product.header", kind="spectrum", detection_id=detection_id, **where)
 
 
 def detection(connection, detection_id, obi, name, **values):

@@ -50,12 +50,40 @@ def test_spectrum_networks_learn(model):
     assert fitted.n_rows + (held_out(SPECTRA["name"].to_pylist(), 0.25, 0)).sum() == 80
 
 
-@pytest.mark.parametrize("model", ["poisson", "map"])
-def test_event_networks_learn(model):
-    settings = replace(QUICK, epochs=15, patience=15, options={})
+@pytest.mark.parametrize(("model", "options"), [("poisson", {}), ("map", {}), ("map", {"cube": True})])
+def test_event_networks_learn(model, options, tmp_path):
+    settings = replace(QUICK, epochs=15, patience=15, options=options)
     fitted = encoders.fit("events", model, lambda: iter([PHOTONS]), settings)
     assert fitted.loss_curve[-1] < 0.8 * fitted.loss_curve[0]
-    assert encoders.encode_rows(fitted.encoder, PHOTONS).vectors.shape == (60, 4)
+    vectors = encoders.encode_rows(fitted.encoder, PHOTONS).vectors
+    assert vectors.shape == (60, 4)
+    restored = encoders.load(encoders.save(fitted.encoder, tmp_path))
+    assert (encoders.encode_rows(restored, PHOTONS).vectors == vectors).all()
+
+
+def test_only_the_cube_tells_bursts_from_steady_light():
+    """Sources of one map, photons in pairs in one and evenly spaced in the other."""
+    even = np.arange(0.0, 24_000.0, 50.0)
+    pairs = np.repeat(np.arange(0.0, 24_000.0, 100.0), 2) + np.tile([0.0, 1.0], 240)
+    arrays = INPUTS["events"].prepare(photon_rows([even, pairs])).arrays
+    assert np.abs(arrays["map"][0] - arrays["map"][1]).max() <= 1  # all but the last photon's place
+    assert (arrays["cube"].sum((1, 2))[:, :4] > 0).sum(1).tolist() == [1, 1]
+    assert np.abs(arrays["cube"][0] - arrays["cube"][1]).sum() > 200
+
+
+def photon_rows(times):
+    energy = [np.full(len(t), 1000.0) for t in times]
+    photon = [
+        [{"time_s": a, "energy_ev": b} for a, b in zip(t, e, strict=True)] for t, e in zip(times, energy, strict=True)
+    ]
+    table = PHOTONS.slice(0, len(times))
+    return table.set_column(table.column_names.index("photon"), "photon", pa.array(photon, PHOTONS["photon"].type))
+
+
+def test_what_a_network_does_not_read_is_not_kept(tmp_path):
+    settings = replace(QUICK, epochs=1, scratch=tmp_path, options={"cube": True})
+    encoders.fit("events", "map", lambda: iter([PHOTONS]), settings)
+    assert sorted(p.name for p in (tmp_path / "rows-events").iterdir() if p.suffix == "") == ["cube"]
 
 
 def test_the_folded_transformer_learns_from_counts():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -9,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.networks import measures
-from analysis.networks.edges import Edges, Modality, centred, edges
+from analysis.networks.edges import Edges, Modality, TooManyEdges, centred, edges, similarities
 from analysis.networks.null import null_graphs
-from analysis.networks.types import balanced_degree, degree_by_type
+from analysis.networks.types import balanced_degree, degree_by_type, expected_degree
 
 
 def of_networkx(graph):
@@ -99,6 +102,40 @@ def test_null_graphs_are_mixed_and_seeded():
     assert made == again
 
 
+@pytest.mark.parametrize(
+    ("degree", "groups"), [([2, 2, 2, 1, 1, 2], range(6)), ([1] * 6, [0, 0, 1, 2, 3, 4]), ([3, 2, 2, 2, 1], range(5))]
+)
+def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups):
+    """All simple graphs of a degree sequence are listed; the chain visits each as often, as chi-square judges."""
+    n, groups = len(degree), np.array(groups)
+    pairs = [p for p in itertools.combinations(range(n), 2) if groups[p[0]] != groups[p[1]]]
+    every = [
+        g
+        for g in itertools.combinations(pairs, sum(degree) // 2)
+        if np.bincount(np.ravel(g), minlength=n).tolist() == degree
+    ]
+    left, right = np.array(every[0]).T
+    first = Edges(left, right, np.ones(len(left)))
+    chain = itertools.islice(null_graphs(first, n, 12_000, 1, groups), 0, None, 4)
+    seen = Counter(tuple(sorted(zip(g.left.tolist(), g.right.tolist(), strict=True))) for g in chain)
+    expected = 3000 / len(every)
+    assert set(seen) <= set(every)
+    assert sum((seen[g] - expected) ** 2 / expected for g in every) < 2 * (len(every) - 1) + 10
+
+
+@pytest.mark.parametrize("density", [0.3, 0.8])
+def test_null_graphs_join_no_two_nodes_of_a_group(density):
+    groups = np.arange(40) // 3
+    graph = nx.gnp_random_graph(40, density, seed=1)
+    graph.remove_edges_from([e for e in graph.edges if groups[e[0]] == groups[e[1]]])
+    found = of_networkx(graph)
+    for made in null_graphs(found, 40, 3, 2, groups):
+        assert (groups[made.left] != groups[made.right]).all()
+        assert (np.bincount(np.r_[made.left, made.right]) == np.bincount(np.r_[found.left, found.right])).all()
+        own = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
+        assert len(own - set(zip(made.left.tolist(), made.right.tolist(), strict=True))) > 30
+
+
 def naive(modalities, rule):
     n = len(modalities[0].has)
     out = {}
@@ -137,6 +174,22 @@ def test_one_space_is_joined_exactly_and_missing_nodes_have_no_edge():
     assert set(zip(found.left.tolist(), found.right.tolist(), strict=True)) == set(expected)
 
 
+@pytest.mark.parametrize("rule", ["mean", "max", "both"])
+def test_similarities_of_some_nodes_are_those_of_their_edges(rule):
+    rng = np.random.default_rng(6)
+    made = [Modality(str(d), rng.normal(size=(30, d)).astype(np.float32), rng.random(30) < 0.8) for d in (3, 5)]
+    found, rows = edges(made, -1.0, rule), similarities(made, np.arange(30), rule)
+    assert rows[found.left, found.right] == pytest.approx(found.similarity, abs=1e-9)
+    assert np.isfinite(np.triu(rows, 1)[np.triu(np.ones((30, 30), bool), 1)]).sum() == len(found.left)
+
+
+def test_more_edges_than_fit_are_refused():
+    one = Modality("a", np.ones((50, 2), np.float32), np.ones(50, bool))
+    assert len(edges([one], 0.5, limit=1225).left) == 1225
+    with pytest.raises(TooManyEdges, match="expected at most 1,224 edges"):
+        edges([one], 0.5, limit=1224)
+
+
 def test_class_size_alone_gives_no_balanced_odds():
     """Types that differ in number only: within types edges are likelier, so the common one has more neighbours."""
     sizes = [200, 20, 20]
@@ -150,6 +203,30 @@ def test_class_size_alone_gives_no_balanced_odds():
     assert balanced[types == 0].mean() == pytest.approx(balanced[types == 1].mean(), rel=0.25)
     names = np.array([f"s{i}" for i in range(240)])
     rows = {r.otype: r for r in degree_by_type(matrix, types, ["common", "rare", "other"], names, np.median(degree), 0)}
-    assert rows["common"].odds_ratio_low > 50
+    assert rows["common"].odds_ratio > 50
+    assert rows["common"].odds_ratio_low > 5
+    for name in ("common", "rare"):
+        assert rows[name].mean_degree == pytest.approx(rows[name].expected_degree, rel=0.15)
     assert rows["common"].balanced_odds_ratio < 4
     assert rows["rare"].shuffled_odds_ratio == pytest.approx(1, abs=0.5)
+
+
+def test_nothing_is_certain_of_few_nodes():
+    """Of 100 nodes 30 have edges; five others are of a type: none of them being among the 30 is no wonder."""
+    ring = Edges(np.arange(29), np.arange(29) + 1, np.ones(29))
+    types = np.r_[np.zeros(95, int), np.ones(5, int)]
+    matrix = measures.adjacency(ring, 100)
+    rows = {r.otype: r for r in degree_by_type(matrix, types, ["a", "b"], np.arange(100).astype(str), 1, 0)}
+    assert (rows["b"].low, rows["b"].high) == (5, 0)
+    assert rows["b"].odds_ratio_low < 1 < rows["b"].odds_ratio_high
+    # the same five as five observations of one source: less is known
+    one_source = np.r_[np.arange(95), np.full(5, 95)].astype(str)
+    fewer = {r.otype: r for r in degree_by_type(matrix, types, ["a", "b"], one_source, 1, 0)}
+    assert fewer["b"].odds_ratio == rows["b"].odds_ratio
+    assert fewer["b"].odds_ratio_high > rows["b"].odds_ratio_high
+
+
+def test_unknown_types_take_no_part_in_what_is_expected():
+    complete = of_networkx(nx.complete_graph(10))
+    types = np.array([0] * 4 + [1] * 3 + [-1] * 3)
+    assert expected_degree(measures.adjacency(complete, 10), types, 2).tolist() == [9, 9]

@@ -73,12 +73,17 @@ def test_a_run_tells_types_loners_and_chance(planted):
         assert {(t, n) for t, n, _ in types} == {("YSO", 57), ("QSO", 30), ("ULX", 3)}
         assert all(n == both for _, n, both in types)
         rare = cat.sql(
-            "SELECT precision, chance FROM analysis.rare_precision WHERE otype = 'ULX' AND method = 'low degree'"
-        )
-        assert all(p == 1.0 and c == pytest.approx(3 / N) for p, c in rare.fetchall())
+            "SELECT k, precision, chance, chance_high FROM analysis.rare_precision "
+            "WHERE otype = 'ULX' AND method = 'low degree'"
+        ).fetchall()
+        assert {k for k, *_ in rare} == {3, 10}
+        assert all(p == pytest.approx(3 / k) and c == pytest.approx(3 / N) and h < p for k, p, c, h in rare)
         loners = cat.sql("SELECT otype, flags, neighbours FROM analysis.loner ORDER BY rank LIMIT 3").fetchall()
         assert [t for t, _, _ in loners] == ["ULX"] * 3
         assert sum(f == ["sat_src_flag"] for _, f, _ in loners) == 1
+        assert all(len(n) == 5 for _, _, n in loners)  # no edge at all, and yet one wants to know what is nearest
+        assert all(g["assortativity_shuffled_p"] < 0.05 for g in graphs)
+        assert [g["n_sharing_papers"] for g in graphs] == [0, 0]
         n_edges = cat.sql("SELECT count(*) FROM analysis.edge WHERE similarity >= 0.5").fetchall()[0][0]
         assert n_edges == graphs[0]["n_edges"]
         sweep = cat.sql("SELECT threshold, n_edges, spearman FROM analysis.threshold_sweep ORDER BY 1").fetchall()

@@ -146,3 +146,21 @@ def test_header_row():
 def test_a_release_is_of_level_3_alone(name, content, expected):
     batch = header_batch(hdu(CONTENT=content), FileName.of(name, release="2.1"), "events", 0)
     assert batch.to_pylist()[0]["release"] == expected
+
+
+@pytest.mark.parametrize(
+    ("cards", "name", "expected"),
+    [
+        ({"RA": 211.31, "DEC": 54.41}, CSC, (211.31, 54.41)),
+        ({"RA": 0.0, "DEC": -90.0, "RADECSYS": "ICRS"}, CSC, (0.0, -90.0)),
+        ({"RA": 211.31, "DEC": 54.41}, "755_evt2.fits", (None, None)),  # there it is the target, or the pointing
+        ({"RA": 211.31, "DEC": 54.41, "RADECSYS": "FK4"}, CSC, (None, None)),
+        ({"RA": 211.31}, CSC, (None, None)),
+        ({"RA": 400.0, "DEC": 54.41}, CSC, (None, None)),
+        ({"RA": 211.31, "DEC": -91.0}, CSC, (None, None)),
+        ({"RA": "14:05:15.6", "DEC": "+54:24:58"}, CSC, (None, None)),
+    ],
+)
+def test_where_the_source_is(cards, name, expected):
+    (row,) = header_batch(hdu(**cards), FileName.of(name), "spectrum", 5).to_pylist()
+    assert (row["ra_src"], row["dec_src"]) == expected

@@ -1,0 +1,160 @@
+"""Three regressors whose fits are arrays: k nearest neighbours, ridge, gradient-boosted trees.
+
+A fit is kept in the store and answers in SQL, so that it is numbers and nothing else; predictions are made by NumPy
+from these numbers, here and there alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Doubles = npt.NDArray[np.float64]
+Learner = Literal["knn", "ridge", "boosting"]
+LEARNERS: tuple[Learner, ...] = get_args(Learner)
+
+K = 3
+ALPHAS: Doubles = np.geomspace(1e-4, 1e3, 15)
+_BLOCK = 2048
+_LEAF = -1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted regressor.
+
+    Attributes
+    ----------
+    learner : {'knn', 'ridge', 'boosting'}
+    tensors : mapping of str to ndarray
+        knn: rows (n, d), values (n,). ridge: coefficients (d,), intercept (1,). boosting: trees one after the other,
+        one entry per node: feature, threshold, left, right (node numbers; -1 in a leaf), value; roots (n_trees,);
+        baseline (1,).
+    """
+
+    learner: Learner
+    tensors: Mapping[str, npt.NDArray[np.generic]]
+
+    def predict(self, x: Floats) -> Doubles:
+        """Return predictions of rows x (n, d), shape (n,)."""
+        return _PREDICT[self.learner](self.tensors, np.asarray(x))
+
+
+def fit(learner: Learner, x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int = 0) -> Fit:
+    """Fit a regressor.
+
+    Parameters
+    ----------
+    learner : {'knn', 'ridge', 'boosting'}
+        knn: the mean of the 3 nearest by Euclidean distance. ridge: its penalty has the lowest mean absolute error on
+        the held rows. boosting: histogram gradient boosting of the absolute error, stopped where the held rows stop
+        gaining.
+    x : ndarray, shape (n, d)
+    y : ndarray, shape (n,)
+    held : tuple of ndarrays (m, d) and (m,)
+        Rows of other sources that choose penalties and lengths.
+    seed : int
+
+    Examples
+    --------
+    >>> x = np.arange(40.0)[:, None]
+    >>> made = fit("ridge", x[::2], 2 * x[::2, 0] + 1, (x[1::2], 2 * x[1::2, 0] + 1))
+    >>> round(float(made.predict(np.array([[10.0]]))[0]), 2)
+    21.0
+    """
+    if learner == "knn":
+        return Fit("knn", {"rows": np.asarray(x, np.float32), "values": np.asarray(y, np.float64)})
+    if learner == "ridge":
+        return _fit_ridge(np.asarray(x, np.float64), y, held)
+    return _fit_boosting(x, y, held, seed)
+
+
+def _fit_ridge(x: Doubles, y: Doubles, held: tuple[Floats, Doubles]) -> Fit:
+    """Solve for all penalties by one decomposition (Golub & Van Loan 2013, section 6.1)."""
+    mean_x, mean_y = x.mean(axis=0), float(y.mean())
+    u, s, v = np.linalg.svd(x - mean_x, full_matrices=False)
+    projected = u.T @ (y - mean_y)
+    best, least = np.zeros(x.shape[1]), np.inf
+    scale = float((s**2).mean()) or 1.0
+    for alpha in ALPHAS * scale:
+        coefficients = v.T @ (s * projected / (s**2 + alpha))
+        error = float(np.abs((np.asarray(held[0]) - mean_x) @ coefficients + mean_y - held[1]).mean())
+        if error < least:
+            best, least = coefficients, error
+    return Fit("ridge", {"coefficients": best, "intercept": np.array([mean_y - float(mean_x @ best)])})
+
+
+def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int) -> Fit:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - seconds to import
+
+    model = HistGradientBoostingRegressor(
+        loss="absolute_error",
+        learning_rate=0.1,
+        max_iter=200,
+        max_leaf_nodes=8,
+        min_samples_leaf=20,
+        max_features=min(1.0, 64 / x.shape[1]),
+        max_bins=63,
+        early_stopping=True,
+        n_iter_no_change=15,
+        scoring="loss",
+        random_state=seed,
+    )
+    model.fit(x, y, X_val=held[0], y_val=held[1])
+    nodes = [tree[0].nodes for tree in model._predictors]  # noqa: SLF001 - there is no public way to the trees
+    starts = np.cumsum([0, *(len(n) for n in nodes)])[:-1]
+    flat = np.concatenate(nodes)
+    offset = np.repeat(starts, [len(n) for n in nodes])
+    leaf = flat["is_leaf"].astype(np.bool_)
+    return Fit(
+        "boosting",
+        {
+            "feature": np.where(leaf, 0, flat["feature_idx"]).astype(np.int32),
+            "threshold": np.where(leaf, 0.0, flat["num_threshold"]).astype(np.float64),
+            "left": np.where(leaf, _LEAF, flat["left"] + offset).astype(np.int32),
+            "right": np.where(leaf, _LEAF, flat["right"] + offset).astype(np.int32),
+            "value": flat["value"].astype(np.float64),
+            "roots": starts.astype(np.int32),
+            "baseline": np.asarray(model._baseline_prediction, np.float64).reshape(1),  # noqa: SLF001 - as above
+        },
+    )
+
+
+def _predict_knn(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
+    rows, values = np.asarray(tensors["rows"], np.float32), np.asarray(tensors["values"], np.float64)
+    k = min(K, len(rows))
+    squares = (rows**2).sum(axis=1)
+    out = np.empty(len(x))
+    for i in range(0, len(x), _BLOCK):
+        block = np.asarray(x[i : i + _BLOCK], np.float32)
+        distance = squares - 2 * block @ rows.T  # less the square of the block's own rows: the order is the same
+        nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
+        out[i : i + _BLOCK] = values[nearest].mean(axis=1)
+    return out
+
+
+def _predict_ridge(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
+    found: Doubles = np.asarray(x, np.float64) @ np.asarray(tensors["coefficients"], np.float64)
+    return found + float(tensors["intercept"][0])
+
+
+def _predict_boosting(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
+    feature, left, right = (np.asarray(tensors[k], np.int64) for k in ("feature", "left", "right"))
+    threshold, value = (np.asarray(tensors[k], np.float64) for k in ("threshold", "value"))
+    roots = np.asarray(tensors["roots"], np.int64)
+    rows = np.arange(len(x))[:, None]
+    at = np.broadcast_to(roots, (len(x), len(roots))).copy()
+    values = np.asarray(x, np.float64)
+    while (inner := left[at] != _LEAF).any():
+        goes_left = values[rows, feature[at]] <= threshold[at]
+        at = np.where(inner, np.where(goes_left, left[at], right[at]), at)
+    total: Doubles = value[at].sum(axis=1)
+    return total + float(tensors["baseline"][0])
+
+
+_PREDICT = {"knn": _predict_knn, "ridge": _predict_ridge, "boosting": _predict_boosting}

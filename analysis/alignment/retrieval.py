@@ -1,0 +1,118 @@
+"""Does a source's data vector find the papers about it, and the other way round? Ranks, and what chance would give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.statistics import Interval, bootstrap
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+METRICS = ("recall_1", "recall_5", "median_rank", "relative_median_rank", "mrr")
+"""Recall at 1 % and at 5 % of the candidates, median rank, the same as a share of them, mean reciprocal rank."""
+N_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Where the right answer stands.
+
+    Attributes
+    ----------
+    rank : ndarray of float, shape (n,)
+        From 1. Candidates that are as near as the right one share their ranks: each stands in the middle of them.
+    n_candidates : int
+    """
+
+    rank: Doubles
+    n_candidates: int
+
+    def metrics(self, rows: npt.NDArray[np.int64] | slice = slice(None)) -> dict[str, float]:
+        """Return `METRICS` of some of the queries.
+
+        Examples
+        --------
+        >>> {k: round(v, 2) for k, v in Ranks(np.array([1.0, 3.0, 50.0]), 100).metrics().items()}
+        {'recall_1': 0.33, 'recall_5': 0.67, 'median_rank': 3.0, 'relative_median_rank': 0.03, 'mrr': 0.45}
+        """
+        rank = self.rank[rows]
+        at = [max(1.0, np.ceil(share * self.n_candidates)) for share in (0.01, 0.05)]
+        median = float(np.median(rank))
+        return {
+            "recall_1": float((rank <= at[0]).mean()),
+            "recall_5": float((rank <= at[1]).mean()),
+            "median_rank": median,
+            "relative_median_rank": median / self.n_candidates,
+            "mrr": float((1.0 / rank).mean()),
+        }
+
+
+def ranks(queries: Floats, candidates: Floats, right: Mask) -> Ranks:
+    """Rank candidates by cosine similarity.
+
+    Parameters
+    ----------
+    queries : ndarray, shape (n, d)
+    candidates : ndarray, shape (m, d)
+    right : ndarray of bool, shape (n, m)
+        Which candidates are right answers; the best of them counts, and the other right ones stand in nobody's way.
+
+    Returns
+    -------
+    Ranks
+        Among as many candidates as are not merely another right answer, on average.
+
+    Examples
+    --------
+    >>> e = np.eye(3, dtype=np.float32)
+    >>> ranks(e, e, np.eye(3, dtype=bool)).rank.tolist()
+    [1.0, 1.0, 1.0]
+    >>> ranks(e[:1], np.stack([e[0], e[0], e[1]]), np.array([[True, False, False]])).rank.tolist()
+    [1.5]
+    """
+    similarity = _unit(queries) @ _unit(candidates).T
+    best = np.where(right, similarity, -np.inf).max(axis=1, keepdims=True)
+    close = np.abs(similarity - best) <= _SAME
+    better = ((similarity > best) & ~close & ~right).sum(axis=1)
+    tied = (close & ~right).sum(axis=1)
+    return Ranks(1.0 + better + tied / 2, candidates.shape[0])
+
+
+def share_papers(papers: Sequence[tuple[str, ...]]) -> Mask:
+    """Return which sources share a paper, themselves included, shape (n, n).
+
+    Examples
+    --------
+    >>> share_papers([("a", "b"), ("b",), ("c",)]).astype(int).tolist()
+    [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    """
+    names = sorted({b for p in papers for b in p})
+    at = {b: i for i, b in enumerate(names)}
+    about = np.zeros((len(papers), len(names)), np.float32)
+    for i, p in enumerate(papers):
+        about[i, [at[b] for b in p]] = 1.0
+    return ((about @ about.T) > 0) | np.eye(len(papers), dtype=bool)
+
+
+def intervals(found: Ranks, seed: int = 0) -> dict[str, Interval]:
+    """Return every metric with its interval; a query is a source."""
+    queries = np.arange(len(found.rank))
+    return {
+        m: bootstrap(queries, lambda rows, m=m: found.metrics(rows)[m], N_RESAMPLES, seed)  # type: ignore[misc]
+        for m in METRICS
+    }
+
+
+def _unit(x: Floats) -> Doubles:
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    out: Doubles = np.divide(x, lengths, out=np.zeros(x.shape), where=lengths > 0)
+    return out
+
+
+_SAME = 1e-9

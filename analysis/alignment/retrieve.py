@@ -1,0 +1,147 @@
+"""The retrieval study of a store: pairs of the aligned space whose sources took no part in its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.alignment.reading import ALIGNED, NothingToRead, alignment_of, spaces_of
+from analysis.alignment.retrieval import METRICS, Ranks, intervals, ranks, share_papers
+from analysis.alignment.texts import Papers
+from analysis.alignment.texts import read as read_papers
+from analysis.alignment.ways import Ways
+from analysis.rows import Rows, read
+from analysis.runs import Answer, Evidence, Record, Run, once
+from catalog import Catalog
+from catalog.errors import UnknownName
+
+Floats = npt.NDArray[np.float32]
+
+DATA_TO_TEXT, TEXT_TO_DATA = "data to text", "text to data"
+OWN, SHARED = "own", "shared paper"
+LEAST = 20
+N_SHUFFLES = 20
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Held-out sources, one pair of vectors each.
+
+    Attributes
+    ----------
+    sources : ndarray of str objects, shape (n,)
+    data, text : ndarray, shape (n, d)
+        data: mean over the source's detections.
+    papers : list of tuple of str
+        Bibcodes of each.
+    """
+
+    sources: npt.NDArray[np.object_]
+    data: Floats
+    text: Floats
+    papers: list[tuple[str, ...]]
+
+
+def run(cat: Catalog, ways: Ways) -> Run:
+    """Rank the held-out pairs of a store's aligned space, or find the run that did.
+
+    Raises
+    ------
+    UnknownName
+        If there is no aligned space; the message says what to type.
+    NothingToRead
+        If too few of its sources were held out.
+    """
+    snapshot = cat.snapshots()[-1].number
+    encoders = spaces_of(cat, snapshot)
+    if ALIGNED not in encoders:
+        raise UnknownName(
+            f"{cat.path} has no aligned space; make it: python -m embed train aligned --data events --text papers "
+            f"--store {cat.path} && python -m embed run --store {cat.path}"
+        )
+    alignment = alignment_of(cat, encoders[ALIGNED], snapshot)
+    held = alignment.get("held_out_sources")
+    names = frozenset(map(str, held)) if isinstance(held, list) else frozenset()
+    sides = {side: read(cat, ALIGNED, (), "", snapshot, side) for side in ("data", "text")}
+    papers = read_papers(cat, snapshot)
+    pairs = _pairs(sides["data"], sides["text"], papers, names)
+    if len(pairs.sources) < LEAST:
+        raise NothingToRead(
+            f"expected at least {LEAST} sources that the alignment has not seen, found {len(pairs.sources)}; "
+            f"train it on more: python -m embed train aligned --store {cat.path}"
+        )
+    ways.say(f"{len(pairs.sources)} sources that the alignment has not seen, one candidate each")
+    chosen = np.isin(sides["data"].sources.astype(str), pairs.sources.astype(str))
+    evidence = Evidence(snapshot, "".join(s.sha256 for s in sides.values()), sides["data"].sources[chosen])
+    parameters = {"encoder_id": encoders[ALIGNED]}
+    return once(ways.question(cat.path, "retrieve", parameters), evidence, lambda: _answer(pairs, ways.seed))
+
+
+def _pairs(data: Rows, text: Rows, papers: Papers | None, held: frozenset[str]) -> Pairs:
+    """Pair a source's detections with its text."""
+    about = papers.bibcodes_of() if papers is not None else {}
+    written = {str(s): v for s, v in zip(text.sources, text.vectors, strict=True)}
+    names = sorted({str(s) for s in data.sources} & held & written.keys() & about.keys())
+    rows: dict[str, list[int]] = {n: [] for n in names}
+    for i, s in enumerate(data.sources.tolist()):
+        if s in rows:
+            rows[s].append(i)
+    dim = data.vectors.shape[1]
+    means = [data.vectors[rows[n]].mean(axis=0) for n in names]
+    return Pairs(
+        np.array(names, object),
+        np.array(means, np.float32).reshape(-1, dim),
+        np.array([written[n] for n in names], np.float32).reshape(-1, dim),
+        [about[n] for n in names],
+    )
+
+
+def _answer(pairs: Pairs, seed: int) -> Answer:
+    n = len(pairs.sources)
+    alike = share_papers(pairs.papers)
+    rows: list[Record] = []
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(n) for _ in range(N_SHUFFLES)]
+    for direction in (DATA_TO_TEXT, TEXT_TO_DATA):
+        queries, candidates = (pairs.data, pairs.text) if direction == DATA_TO_TEXT else (pairs.text, pairs.data)
+        for answer, right in ((OWN, np.eye(n, dtype=bool)), (SHARED, alike)):
+            found = ranks(queries, candidates, right)
+            # Whose answers are whose is drawn anew: as many right ones, ties and near ones as before.
+            control = [ranks(queries[order], candidates, right).metrics() for order in orders]
+            rows += _rows(direction, answer, found, control, seed)
+    return Answer({"analysis.retrieval": rows})
+
+
+def _rows(direction: str, answer: str, found: Ranks, control: list[dict[str, float]], seed: int) -> list[Record]:
+    out: list[Record] = []
+    for metric, interval in intervals(found, seed).items():
+        chance = np.array([c[metric] for c in control])
+        out.append(
+            {
+                "direction": direction,
+                "answer": answer,
+                "metric": metric,
+                "value": interval.value,
+                "low": interval.low,
+                "high": interval.high,
+                "shuffled": float(chance.mean()),
+                "shuffled_low": float(np.quantile(chance, 0.025)),
+                "shuffled_high": float(np.quantile(chance, 0.975)),
+                "chance": _chance(metric, found.n_candidates) if answer == OWN else None,
+                "n_queries": len(found.rank),
+                "n_candidates": found.n_candidates,
+            }
+        )
+    return out
+
+
+def _chance(metric: str, n: int) -> float:
+    """Return what a random order gives, of n candidates of which one is right."""
+    at = {"recall_1": 0.01, "recall_5": 0.05}
+    if metric in at:
+        return max(1.0, float(np.ceil(at[metric] * n))) / n
+    if metric == "mrr":
+        return float((1.0 / np.arange(1, n + 1)).mean())
+    return (n + 1) / 2 if metric == METRICS[2] else (n + 1) / 2 / n

@@ -1,0 +1,152 @@
+"""Which label a source has in a task: eight classes, AGN against compact objects, or any grouping a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.statistics import codes
+from catalog.errors import QueryError, UnknownName, suggestion
+from sql.class_map import classes, tasks, terms
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is told apart.
+
+    Attributes
+    ----------
+    name : str
+    label_of : mapping of str to str
+        Class or object type, in upper case -> label; what is not there is left out.
+    """
+
+    name: str
+    label_of: Mapping[str, str]
+
+    def label(self, class_: str | None, otype: str | None) -> str | None:
+        """Return the label of a source; an object type decides before its class.
+
+        Examples
+        --------
+        >>> task("agn").label("HMXB", "HMXB"), task("agn").label("YSO", "TTau*")
+        ('compact', None)
+        """
+        return self.label_of.get((otype or "").upper()) or self.label_of.get((class_ or "").upper())
+
+
+def task(name: str) -> Task:
+    """Return a task of sql/classes/task.csv.
+
+    Raises
+    ------
+    UnknownName
+        If there is none of the name.
+    """
+    known = tasks()
+    if name not in known:
+        raise UnknownName(
+            f"there is no task {name!r}{suggestion(name, known)}; there are {', '.join(known)}; or give your own: "
+            "--grouping 'young=YSO,old=LM-STAR+HM-STAR'"
+        )
+    return Task(name, {class_.upper(): label for class_, label in known[name].items()})
+
+
+def grouping(text: str) -> Task:
+    """Make a task of 'label=member+member,label=member'; a member is a class or an object type.
+
+    Raises
+    ------
+    QueryError
+        If it is not of that form, has one label only, or one member twice.
+    UnknownName
+        If a member is neither a class nor an object type.
+
+    Examples
+    --------
+    >>> grouping("young=YSO,old=LM-STAR+HM-STAR").label("HM-STAR", "Be*")
+    'old'
+    """
+    known = {*classes(), *(term for _, term, _ in terms())}
+    folded = {k.upper() for k in known}
+    label_of: dict[str, str] = {}
+    for part in text.split(","):
+        label, equals, members = part.partition("=")
+        if not equals or not label.strip() or not members.strip():
+            raise QueryError(f"--grouping {text!r}: expected LABEL=CLASS+CLASS,LABEL=CLASS, found {part!r}")
+        for member in (m.strip() for m in members.split("+")):
+            if member.upper() not in folded:
+                hint = suggestion(member, known)
+                raise UnknownName(f"--grouping: {member!r} is no class or object type{hint}; see analysis.class_map")
+            if member.upper() in label_of:
+                raise QueryError(f"--grouping {text!r}: {member} stands in it twice")
+            label_of[member.upper()] = label.strip()
+    if len(set(label_of.values())) < 2:  # noqa: PLR2004 - one label alone tells nothing apart
+        raise QueryError(f"--grouping {text!r}: at least two labels are needed to tell apart")
+    return Task(text, label_of)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of rows in a task.
+
+    Attributes
+    ----------
+    task : str
+    names : tuple of str
+        The labels, in the order of the alphabet.
+    code : ndarray of int, shape (n,)
+        Number of each row's label; -1 without one.
+    left_out : tuple of str
+        Labels of too few sources to be scored, with their number: 'CV (2)'.
+    """
+
+    task: str
+    names: tuple[str, ...]
+    code: Integers
+    left_out: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """How many labels."""
+        return len(self.names)
+
+
+def labels(
+    chosen: Task,
+    class_: Sequence[str | None],
+    otype: Sequence[str | None],
+    sources: npt.NDArray[np.generic],
+    min_sources: int = 10,
+) -> Labels:
+    """Label rows; a label of fewer than `min_sources` sources is left out, and said.
+
+    Parameters
+    ----------
+    chosen : Task
+    class_, otype : sequence of (str or None), length n
+        Of the source of each row.
+    sources : ndarray of str, shape (n,)
+    min_sources : int
+
+    Examples
+    --------
+    >>> found = labels(task("agn"), ["AGN", "CV", "NS"], ["QSO", "CV*", "Psr"], np.array(["a", "b", "c"]), 2)
+    >>> found.names, found.code.tolist(), found.left_out
+    (('compact',), [-1, 0, 0], ('AGN (1)',))
+    """
+    given = [chosen.label(c, o) for c, o in zip(class_, otype, strict=True)]
+    source = codes(sources) if given else np.empty(0, np.int64)
+    n_sources = {
+        name: len({s for s, g in zip(source.tolist(), given, strict=True) if g == name})
+        for name in sorted({g for g in given if g is not None})
+    }
+    kept = tuple(name for name, n in n_sources.items() if n >= min_sources)
+    number = {name: i for i, name in enumerate(kept)}
+    code = np.array([number.get(g, -1) if g is not None else -1 for g in given], np.int64)
+    return Labels(chosen.name, kept, code, tuple(f"{name} ({n})" for name, n in n_sources.items() if name not in kept))

@@ -1,0 +1,67 @@
+"""The probes of the study: every representation through both classifiers, as rows of analysis.probe_score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from analysis.clusters.classes import Labels
+from analysis.clusters.features import HARDNESS_NAME
+from analysis.clusters.probe import N_FOLDS, PROBES, Probed, probe
+from analysis.clusters.reading import Sample
+from analysis.clusters.scoring import Protocol, difference
+from analysis.runs import Record
+from analysis.statistics import Interval
+
+
+def probes(
+    sample: Sample, tasks: Sequence[Labels], seed: int = 0, say: Callable[[str], None] = lambda _: None
+) -> dict[str, list[Record]]:
+    """Train and score both probes on every representation in every task.
+
+    Returns
+    -------
+    dict of str to list of records
+        Rows of analysis.probe_score and analysis.class_recall.
+    """
+    scores: list[Record] = []
+    recalls: list[Record] = []
+    for labels in tasks:
+        protocol = Protocol(labels, sample.sources, seed)
+        sources = sample.sources[protocol.rows]
+        for kind in PROBES:
+            say(f"probing {labels.task} with {kind}: {len(sources):,} {sample.rows_are}")
+            done = {
+                f.name: probe(f.x[protocol.rows], protocol.code, sources, labels.n, kind, seed) for f in sample.features
+            }
+            base = done[HARDNESS_NAME]
+            for features in sample.features:
+                own = done[features.name]
+                gain = difference(own.balanced_accuracy, own.draws, base.balanced_accuracy, base.draws)
+                key = {"rows_are": sample.rows_are, "task": labels.task, "features": features.name}
+                scores.append(
+                    key
+                    | {"is_baseline": features.is_baseline, "probe": kind, "n_classes": labels.n, "n_folds": N_FOLDS}
+                    | {"n_rows": len(sources), "n_sources": protocol.n_sources}
+                    | {"control_mean": own.control.mean, "control_high": own.control.high}
+                    | _columns("balanced_accuracy", own.balanced_accuracy)
+                    | _columns("gain", gain)
+                )
+                recalls += _recall_rows(key | {"method": kind}, protocol, own)
+    return {"analysis.probe_score": scores, "analysis.class_recall": recalls}
+
+
+def _recall_rows(key: Record, protocol: Protocol, own: Probed) -> list[Record]:
+    return [
+        {
+            **key,
+            "class": name,
+            "control_mean": float(own.recall_control[i]),
+            "n_rows": int((protocol.code == i).sum()),
+            **_columns("recall", own.recall[i]),
+        }
+        for i, name in enumerate(protocol.labels.names)
+    ]
+
+
+def _columns(name: str, interval: Interval) -> dict[str, object]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

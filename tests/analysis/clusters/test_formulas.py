@@ -1,0 +1,128 @@
+"""Formulas: a planted one is found and told from noise; what is read is what is scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from factories.classed import fill
+
+import catalog
+from analysis.clusters.associations import associations
+from analysis.clusters.columns import inputs
+from analysis.clusters.explanations import explain
+from analysis.clusters.formula_questions import FormulaQuestion, ask_formulas
+from analysis.clusters.formulas import Formula, simplified
+from catalog.errors import QueryError
+
+NAMES = ("s", "h", "a", "b")
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """log((h - s) / (h + s) + 2) plus noise, two rows per source, two columns that have nothing to do with it."""
+    rng = np.random.default_rng(0)
+    source = np.repeat(np.arange(300), 2)
+    s, h = rng.uniform(0.2, 3, (2, len(source)))
+    y = np.log((h - s) / (h + s) + 2) + 0.02 * rng.normal(size=len(source))
+    return y, np.column_stack([s, h, rng.normal(size=(len(source), 2))]), source.astype(str)
+
+
+def test_a_planted_formula_is_found_and_beats_the_linear_model(planted):
+    y, x, sources = planted
+    found = explain("z0", y, x, NAMES, sources, lengths=(5, 9, 15), n_shuffles=1)
+    best = found.chosen
+    assert best.found
+    assert best.r2.low > 0.97
+    assert best.gain.low > 0.03  # linear reaches .9
+    assert set(best.formula.inputs) == {"s", "h"}
+    assert found.control_mean < 0.05
+    # The planted one, where it was not fitted: the found one is the same function of h and s.
+    s, h = np.meshgrid(np.linspace(0.3, 2.9, 20), np.linspace(0.3, 2.9, 20))
+    grid = np.column_stack([s.ravel(), h.ravel(), np.zeros((s.size, 2))])
+    truth = np.log((grid[:, 1] - grid[:, 0]) / (grid[:, 1] + grid[:, 0]) + 2)
+    assert np.abs(best.formula(grid, NAMES) - truth).max() < 0.1
+
+
+def test_the_same_seed_finds_the_same_formula(planted):
+    y, x, sources = planted
+    first, second = (explain("z0", y, x, NAMES, sources, seed=3, lengths=(9,), n_shuffles=1) for _ in range(2))
+    assert [s.formula.text for s in first.front] == [s.formula.text for s in second.front]
+    assert first.chosen.r2 == second.chosen.r2
+
+
+def test_a_shuffled_target_is_not_found(planted):
+    y, x, sources = planted
+    other = y[np.random.default_rng(1).permutation(len(y))]
+    found = explain("z0", other, x, NAMES, sources, lengths=(5, 15))
+    assert not any(s.found for s in found.front)
+    assert found.chosen.r2.value < 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(0.0 + (1.0 * (s + h)))", "h + s"),
+        ("(0.12345678 * square(s))", "0.123*s**2"),
+        ("exp((2.0 * log(s)))", "s**2"),
+    ],
+)
+def test_formulas_are_simplified(text, expected):
+    assert simplified(text, NAMES).text == expected
+
+
+def test_a_formula_is_evaluated_as_it_reads():
+    x = np.array([[4.0, 1.0], [-1.0, 1.0]])
+    formula = simplified("(sqrt(s) + (1.23456 * h))", ["s", "h"])
+    assert formula.text in {"sqrt(s) + 1.23*h", "1.23*h + sqrt(s)"}
+    assert formula(x, ["s", "h"])[0] == pytest.approx(3.23)
+    assert np.isnan(formula(x, ["s", "h"])[1])
+    assert Formula("2.5", (), 1)(x, ["s", "h"]).tolist() == [2.5, 2.5]
+
+
+def test_names_that_sympy_knows_are_only_names(planted):
+    y, x, sources = planted
+    found = explain("z0", y, x, ("S", "E", "N", "pi"), sources, lengths=(5,), n_shuffles=1)
+    assert set(found.chosen.formula.inputs) <= {"S", "E", "N", "pi"}
+    assert found.chosen.r2.value > 0.8
+
+
+def test_columns_that_few_have_are_left_out_and_logarithms_say_of_what():
+    table = pa.table({"flux_aper_b": [2e-14, 4e-14, None], "hard_hs": [0.1, 0.5, 0.2], "bb_kt": [None, None, 1.0]})
+    made = inputs(table, ["flux_aper_b", "hard_hs", "bb_kt"])
+    assert made.names == ("log_flux_aper_b", "hard_hs")
+    assert made.left_out == ("bb_kt (33%)",)
+    assert made.complete.tolist() == [True, True, False]
+    assert made.units_of(made.names) == "log_flux_aper_b [log10(flux_aper_b / 1e-14 erg s**-1 cm**-2)], hard_hs"
+    with pytest.raises(QueryError, match="no column has values"):
+        inputs(table, ["bb_kt"])
+
+
+def test_associations_do_not_take_repeated_detections_for_evidence():
+    rng = np.random.default_rng(2)
+    source = np.repeat(np.arange(30), 20)
+    z, column = rng.normal(size=(2, 30))
+    found = associations(z[source][:, None], column[source][:, None], ["c"], source.astype(str), n_permutations=300)
+    assert found[0].spearman_p > 0.01  # 600 rows, yet 30 sources of noise
+    assert found[0].mutual_information_p > 0.01
+
+
+def test_a_run_of_the_study_is_kept_and_found_again(store):
+    fill(store)
+    asked = FormulaQuestion("spectrum", ("hard_hs", "hard_ms", "var_prob_b"), lengths=(5,), reverse=False)
+    with catalog.open(store) as cat:
+        assert ask_formulas(cat, asked).made
+    with catalog.open(store) as cat:
+        assert not ask_formulas(cat, asked).made
+        targets = cat.sql("SELECT target, count_if(chosen), bool_or(found) FROM analysis.formula GROUP BY 1 ORDER BY 1")
+        rows = targets.fetchall()
+        assert [r[0] for r in rows] == ["z0", "z1", "z2", "z3"]
+        assert all(r[1] == 1 for r in rows)
+        assert rows[0][2]  # hard_hs was made of it
+        pairs = cat.sql("SELECT dimension, column_name FROM analysis.association WHERE spearman_q < .01").fetchall()
+        assert {(0, "hard_hs"), (1, "hard_ms")} <= set(pairs)
+        assert all(column != "var_prob_b" for _, column in pairs)
+        ((figures,),) = cat.sql("SELECT figures FROM analysis.run").fetchall()
+        assert {f.rsplit("/", 1)[1] for f in figures} == {"pareto_latents.png", "association.png"}
+        with pytest.raises(QueryError, match="at least 60 are needed"):
+            ask_formulas(cat, FormulaQuestion("spectrum", ("hard_hs",), where="obsid < 30"))

@@ -1,0 +1,54 @@
+"""Code blocks of the documentation, as things to run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- not run: (?P<why>[^>]+) -->\s*$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block: the page, its line, its language and text."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The commands of a console block: lines after '$ ', continued while a quote is open."""
+        found: list[str] = []
+        for line in self.text.splitlines():
+            if line.startswith("$ "):
+                found.append(line[2:])
+            elif found and found[-1].count('"') % 2:
+                found[-1] += f"\n{line}"
+        return [split(one) for c in found for one in c.split(" && ")]
+
+
+def split(command: str) -> list[str]:
+    """Return a command's words; the environment's Python is this one. Comments are left out."""
+    words = shlex.split(command, comments=True)
+    return [sys.executable if w in {".venv/bin/python", "python"} else w for w in words]
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    """Yield the blocks of a page that are to be run: python, and consoles with commands."""
+    text = path.read_text("utf-8")
+    for match in _FENCE.finditer(text):
+        if _NOT_RUN.search(text[: match.start()].rstrip(" ")):
+            continue
+        block = Block(path.name, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        if block.language == "python" or (not block.language and block.commands):
+            yield block
