@@ -110,7 +110,7 @@ matrix = measures.adjacency(edges, n)
 MEASURES = {
     "adjacency": "measures.adjacency(edges, n)",
     "components": "answer = int(measures.components(matrix).max())",
-    "k-core": "answer = int(measures.core_numbers(edges, n).max())",
+    "k-core": "answer = int(measures.core_numbers(matrix).max())",
     "core-periphery": "answer = round(measures.core_periphery(matrix).score, 4)",
     "clustering": "answer = round(float(measures.clustering(matrix).mean()), 4)",
     "betweenness": "answer = round(float(measures.betweenness(matrix).max()), 6)",

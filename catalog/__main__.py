@@ -78,9 +78,10 @@ def sql(
 @app.command("export")
 def export_(
     relation: Annotated[str | None, typer.Argument(help="Table or view, as 'schema.name'.")] = None,
-    output: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
     store: StoreOption = None,
     format_: FormatOption = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The same as FILE.")] = None,
     snapshot: SnapshotOption = None,
     graph: Annotated[
         int | None, typer.Option("--graph", metavar="RUN", help="Instead of a table: the graph of a network run.")
@@ -93,13 +94,15 @@ def export_(
 
     Example: python -m catalog export csc.master_source sources.vot --store s
 
-    Example: python -m catalog export --graph 3 --format graphml --store s
+    Example: python -m catalog export --graph 3 --format graphml --output network.graphml --store s
     """
+    output = output or file
     if graph is not None:
-        from catalog.graphs import write_graph  # noqa: PLC0415 - networkx, for this option alone
+        from catalog.graphs import write_graph  # noqa: PLC0415 - for this option alone
 
+        target = output or (Path(relation) if relation else None)
         with open_(store) as cat:
-            written = write_graph(cat, graph, format_ or "graphml", Path(relation) if relation else None, threshold)
+            written = write_graph(cat, graph, format_, target, threshold)
         OUT.print("\n".join(str(p) for p in written), highlight=False, soft_wrap=True)
         return
     if relation is None or output is None:

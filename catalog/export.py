@@ -169,12 +169,12 @@ def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, 
         If the disk is full; nothing of the file is left then.
     """
     format_ = find_format(name, output)
-    with _whole(output) as stream:
+    with whole(output) as stream:
         write(reader, stream, format_, notes)
 
 
 @contextlib.contextmanager
-def _whole(output: Path) -> Iterator[BinaryIO]:
+def whole(output: Path) -> Iterator[BinaryIO]:
     """Open a draft beside a file; it takes the file's name when the block ends well."""
     draft = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:

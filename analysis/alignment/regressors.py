@@ -34,7 +34,7 @@ class Fit:
     tensors : mapping of str to ndarray
         knn: rows (n, d), values (n,). ridge: coefficients (d,), intercept (1,). boosting: trees one after the other,
         one entry per node: feature, threshold, left, right (node numbers; -1 in a leaf), value; roots (n_trees,);
-        baseline (1,).
+        baseline (1,); components (d, 64) where there were more numbers than trees can look through.
     """
 
     learner: Learner
@@ -92,13 +92,15 @@ def _fit_ridge(x: Doubles, y: Doubles, held: tuple[Floats, Doubles]) -> Fit:
 def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int) -> Fit:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - seconds to import
 
+    components = _components(x)
+    if components is not None:
+        x, held = x @ components, (np.asarray(held[0]) @ components, held[1])
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         learning_rate=0.1,
         max_iter=200,
         max_leaf_nodes=8,
         min_samples_leaf=20,
-        max_features=min(1.0, 64 / x.shape[1]),
         max_bins=63,
         early_stopping=True,
         n_iter_no_change=15,
@@ -113,7 +115,8 @@ def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int
     leaf = flat["is_leaf"].astype(np.bool_)
     return Fit(
         "boosting",
-        {
+        ({} if components is None else {"components": components})
+        | {
             "feature": np.where(leaf, 0, flat["feature_idx"]).astype(np.int32),
             "threshold": np.where(leaf, 0.0, flat["num_threshold"]).astype(np.float64),
             "left": np.where(leaf, _LEAF, flat["left"] + offset).astype(np.int32),
@@ -123,6 +126,18 @@ def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int
             "baseline": np.asarray(model._baseline_prediction, np.float64).reshape(1),  # noqa: SLF001 - as above
         },
     )
+
+
+def _components(x: Floats) -> npt.NDArray[np.float32] | None:
+    """Return the directions of most variance, (d, 64), where there are many more: a sentence vector has 384."""
+    if x.shape[1] <= _MOST:
+        return None
+    centred = np.asarray(x, np.float64) - x.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(directions[:_COMPONENTS].T, np.float32)
+
+
+_MOST, _COMPONENTS = 128, 64
 
 
 def _predict_knn(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
@@ -150,6 +165,8 @@ def _predict_boosting(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats)
     rows = np.arange(len(x))[:, None]
     at = np.broadcast_to(roots, (len(x), len(roots))).copy()
     values = np.asarray(x, np.float64)
+    if "components" in tensors:
+        values = values @ np.asarray(tensors["components"], np.float64)
     while (inner := left[at] != _LEAF).any():
         goes_left = values[rows, feature[at]] <= threshold[at]
         at = np.where(inner, np.where(goes_left, left[at], right[at]), at)

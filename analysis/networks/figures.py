@@ -43,7 +43,8 @@ def layout(edges: Edges, coreness: Floats, types: Ints, names: Sequence[str], se
     with figure(6.2, 4.6) as drawn:
         axes = drawn.add_subplot()
         ends = np.stack([edges.left[some], edges.right[some]], axis=1)
-        drawn_edges = LineCollection(np.stack([x[ends], y[ends]], axis=2), color="#8a97a5", linewidth=0.3, alpha=0.15)
+        lines = list(np.stack([x[ends], y[ends]], axis=2))
+        drawn_edges = LineCollection(lines, color="#8a97a5", linewidth=0.3, alpha=0.15)
         axes.add_collection(drawn_edges, autolim=False)
         rest = (types < 0) | (types >= _N_TYPES)
         axes.scatter(

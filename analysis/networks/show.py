@@ -41,13 +41,16 @@ def network(cat: Catalog, run_id: int) -> None:
         rows = rows_of(cat.sql(query, id=run_id, t=g["threshold"]))
         show(
             f"threshold {g['threshold']:g}: high degree from {g['high_degree']:g} on; balanced: class size taken out",
-            ("type", "n", "low", "high", "share", "odds ratio", "balanced odds ratio", "shuffled (control)"),
+            (
+                "type", "n", "low", "high", "share", "odds ratio", "balanced odds ratio", "shuffled (control)",
+                "mean degree", "expected of its size",
+            ),
             [
                 (
                     r["otype"], r["n"], r["low"], r["high"], r["share_high"],
                     interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]),
                     interval(r["balanced_odds_ratio"], r["balanced_odds_ratio_low"], r["balanced_odds_ratio_high"]),
-                    r["shuffled_odds_ratio"],
+                    *(r[c] for c in ("shuffled_odds_ratio", "mean_degree", "expected_degree")),
                 )
                 for r in rows
             ],
@@ -57,8 +60,10 @@ def network(cat: Catalog, run_id: int) -> None:
             "FROM analysis.rare_precision WHERE run_id = $id AND threshold = $t AND otype = $any ORDER BY k, method"
         )
         found = rows_of(cat.sql(query, id=run_id, t=g["threshold"], any=ANY_RARE))
+        if not found:
+            continue
         show(
-            f"threshold {g['threshold']:g}: do the first k hold more of the rare types than k drawn at random?",
+            f"threshold {g['threshold']:g}: share of rare types among the first k, and among any k",
             ("method", "k", "rare nodes", "precision", "chance"),
             [
                 (

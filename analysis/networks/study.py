@@ -220,7 +220,7 @@ class _Graph:
                 "strength": np.asarray(weighted.sum(axis=1)).ravel(),
                 "balanced_degree": balanced_degree(self.matrix, self.types),
                 "component": self.component.astype(np.int32),
-                "core_number": measures.core_numbers(self.edges, n).astype(np.int32),
+                "core_number": measures.core_numbers(self.matrix).astype(np.int32),
                 "clustering": self.clustering,
                 "betweenness": measures.betweenness(self.matrix, seed=self.asked.seed),
                 "coreness": self.core.coreness,

@@ -66,7 +66,9 @@ NETWORKS: tuple[Table, ...] = (
             Column("balanced_degree", FLOAT64, "Degree if all types were equally common"),
             Column("component", INT32, "Connected component, 1 for the largest", ucd="meta.id"),
             Column("core_number", INT32, "Largest k of a k-core that it is in (Seidman 1983)"),
-            Column("clustering", FLOAT64, "Share of its neighbours' pairs that are edges"),
+            Column(
+                "clustering", FLOAT64, "Share of its neighbours' pairs that are edges; of sampled pairs in large graphs"
+            ),
             Column("betweenness", FLOAT64, "Share of shortest paths through it; from sampled starts in large graphs"),
             Column("coreness", FLOAT64, "c_i of the core-periphery score, 1 for the most central"),
             Column("isolated", BOOL, "Without any edge", ucd="meta.code"),

@@ -140,6 +140,13 @@ def test_a_fit_of_arrays_predicts_what_scikit_learn_does(learner, rng):
         assert np.abs(made.predict(held) - y_held).mean() < 1.2 * np.abs(peer.predict(held) - y_held).mean()
 
 
+def test_boosting_looks_through_many_numbers_by_their_main_directions(rng):
+    x = vectors(rng, 400, 200) * np.linspace(3, 0.1, 200)
+    made = fit("boosting", x[:300], x[:300, 0].astype(float), (x[300:], x[300:, 0].astype(float)))
+    assert made.tensors["components"].shape == (200, 64)
+    assert np.abs(made.predict(x[300:]) - x[300:, 0]).mean() < 0.7 * np.abs(x[300:, 0]).mean()
+
+
 def planted(rng, n=600):
     """Text and data that each hold a part of y; sources of two rows each."""
     sources = np.arange(n) // 2

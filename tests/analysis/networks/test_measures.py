@@ -42,7 +42,10 @@ def test_measures_agree_with_networkx(random_graph):
     found = of_networkx(random_graph)
     matrix = measures.adjacency(found, 80)
     assert measures.clustering(matrix) == pytest.approx([nx.clustering(random_graph)[i] for i in range(80)])
-    assert measures.core_numbers(found, 80).tolist() == [nx.core_number(random_graph)[i] for i in range(80)]
+    drawn = measures.clustering(matrix, most=0)
+    assert np.sqrt(np.mean((drawn - measures.clustering(matrix)) ** 2)) < 0.05
+    assert drawn.mean() == pytest.approx(nx.average_clustering(random_graph), abs=0.02)
+    assert measures.core_numbers(matrix).tolist() == [nx.core_number(random_graph)[i] for i in range(80)]
     exact = nx.betweenness_centrality(random_graph)
     assert measures.betweenness(matrix) == pytest.approx([exact[i] for i in range(80)])
     sampled = measures.betweenness(matrix, n_starts=40, seed=1)
@@ -51,6 +54,14 @@ def test_measures_agree_with_networkx(random_graph):
     nx.set_node_attributes(random_graph, dict(enumerate(types.tolist())), "type")
     expected = nx.attribute_assortativity_coefficient(random_graph, "type")
     assert measures.assortativity(found, types) == pytest.approx(expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 40), st.floats(0, 1), st.integers(0, 1000))
+def test_core_numbers_are_those_of_networkx(n, density, seed):
+    graph = nx.gnp_random_graph(n, density, seed=seed)
+    matrix = measures.adjacency(of_networkx(graph), n)
+    assert measures.core_numbers(matrix).tolist() == [nx.core_number(graph)[i] for i in range(n)]
 
 
 def test_components_and_isolated_nodes_are_numbered_by_size():

@@ -121,8 +121,16 @@ def test_graphs_are_exported(planted, tmp_path, monkeypatch):
         graph = nx.read_graphml(path)
         assert (graph.number_of_nodes(), graph.number_of_edges()) == (N, n_edges)
         assert {"otype", "degree", "coreness"} <= set(next(iter(graph.nodes(data=True)))[1])
-        (path,) = write_graph(cat, run_id, "gexf", tmp_path / "g.gexf", 0.8)
-        assert nx.read_gexf(path).number_of_edges() == n_edges
+        (path,) = write_graph(cat, run_id, None, tmp_path / "g.gexf", 0.8)
+        same = nx.read_gexf(path)
+        assert same.number_of_edges() == n_edges
+        for name, known in graph.nodes(data=True):
+            other = {k: v for k, v in same.nodes[name].items() if k != "label"}
+            assert other == known
+        for a, b, similarity in cat.sql(
+            "SELECT id_1, id_2, similarity FROM analysis.edge WHERE run_id = $id AND similarity >= 0.8", id=run_id
+        ):
+            assert graph[a][b]["weight"] == same[a][b]["weight"] == similarity
         with pytest.raises(UnknownName, match="there is no network run 999"):
             write_graph(cat, 999, "graphml")
         with pytest.raises(UnknownName, match=r"has no threshold 0\.65; it has 0\.5, 0\.8"):
@@ -135,6 +143,12 @@ def test_graphs_are_exported(planted, tmp_path, monkeypatch):
     )
     assert done.exit_code == 0, done.output
     assert pq.read_table(tmp_path / f"network_{run_id}_nodes.parquet").num_rows == N
+    target = tmp_path / "here.gexf"
+    done = CliRunner().invoke(
+        catalog_app, ["export", "--graph", str(run_id), "--output", str(target), "--store", str(planted)]
+    )
+    assert done.exit_code == 0, done.output
+    assert nx.read_gexf(target).number_of_nodes() == N
 
 
 def test_wrong_questions_are_told(planted):
