@@ -10,8 +10,8 @@ import contextlib
 import errno
 import functools
 import hashlib
-import importlib.util
 import json
+import logging
 import os
 import shutil
 import socket
@@ -27,6 +27,7 @@ import duckdb
 import filelock
 import pyarrow as pa
 
+from catalog import engine
 from catalog.columns import literal, quote
 from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName
 from catalog.tables import SCHEMAS, TABLES, Table
@@ -41,7 +42,7 @@ INCOMING = "incoming"
 LOCK = "writer.lock"
 HOLDER = "writer.json"
 _BUSY_MS = 30_000
-_EXTENSIONS = {"sqlite_scanner": "duckdb_extension_sqlite_scanner", "ducklake": "duckdb_extension_ducklake"}
+_LOG = logging.getLogger(__name__)
 
 
 def store_path(store: str | os.PathLike[str] | None = None) -> Path:
@@ -82,19 +83,6 @@ class Snapshot:
     changes: str
 
 
-def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Load ducklake and sqlite from their wheels; where a wheel is missing, let DuckDB install the same."""
-    for name, module in _EXTENSIONS.items():
-        spec = importlib.util.find_spec(module)
-        folder = Path(spec.origin).parent if spec and spec.origin else None
-        wanted = f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"
-        if folder and (folder / wanted).is_file():
-            connection.execute(f"LOAD {literal(str(folder / wanted))}")
-        else:
-            connection.execute(f"INSTALL {name.replace('_scanner', '')}")
-            connection.execute(f"LOAD {name.replace('_scanner', '')}")
-
-
 def connect(
     store: Path,
     *,
@@ -132,10 +120,9 @@ def connect(
     if at is not None:
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection = engine.start()
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        _load_extensions(connection)
         connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{store / CATALOG}')} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
     except duckdb.Error as error:
@@ -259,8 +246,7 @@ def _create_empty(store: Path) -> None:
     """Write an empty lake beside its final name and rename it: a store exists wholly or not at all."""
     (store / DATA).mkdir(exist_ok=True)
     draft = store / f".{CATALOG}.{os.getpid()}"
-    with contextlib.closing(duckdb.connect(config={"autoinstall_known_extensions": "false"})) as connection:
-        _load_extensions(connection)
+    with contextlib.closing(engine.start()) as connection:
         data = f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}"
         connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{draft}')} AS lake ({data}, META_JOURNAL_MODE 'WAL')")
         connection.execute("CALL lake.set_option('parquet_version', '2')")
@@ -383,6 +369,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
         connection.execute("COMMIT")
+        _LOG.info("committed: %s", message or "rows")
     except BaseException as error:
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK")

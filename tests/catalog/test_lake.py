@@ -9,10 +9,9 @@ import sys
 import textwrap
 import threading
 
-import duckdb
 import pytest
 
-from catalog import lake
+from catalog import engine, lake
 from catalog.errors import StoreLocked, StoreNotFound, UnknownName
 from catalog.tables import SCHEMAS, TABLES
 
@@ -96,8 +95,7 @@ def test_a_moved_store_opens_and_repair_mends_it_for_bare_duckdb(store, tmp_path
     with contextlib.closing(lake.connect(moved)) as connection:
         assert count(connection) == 100
     assert any("data path" in line for line in lake.repair(moved))
-    bare = duckdb.connect()
-    lake._load_extensions(bare)
+    bare = engine.start()
     bare.execute(f"ATTACH 'ducklake:sqlite:{moved}/catalog.sqlite' AS lake (READ_ONLY)")
     assert bare.execute("SELECT count(*) FROM lake.meta.source").fetchone() == (100,)
 
