@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: threads of several would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -38,3 +42,45 @@ def empty_store(tmp_path_factory) -> Path:
 def store(empty_store, tmp_path) -> Path:
     """A fresh empty store."""
     return Path(shutil.copytree(empty_store, tmp_path / "s"))
+
+
+@pytest.fixture(scope="session")
+def small_survey(tmp_path_factory) -> Path:
+    """A folder with a simulated `survey` of thirty sources and its store `s`; copy what you change."""
+    from factories import simulated  # noqa: PLC0415 - for the few tests that need it
+
+    return simulated.simulated(_shared(tmp_path_factory), **simulated.SMALL)
+
+
+@pytest.fixture(scope="session")
+def whole_survey(tmp_path_factory) -> Path:
+    """The same with enough sources for the studies, and vectors in every space; for slow tests."""
+    from factories import simulated  # noqa: PLC0415 - as above
+
+    return simulated.simulated(_shared(tmp_path_factory), **simulated.WHOLE)
+
+
+@pytest.fixture
+def beside_small_survey(small_survey, tmp_path) -> Path:
+    """A folder of one's own with a copy of that store, `s`, its files in `survey`, and what programs run there need."""
+    return _beside(small_survey, tmp_path / "here")
+
+
+@pytest.fixture
+def beside_whole_survey(whole_survey, tmp_path) -> Path:
+    """The same with the larger one."""
+    return _beside(whole_survey, tmp_path / "here")
+
+
+def _shared(tmp_path_factory) -> Path:
+    """Return the folder that all processes of a test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def _beside(made, here) -> Path:
+    here.mkdir()
+    shutil.copytree(made / "s", here / "s")
+    for name in ("survey", "published"):
+        (here / name).symlink_to(made / name)
+    return here

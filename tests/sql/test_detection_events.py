@@ -171,8 +171,9 @@ def test_no_view_compares_every_row_with_every_other(engine, view):
 
 
 def test_one_detection_is_looked_up_without_reading_the_others(engine):
-    plan = engine.execute("EXPLAIN (FORMAT json) FROM product.detection_event WHERE detection_id = '5.0.1'").fetchone()[
-        1
-    ]
+    add_field(engine, [4096.0], [4096.0])  # without rows there is no plan to look at
+    add_detection(engine, 4096.0, 4096.0)
+    query = "EXPLAIN (FORMAT json) FROM product.detection_event WHERE detection_id = '5.0.1'"
+    plan = engine.execute(query).fetchone()[1]
     scans = [part for part in plan.split('"name"') if "event_stored" in part]
     assert sum("detection_id='5.0.1'" in scan for scan in scans) >= 2  # region files and corpora

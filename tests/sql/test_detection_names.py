@@ -10,22 +10,34 @@ from factories.engine import insert
 
 
 def source(engine, name, ra, dec, error=None):
-    insert(engine, "csc.master_source", {"name": name, "ra": ra, "dec": dec, "err_ellipse_r0": error})
+    insert(engine, "csc.master_source", source_row(name, ra, dec, error))
 
 
-def product(engine, detection_id, ra=None, dec=None, *, theta=0.0, file_id=None, **values):
+def source_row(name, ra, dec, error=None):
+    return {"name": name, "ra": ra, "dec": dec, "err_ellipse_r0": error}
+
+
+def product(engine, *about, **values):
+    insert(engine, "product.header", product_row(*about, **values))
+
+
+def product_row(detection_id, ra=None, dec=None, *, theta=0.0, file_id=None, **values):
     """A product's header; the pointing lies theta arcmin from the detection, towards the equator."""
     obsid, obi, region_id = (int(x) for x in detection_id.split("."))
     place = {} if dec is None else {"ra_pnt": ra, "dec_pnt": dec - np.copysign(theta / 60, dec)}
     known = {"file_id": file_id or 1000 * obsid + region_id, "kind": "spectrum", "detection_id": detection_id}
     whose = {"obsid": obsid, "obi": obi, "region_id": region_id, "ra_src": ra, "dec_src": dec}
-    insert(engine, "product.header", known | whose | place | values)
+    return known | whose | place | values
 
 
 def row(engine, detection_id, name, **values):
+    insert(engine, "csc.observation_source", detection_row(detection_id, name, **values))
+
+
+def detection_row(detection_id, name, **values):
     obsid, obi, region_id = detection_id.split(".")
     whose = {"obsid": int(obsid), "obi": None if obi == "-" else int(obi), "region_id": int(region_id)}
-    insert(engine, "csc.observation_source", {"detection_id": detection_id, "name": name} | whose | values)
+    return {"detection_id": detection_id, "name": name} | whose | values
 
 
 def names(engine):
@@ -120,14 +132,15 @@ def test_positions_meet_everywhere_on_the_sphere(engine):
     rng = np.random.default_rng(3)
     ra = np.concatenate([[0.0, 359.9999, 0.0001, 17.0, 200.0, 90.0, 180.0], rng.uniform(0, 360, 400)])
     dec = np.concatenate([[0.0, 10.0, -10.0, 90.0, -90.0, 0.0, 0.0], np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))])
-    for i, (a, d) in enumerate(zip(ra.tolist(), dec.tolist(), strict=True)):
-        source(engine, f"S{i}", a, d)
-    expected = {}
+    places = zip(ra.tolist(), dec.tolist(), strict=True)
+    insert(engine, "csc.master_source", *(source_row(f"S{i}", a, d) for i, (a, d) in enumerate(places)))
+    products, expected = [], {}
     for n, i in enumerate(np.repeat(np.arange(len(ra)), 3).tolist(), start=1):
         apart, angle = rng.uniform(0, 4) / 3600, rng.uniform(0, 2 * np.pi)
         there = offset(ra[i], dec[i], apart, angle)
-        product(engine, f"{n}.0.1", *there)
+        products.append(product_row(f"{n}.0.1", *there))
         expected[f"{n}.0.1"] = f"S{i}" if apart * 3600 < 2 else None
+    insert(engine, "product.header", *products)
     assert {d: v[0] for d, v in names(engine).items()} == expected
 
 
@@ -163,12 +176,15 @@ def test_photons_and_names_never_disagree(engine):
     rng = np.random.default_rng(8)
     for i in range(6):
         source(engine, f"S{i}", 100.0, 30.0 + 10 * i / 3600)
+    products, rows = [], []
     for n in range(1, 150):
         place = (100.0, 30.0 + rng.uniform(0, 60) / 3600) if rng.random() < 0.5 else (None, None)
-        product(engine, f"{n}.{rng.integers(2)}.1", *place, kind="events", n_rows=1)
+        products.append(product_row(f"{n}.{rng.integers(2)}.1", *place, kind="events", n_rows=1))
         for obi in rng.permutation(["0", "1", "-"])[: rng.integers(0, 3)]:
             name = f"S{rng.integers(6)}" if rng.random() < 0.8 else None
-            row(engine, f"{n}.{obi}.1", name, ra_aper=100.0, dec_aper=30.0)
+            rows.append(detection_row(f"{n}.{obi}.1", name, ra_aper=100.0, dec_aper=30.0))
+    insert(engine, "product.header", *products)
+    insert(engine, "csc.observation_source", *rows)
     query = (
         "SELECT count(*), count(r.name), count(*) FILTER (r.name IS DISTINCT FROM n.name) "
         "FROM product.detection_region r JOIN product.detection_name n USING (detection_id)"

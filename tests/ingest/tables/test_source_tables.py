@@ -332,7 +332,7 @@ def test_types_of_simbad_papers_and_classifiers_are_kept_apart():
     assert {r["predicted"] for r in tables[TYPES]} == {False}
     assert tables["lit.paper_source"] == [
         {"bibcode": "2010A&A...518A..10V", "name": NAMES[0], "method": "class reference", "confidence": None}
-        | {"file_ids": [FileName.of("table.csv").file_id]}
+        | {"evidence": None, "file_ids": [FileName.of("table.csv").file_id]}
     ]
     assert flags == []
 
