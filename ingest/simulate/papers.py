@@ -26,9 +26,12 @@ _PAPERS = 4
 MAX_PAPERS = 6
 WORDS = (80, 250)
 JOURNALS = ("SimA.", "SimX.", "SimJ.", "SimMN")
-CLAIMS = {"right": 0.68, "wrong": 0.07, "none": 0.25}  # what an abstract about one source says of its class
+CLAIMS = {"right": 0.75, "wrong": 0.07, "none": 0.18}  # what an abstract about one source says of its class
+LIKENED = 0.6  # how often a source is compared with famous ones of the class claimed; else with any
 COLOURS = ("very soft", "soft", "of intermediate hardness", "hard", "very hard")
 HARD_SHARES = (0.12, 0.3, 0.5, 0.75)  # of photons above 2 keV, between the colours
+FLUXES = (4e-14, 3e-13)  # erg/s/cm**2, between what is called faint, middling and bright
+COLUMNS_1E22 = (0.15, 1.0)  # between what is called unabsorbed, moderate and obscured
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ def hard_share(source: Source) -> float:
     return float(counts[band & (hard < MIDDLE_KEV)].sum() / counts[band].sum())
 
 
+def _bin(value: float, borders: Sequence[float]) -> int:
+    return int(np.searchsorted(borders, value))
+
+
 def _number(value: float, digits: int = 2) -> str:
     text = f"{value:.{digits}g}"
     if "e" not in text:
@@ -95,6 +102,7 @@ class _Writer:
 
     def __init__(self, field: Field | None, rng: np.random.Generator) -> None:
         self.rng = rng
+        self.likened = self.pick(CLASSES)
         observations: Sequence[Observation] = field.observations if field else ()
         self.blanks: dict[str, object] = {
             "field": field.name if field else "several fields",
@@ -103,7 +111,7 @@ class _Writer:
             "year": int(observations[0].year) if observations else 2003,
             "share": int(rng.integers(15, 85)),
             "k_mag": f"{rng.uniform(9, 19):.1f}",
-            "rank": self.pick(("the brightest", "the faintest", "several")),
+            "place": self.pick(phrases.PLACES[field.kind]) if field else "the fields of",
             "flare": self.pick(("an impulsive", "a gradual", "a")),
         }
 
@@ -117,7 +125,7 @@ class _Writer:
 
     def say(self, options: Sequence[str]) -> str:
         """Pick a sentence and fill its blanks."""
-        self.blanks["other"] = self.pick(phrases.FAMOUS)
+        self.blanks["other"] = self.pick(phrases.FAMOUS[self.likened])
         self.blanks["tool"] = self.pick(phrases.TOOLS)
         quantity, method, theory = (self.pick(p) for p in (phrases.QUANTITIES, phrases.METHODS, phrases.THEORIES))
         self.blanks |= {"quantity": quantity.capitalize(), "quantity_low": quantity, "method": method, "theory": theory}
@@ -149,10 +157,12 @@ class _Writer:
             "argument": self.pick(phrases.ARGUMENTS[class_]),
             "colour": self.colour(source),
         }
+        if self.chance(LIKENED):
+            self.likened = class_
 
     def colour(self, source: Source) -> str:
         """Name a source's hardness in words."""
-        return COLOURS[int(np.searchsorted(HARD_SHARES, hard_share(source)))]
+        return COLOURS[_bin(hard_share(source), HARD_SHARES)]
 
     def _designation(self, source: Source) -> str:
         number = source.region_id
@@ -175,17 +185,23 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
     telling = claimed is not None
     parts = [writer.say(phrases.CONTEXT[claimed] if claimed and writer.chance(0.75) else phrases.GENERAL_CONTEXT)]
     parts.append(writer.say(phrases.DATA))
-    colour = int(np.searchsorted(HARD_SHARES, hard_share(source)))
-    body = [writer.say(phrases.COLOUR[colour])] if writer.chance(0.6) else []
-    body += [_spectral(writer, source)] if writer.chance(0.65) else []
-    body += [writer.say(phrases.TIMING[nature.variability.kind])] if writer.chance(0.65) else []
-    body += [writer.say(phrases.BRIGHTNESS)] if writer.chance(0.45) else []
-    body += [writer.say(phrases.COMPARISON)] if writer.chance(0.4) else []
+    column = min(c.nh for c in nature.base if c.kind != "line")
+    told = (
+        (0.8, phrases.COLOUR[_bin(hard_share(source), HARD_SHARES)]),
+        (0.5, phrases.ABSORPTION[_bin(column, COLUMNS_1E22)]),
+        (0.8, phrases.TIMING[nature.variability.kind]),
+        (0.6, phrases.BRIGHTNESS[_bin(nature.flux, FLUXES)]),
+        (0.4, phrases.COMPARISON),
+    )
+    body = [writer.say(options) for probability, options in told if writer.chance(probability)]
+    body += [_spectral(writer, source)] if writer.chance(0.7) else []
     body += [writer.say(phrases.CONTEXT[claimed])] if claimed and writer.chance(0.5) else []
-    body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(1, 4)))]
+    body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(0, 3)))]
     parts += [body[i] for i in writer.rng.permutation(len(body))]
     parts.append(writer.say(phrases.VERDICTS if telling and writer.chance(0.85) else phrases.UNDECIDED))
     titles = phrases.TITLES if telling else phrases.TITLES[:6]
+    if writer.chance(0.3):
+        titles = phrases.TIMING_TITLES[nature.variability.kind] or titles
     return writer.say(titles), _fit_length(writer, parts), claimed
 
 

@@ -1,18 +1,35 @@
 """Sentences of abstracts: what papers about X-ray sources say, with blanks to fill in.
 
 Blanks: {target} the source, {field} where it lies, {other} some famous object, {kind} the finer class, {nh}, {gamma},
-{kt}, {flux}, {lum}, {period}, {n_obs}, {ks}, {year}. Statements that give a class away stand apart (ARGUMENTS,
-CONTEXT) from those that do not (DATA, FILLER, ...), so that an abstract can leave them out or claim the wrong one.
+{kt}, {flux}, {lum}, {period}, {n_obs}, {ks}, {year}, {place} what kind of field it is. Statements that give a class
+away stand apart (ARGUMENTS, CONTEXT) from those that do not (DATA, FILLER, ...), so that an abstract can leave them
+out or claim the wrong one.
 """
 
 from __future__ import annotations
 
-FAMOUS = (
-    *("M 82 X-1", "Cygnus X-1", "SS Cygni", "the Orion Nebula Cluster", "NGC 4151", "Vela X-1", "3C 273", "47 Tucanae"),
-    *("Holmberg IX X-1", "EX Hydrae", "Cas A", "RS CVn", "theta1 Orionis C", "Her X-1", "NGC 5548", "Aquila X-1"),
-    *("the Crab pulsar", "AD Leonis", "zeta Puppis", "Eta Carinae", "M 31", "the Galactic Centre", "Taurus", "GK Per"),
-    *("NGC 1313 X-2", "Cen X-3", "EXO 0748-676", "1E 2259+586", "Mrk 421", "the Chandra Deep Field South"),
-)
+FAMOUS: dict[str, tuple[str, ...]] = {
+    "AGN": ("NGC 4151", "3C 273", "NGC 5548", "Mrk 421", "the Chandra Deep Field South"),
+    "YSO": ("the Orion Nebula Cluster", "Taurus", "T Tau", "rho Ophiuchi"),
+    "low-mass star": ("AD Leonis", "RS CVn", "AB Doradus", "the Hyades"),
+    "high-mass star": ("theta1 Orionis C", "zeta Puppis", "Eta Carinae", "WR 140"),
+    "CV": ("SS Cygni", "EX Hydrae", "GK Per", "47 Tucanae"),
+    "HMXB": ("Cygnus X-1", "Vela X-1", "Cen X-3", "Her X-1"),
+    "LMXB": ("Aquila X-1", "EXO 0748-676", "Terzan 5", "the Galactic Centre"),
+    "NS": ("the Crab pulsar", "1E 2259+586", "Cas A", "RX J1856.5-3754"),
+    "ULX": ("M 82 X-1", "Holmberg IX X-1", "NGC 1313 X-2", "M 31"),
+}
+
+# What abstracts call a field beside its designation.
+PLACES = {
+    "deep field": ("the extragalactic survey field", "the deep field"),
+    "star-forming region": ("the star-forming region", "the young embedded cluster", "the molecular cloud around"),
+    "open cluster": ("the open cluster", "the nearby cluster"),
+    "galaxy": ("the spiral galaxy", "the nearby galaxy", "the star-forming galaxy"),
+    "globular cluster": ("the globular cluster", "the dense cluster core of"),
+    "Galactic plane": ("the Galactic-plane field", "the Galactic bulge field"),
+    "targeted source": ("the field of", "the vicinity of"),
+}
 
 CLASS_WORDS: dict[str, tuple[str, ...]] = {
     "AGN": (
@@ -131,13 +148,13 @@ GENERAL_CONTEXT = (
 
 DATA = (
     "We analyse {n_obs} Chandra ACIS observation(s) with a total exposure of {ks} ks.",
-    "We report on Chandra imaging spectroscopy of {target} in {field}.",
-    "We present a study of {target}, detected serendipitously in an observation of {field}.",
+    "We report on Chandra imaging spectroscopy of {target} in {place} {field}.",
+    "We present a study of {target}, detected serendipitously in an observation of {place} {field}.",
     "Using archival data taken since {year}, we investigate the X-ray properties of {target}.",
     "The source {target} was in the field of view of {n_obs} pointing(s).",
     "We combine X-ray observations of {target} with photometry from the optical to the mid-infrared.",
     "Spectra and light curves of {target} were extracted and fitted simultaneously.",
-    "{target} is among the brighter sources towards {field}.",
+    "{target} lies in {place} {field}.",
 )
 
 SPECTRUM = {
@@ -317,16 +334,44 @@ THEORIES = (
 )
 
 BRIGHTNESS = (
-    "The absorbed flux is {flux} erg/cm^2/s in the 0.5-7 keV band.",
-    "At the adopted distance the luminosity amounts to {lum} erg/s.",
-    "With a flux of {flux} erg/cm^2/s it is one of {rank} sources of its kind here.",
+    (
+        "It is faint, and only few photons were collected.",
+        "At {flux} erg/cm^2/s it is among the faintest sources detected.",
+        "The source is faint: the luminosity is {lum} erg/s at the adopted distance.",
+    ),
+    (
+        "The absorbed flux is {flux} erg/cm^2/s in the 0.5-7 keV band.",
+        "It is a source of average brightness for this field.",
+        "At the adopted distance the luminosity amounts to {lum} erg/s.",
+    ),
+    (
+        "It is a bright source, with a flux of {flux} erg/cm^2/s.",
+        "High count rates allow detailed modelling of the bright source.",
+        "With {flux} erg/cm^2/s it is one of the brightest sources of its kind here.",
+    ),
+)
+
+ABSORPTION = (
+    (
+        "Hardly any absorption is required.",
+        "The low-energy spectrum is unabsorbed, and the column density is low.",
+    ),
+    (
+        "Absorption is moderate, with N_H = {nh} x 10^22 cm^-2.",
+        "The column of {nh} x 10^22 cm^-2 agrees with the optical extinction.",
+    ),
+    (
+        "The source is heavily obscured: N_H = {nh} x 10^22 cm^-2.",
+        "Strong absorption removes the soft photons.",
+        "A dense column of gas hides the soft emission.",
+    ),
 )
 
 SURVEY = (
-    "We present a catalogue of {n} X-ray point sources in {field}, from {n_obs} Chandra observation(s).",
-    "A deep survey of {field} with a total of {ks} ks yields {n} point sources above a significance of three.",
-    "We report source lists, light curves and spectra for {n} X-ray sources towards {field}.",
-    "The luminosity function of {n} sources in {field} is derived down to {flux} erg/cm^2/s.",
+    "We present a catalogue of {n} X-ray point sources in {place} {field}, from {n_obs} Chandra observation(s).",
+    "A deep survey of {place} {field} with a total of {ks} ks yields {n} point sources above a significance of three.",
+    "We report source lists, light curves and spectra for {n} X-ray sources towards {place} {field}.",
+    "The luminosity function of {n} sources in {place} {field} is derived down to {flux} erg/cm^2/s.",
 )
 SURVEY_MORE = (
     "Counterparts are found for {share} per cent of the sources.",
@@ -354,13 +399,23 @@ SAMPLE = (
 TITLES = (
     "Chandra observations of {target}",
     "The nature of the X-ray source {target}",
-    "An X-ray study of {target} in {field}",
+    "An X-ray study of {target} in {place} {field}",
     "On the variability of {target}",
     "{target}: an X-ray source towards {field}",
     "X-ray spectroscopy of {target}",
     "A {word} in {field}?",
     "Discovery of a {word} candidate: {target}",
 )
+TIMING_TITLES: dict[str, tuple[str, ...]] = {
+    "constant": (),
+    "flares": ("Flares of {target}", "A strong X-ray flare in {field}"),
+    "eclipse": ("X-ray eclipses of {target}", "The eclipsing X-ray source {target}"),
+    "dips": ("Dips in the X-ray light curve of {target}",),
+    "pulsation": ("Discovery of pulsations from {target}", "A periodic X-ray source in {field}"),
+    "red noise": ("Aperiodic X-ray variability of {target}", "The highly variable source {target}"),
+    "bursts": ("X-ray bursts from {target}",),
+    "outburst": ("An outburst of {target}", "A transient X-ray source in {field}"),
+}
 SURVEY_TITLES = (
     "X-ray point sources in {field}",
     "A Chandra survey of {field}",
