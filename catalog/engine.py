@@ -56,7 +56,8 @@ def start() -> duckdb.DuckDBPyConnection:
     """
     known = _signatures_are_right()
     unsigned = "true" if known else "false"
-    config = {"autoinstall_known_extensions": "false", "allow_unsigned_extensions": unsigned}
+    config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
+    config["allow_unsigned_extensions"] = unsigned
     connection = duckdb.connect(config=config)
     for name, file in _files().items():
         if file is None:

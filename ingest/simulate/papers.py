@@ -199,7 +199,7 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
     body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(0, 3)))]
     parts += [body[i] for i in writer.rng.permutation(len(body))]
     parts.append(writer.say(phrases.VERDICTS if telling and writer.chance(0.85) else phrases.UNDECIDED))
-    titles = phrases.TITLES if telling else phrases.TITLES[:6]
+    titles: Sequence[str] = phrases.TITLES if telling else phrases.TITLES[:6]
     if writer.chance(0.3):
         titles = phrases.TIMING_TITLES[nature.variability.kind] or titles
     return writer.say(titles), _fit_length(writer, parts), claimed

@@ -5,7 +5,6 @@ import sys
 import threading
 from datetime import UTC, datetime
 
-import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,7 +13,7 @@ import pytest
 from factories.store import NAMES, write
 
 import catalog
-from catalog import lake
+from catalog import engine, lake
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
 from catalog.names import relations
@@ -341,8 +340,7 @@ def test_numpy_values_are_parameters(opened):
 
 
 def test_bare_duckdb_sees_the_same_store(made_store):
-    connection = duckdb.connect()
-    lake._load_extensions(connection)
+    connection = engine.start()
     connection.execute(f"ATTACH 'ducklake:sqlite:{made_store}/catalog.sqlite' AS lake (READ_ONLY)")
     assert connection.execute("SELECT count(*), max(pi) FROM lake.product.event").fetchone() == (10, 343)
     assert connection.execute("SELECT count(*) FROM lake.product.detection_region").fetchone() == (0,)
