@@ -11,16 +11,18 @@ from pathlib import Path
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>[^>]+) -->\s*$")
+_STATEMENT = re.compile(r"(?:--[^\n]*|'[^']*'|[^;'])+")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: the page, its line, its language and text."""
+    """A code block: the page, its line, its language and text; and why it is not run, where it is not."""
 
     page: str
     line: int
     language: str
     text: str
+    not_run: str
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -36,6 +38,11 @@ class Block:
                 found[-1] += f"\n{line}"
         return [split(one) for c in found for one in c.split(" && ")]
 
+    @property
+    def statements(self) -> list[str]:
+        """The statements of an SQL block."""
+        return [s.strip() for s in _STATEMENT.findall(self.text) if s.strip()]
+
 
 def split(command: str) -> list[str]:
     """Return a command's words; the environment's Python is this one. Comments are left out."""
@@ -44,11 +51,10 @@ def split(command: str) -> list[str]:
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """Yield the blocks of a page that are to be run: python, and consoles with commands."""
+    """Yield all blocks of a page but those that show what is printed (language `text`)."""
     text = path.read_text("utf-8")
     for match in _FENCE.finditer(text):
-        if _NOT_RUN.search(text[: match.start()].rstrip(" ")):
-            continue
-        block = Block(path.name, text.count("\n", 0, match.start()) + 1, match[1], match[2])
-        if block.language == "python" or (not block.language and block.commands):
-            yield block
+        excuse = _NOT_RUN.search(text[: match.start()].rstrip(" "))
+        line = text.count("\n", 0, match.start()) + 1
+        if match[1] != "text":
+            yield Block(path.name, line, match[1] or "console", match[2], excuse["why"] if excuse else "")
