@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Collection
@@ -30,6 +31,8 @@ from catalog.vectors import Pin
 from sql import guard
 from sql.guard import NotUnderstood, Refused, Statement
 from sql.objects import Described
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Catalog:
     ----------
     path : path-like, optional
         The store's directory; else $PHOTONLAKE_STORE, else ./store.
+    threads : int, optional
+        Threads of the engine, at most; else one per processor. One is quickest for many small questions at a time.
 
     Raises
     ------
@@ -98,8 +103,9 @@ class Catalog:
     [(3,)]
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> None:
         self.path = lake.store_path(path)
+        self._threads = threads
         self._connections: dict[int | datetime | None, duckdb.DuckDBPyConnection] = {}
         self._pins: dict[int, dict[str, Pin]] = {}
         self._connection(None)
@@ -140,6 +146,7 @@ class Catalog:
             If the engine cannot make sense of it, or a parameter is missing.
         """
         params = {name: _python_value(value) for name, value in params.items()}
+        _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
         cursor = self._cursor(snapshot)
         deadline = Deadline(cursor, timeout_s)
         if named := functions.named_in(query):
@@ -379,6 +386,8 @@ class Catalog:
             number = snapshot if isinstance(snapshot, int) else None
             at = snapshot if isinstance(snapshot, datetime) else None
             connection = lake.connect(self.path, read_only=True, snapshot=number, at=at)
+            if self._threads is not None:
+                connection.execute(f"SET threads = {int(self._threads)}")
             _confine(connection, self.path)
             self._connections[snapshot] = connection
         return self._connections[snapshot]

@@ -15,7 +15,7 @@ from catalog.browse.spectra import binned
 from catalog.catalog import Catalog
 from catalog.cells import is_plain, json_text
 from catalog.columns import quote
-from catalog.errors import UnknownName
+from catalog.errors import UnknownName, suggestion
 from catalog.tables import TABLES
 
 Json = dict[str, object]
@@ -36,17 +36,21 @@ class Answers:
     """
 
     store: Path
-    _catalog: Catalog | None = None
     _maps: dict[tuple[str, int], Json] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _drawing: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def catalog(self) -> Catalog:
-        """The store, opened once."""
-        with self._guard:
-            if self._catalog is None:
-                self._catalog = Catalog(self.store)
-            return self._catalog
+    def __post_init__(self) -> None:
+        """Open the store."""
+        # A click asks five small questions at a time: each on one thread is done in half the time. What the user
+        # types may be large, and has all processors.
+        self.catalog = Catalog(self.store, threads=1)
+        self._typed = Catalog(self.store)
+
+    def prepare(self) -> None:
+        """Make what the page shows first, before it asks: the browser takes its time to start."""
+        spaces = self.overview()["spaces"]
+        if isinstance(spaces, list) and spaces:
+            self.colours(spaces[0]["space"], "otype")
 
     def overview(self) -> Json:
         """Tell which spaces there are, which columns can colour them, and how much the store holds."""
@@ -76,15 +80,16 @@ class Answers:
         """Return the map of a space: ids, source names, positions between -1.25 and 1.25."""
         cat = self.catalog
         number = cat.snapshots()[-1].number
-        if (space, number) not in self._maps:
-            ids, vectors = cat.vectors(space)
-            points = projected(vectors)
-            self._maps[space, number] = {
-                "space": space,
-                "ids": ids.tolist(),
-                "x": np.round(points[:, 0], 4).tolist(),
-                "y": np.round(points[:, 1], 4).tolist(),
-            }
+        with self._drawing:  # once, though several ask for it
+            if (space, number) not in self._maps:
+                ids, vectors = cat.vectors(space)
+                points = projected(vectors)
+                self._maps[space, number] = {
+                    "space": space,
+                    "ids": ids.tolist(),
+                    "x": np.round(points[:, 0], 4).tolist(),
+                    "y": np.round(points[:, 1], 4).tolist(),
+                }
         return self._maps[space, number]
 
     def colours(self, space: str, column: str) -> Json:
@@ -99,7 +104,8 @@ class Answers:
         elif column in TABLES["csc.observation_source"].column_names:
             query = f"SELECT detection_id AS id, {quote(column)} AS value FROM csc.observation_source"
         else:
-            raise UnknownName(f"csc.observation_source has no column {column!r}")
+            known = TABLES["csc.observation_source"].column_names
+            raise UnknownName(f"csc.observation_source has no column {column!r}{suggestion(column, known)}")
         found = self.catalog.sql(query).arrow()
         value = dict(zip(found["id"].to_pylist(), found["value"].to_pylist(), strict=True))
         values = [value.get(i) for i in keys["id"].to_pylist()]
@@ -156,9 +162,13 @@ class Answers:
 
     def light_curve(self, id_: str) -> Json:
         """Return a detection's light curve in about forty bins."""
-        span = self.catalog.sql(
-            "SELECT max(time_s) - min(time_s) FROM product.detection_event WHERE detection_id = $id", id=id_
-        ).fetchall()[0][0]
+        # Photons of a file of its own are found by their id; only those of a whole field must be looked for.
+        for table in ("product.event", "product.detection_event"):
+            ((span,),) = self.catalog.sql(
+                f"SELECT max(time_s) - min(time_s) FROM {table} WHERE detection_id = $id", id=id_
+            ).fetchall()
+            if span:
+                break
         if not span:
             return {}
         bin_s = float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}")
@@ -171,18 +181,16 @@ class Answers:
 
     def neighbours(self, space: str, id_: str, k: int = 12) -> Json:
         """Return the nearest rows of a space."""
-        near = self.catalog.nearest(space, id_, k=k + 1, exclude_self=True).arrow()
-        if "detection_id" not in near.column_names:
-            return {"rows": _records(near)[:k]}
-        rows = self.catalog.sql(
-            f"SELECT n.id, n.name, n.distance, o.hard_hs, o.var_prob_b, min(t.otype) AS otype "
-            f"FROM nearest('{space}', $id, k := {k}, exclude_self := true) AS n "
-            "LEFT JOIN csc.observation_source AS o ON o.detection_id = n.id "
-            "LEFT JOIN csc.object_type AS t ON t.name = n.name AND t.authority = 'simbad' "
-            "GROUP BY n.id, n.name, n.distance, n.rank, o.hard_hs, o.var_prob_b ORDER BY n.rank",
-            id=id_,
+        near = _records(self.catalog.nearest(space, id_, k=k, exclude_self=True).arrow())
+        found = self.catalog.sql(
+            "SELECT o.detection_id AS id, o.hard_hs, o.var_prob_b, min(t.otype) AS otype "
+            "FROM csc.observation_source AS o "
+            "LEFT JOIN csc.object_type AS t ON t.name = o.name AND t.authority = 'simbad' "
+            "WHERE o.detection_id IN (SELECT unnest($ids)) GROUP BY o.detection_id, o.hard_hs, o.var_prob_b",
+            ids=[row["id"] for row in near],
         )
-        return {"rows": _records(rows.arrow())}
+        known = {row["id"]: row for row in _records(found.arrow())}
+        return {"rows": [row | known.get(row["id"], {}) for row in near]}
 
     def papers(self, id_: str) -> Json:
         """Return the papers about the source of a detection, or the paper itself."""
@@ -209,7 +217,7 @@ class Answers:
 
     def sql(self, query: str) -> Json:
         """Answer one read-only query: at most 1,000 rows, at most 10 seconds."""
-        result = self.catalog.sql(query, timeout_s=MAX_SECONDS)
+        result = self._typed.sql(query, timeout_s=MAX_SECONDS)
         reader, rows, more = result.reader(MAX_ROWS), [], False
         for batch in reader:
             rows += _records(pa.Table.from_batches([batch]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,13 @@ class BrowseServer(ThreadingHTTPServer):
     def __init__(self, store: Path, port: int = 0) -> None:
         super().__init__((HOST, port), _Handler)
         self.answers = Answers(store)
+        threading.Thread(target=self._prepare, daemon=True).start()
+
+    def _prepare(self) -> None:
+        try:
+            self.answers.prepare()
+        except PhotonlakeError as error:
+            _LOG.info("not prepared: %s", error)  # the page, when it asks, is told the same
 
     @property
     def url(self) -> str:

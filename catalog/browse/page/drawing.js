@@ -73,14 +73,17 @@ class PointMap {
     });
   }
 
-  paint() {
-    const ratio = window.devicePixelRatio || 1;
+  /** Draw all points into an image of their own: rings come and go with every click, the points stay. */
+  points(ratio) {
     const { w, h, half, cx, cy } = this.frame();
-    this.canvas.width = w * ratio;
-    this.canvas.height = h * ratio;
-    const ink = this.canvas.getContext("2d");
+    const key = [w, h, ratio, half, cx, cy].join();
+    if (this.image && this.drawn.key === key && this.drawn.map === this.map && this.drawn.index === this.index) return this.image;
+    this.drawn = { key, map: this.map, index: this.index };
+    this.image = this.image || document.createElement("canvas");
+    this.image.width = w * ratio;
+    this.image.height = h * ratio;
+    const ink = this.image.getContext("2d");
     ink.scale(ratio, ratio);
-    if (!this.map) return;
     const { x, y } = this.map, n = x.length;
     const size = n > 20000 ? 1.6 : n > 3000 ? 2.6 : 4;
     ink.globalAlpha = n > 20000 ? 0.6 : 0.8;
@@ -98,7 +101,19 @@ class PointMap {
       const at = groups.get(c);
       for (let i = 0; i < at.length; i += 2) ink.fillRect(at[i] - size / 2, at[i + 1] - size / 2, size, size);
     }
-    ink.globalAlpha = 1;
+    return this.image;
+  }
+
+  paint() {
+    const ratio = window.devicePixelRatio || 1;
+    const { w, h, half, cx, cy } = this.frame();
+    this.canvas.width = w * ratio;
+    this.canvas.height = h * ratio;
+    if (!this.map || !this.canvas.width || !this.canvas.height) return;
+    const ink = this.canvas.getContext("2d");
+    ink.drawImage(this.points(ratio), 0, 0);
+    ink.scale(ratio, ratio);
+    const { x, y } = this.map;
     const ring = (i, colour, r) => {
       ink.strokeStyle = colour;
       ink.lineWidth = 2;

@@ -105,6 +105,10 @@ function pick(id) {
   $("detail").replaceChildren(make("h2", id));
   map.mark([], id);
   const facts = ask("/api/detection", { id });
+  const spectrum = ask("/api/spectrum", { id }), near = ask("/api/neighbours", { space: state.space, id }), papers = ask("/api/papers", { id });
+  // Photons take longest to find: they are looked for when the rest is there, unless another point was clicked meanwhile.
+  const rest = Promise.allSettled([facts, spectrum, near, papers]);
+  const light = rest.then(() => (serial === state.serial ? ask("/api/light_curve", { id }) : {}));
   part("catalog", facts.then((found) => {
     const made = table([], found.fields.map((f) => [f.name, f.value === null ? null : `${shown(f.value)} ${f.unit}`]));
     found.fields.forEach((f, i) => (made.tBodies[0].rows[i].title = f.description || ""));
@@ -113,22 +117,22 @@ function pick(id) {
     box.append(made, make("p", types.length ? `said to be ${types.join(", ")}` : "no type known"));
     return box;
   }));
-  part("spectrum", ask("/api/spectrum", { id }).then((s) => s.rate && chart(
+  part("spectrum", spectrum.then((s) => s.rate && chart(
     s.rate.map((y, i) => ({ x: Math.sqrt(s.edges_kev[i] * s.edges_kev[i + 1]), y, low: y - s.error[i], high: y + s.error[i] })),
     { x: "energy [keV]", y: "count/s/keV", log: true },
   )));
-  part("light curve", ask("/api/light_curve", { id }).then((c) => c.rate && chart(
+  part("light curve", light.then((c) => c.rate && chart(
     c.rate.map((y, i) => ({ x: (c.start_s[i] - c.start_s[0]) / 1000, y, low: c.rate_lolim[i], high: c.rate_hilim[i] })),
     { x: `time [ks], bins of ${c.bin_s} s`, y: "count/s" },
   )));
-  part(`neighbours in ${state.space}`, ask("/api/neighbours", { space: state.space, id }).then((near) => {
-    if (serial === state.serial) map.mark(near.rows.map((r) => r.id), id);
-    return table(["id", "distance", "hard_hs", "type"], near.rows.map((r) => [r.id, r.distance, r.hard_hs, r.otype]), (row) => pick(row[0]));
+  part(`neighbours in ${state.space}`, near.then((found) => {
+    if (serial === state.serial) map.mark(found.rows.map((r) => r.id), id);
+    return table(["id", "distance", "hard_hs", "type"], found.rows.map((r) => [r.id, r.distance, r.hard_hs, r.otype]), (row) => pick(row[0]));
   }));
-  part("papers", ask("/api/papers", { id }).then((papers) => {
-    if (!papers.rows.length) return null;
+  part("papers", papers.then((found) => {
+    if (!found.rows.length) return null;
     const box = make("div");
-    for (const p of papers.rows) {
+    for (const p of found.rows) {
       const one = make("details");
       one.append(make("summary", `${p.year || ""} ${p.title || p.bibcode}`), make("p", p.abstract), make("p", `${p.bibcode} ${p.method ? `— ${p.method}` : ""}`, { className: "none" }));
       box.append(one);
