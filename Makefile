@@ -8,7 +8,7 @@ DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench docs clean
+.PHONY: help install demo test test-slow lint format bench docs docs-check clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,11 @@ bench: $(STAMP) ## measure against peers and physical limits, print ratios
 docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site
 	$(BIN)/python docs/write_reference.py
 	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-check: $(STAMP) ## fail where docs/reference.md is not what the code says, or a page has a broken link
+	@$(BIN)/python docs/write_reference.py --check
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	  DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir "$$folder"
 
 clean: ## remove the demo, caches and the environment
 	rm -rf $(DEMO) $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
