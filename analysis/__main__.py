@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from analysis.alignment import commands as alignment
 from analysis.clusters import commands as clusters
 from analysis.networks import commands as networks
 from analysis.report import commands as report
-from catalog.console import run
+from catalog.console import program, run
 
-app = typer.Typer(
-    help="Clusters and classes, photons and papers, networks: every score with its baseline, control and interval.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = program(
+    "Clusters and classes, photons and papers, networks: every score with its baseline, control and interval.",
+    example="python -m analysis report --store s --output report.html",
 )
 for command in (*clusters.COMMANDS, *alignment.COMMANDS, *networks.COMMANDS, *report.COMMANDS):
     app.command()(command)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from catalog.columns import quote
 from catalog.files import write_whole
 from catalog.tables import TABLES
 
+_LOG = logging.getLogger(__name__)
 FOLDER = "analysis"
 """Folder of a store that holds the figures, one folder per run."""
 
@@ -162,7 +164,9 @@ def once(question: Question, evidence: Evidence, answer: Callable[[], Answer]) -
     # A store made by an earlier version lacks the tables of a new study.
     lake.create(question.store, wait=question.wait, on_wait=question.on_wait)
     if not question.again and (known := find(question, evidence)) is not None:
+        _LOG.info("%s: answered by run %d", question.kind, known.run_id)
         return known
+    _LOG.info("%s: %d rows of snapshot %d", question.kind, len(evidence.sources), evidence.snapshot)
     start = time.perf_counter()
     found = answer()
     seconds = time.perf_counter() - start

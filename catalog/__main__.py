@@ -18,16 +18,15 @@ from rich.table import Table
 from catalog import lake, vectors
 from catalog.catalog import Catalog, Info, open_
 from catalog.cells import json_text
-from catalog.console import ERR, OUT, StoreOption, VerboseOption, log, run
+from catalog.console import ERR, OUT, StoreOption, hint, program, run
 from catalog.errors import QueryError
 from catalog.export import FORMATS, export, find_format, write
+from catalog.files import check_folder
 from catalog.result import Result
 
-app = typer.Typer(
-    help="Ask a store SQL, look around in it, keep it sound.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = program(
+    "Ask a store SQL, look around in it, keep it sound.",
+    example="python -m catalog info --store s",
 )
 
 _SHOWN_ROWS = 60
@@ -54,7 +53,8 @@ def init(store: StoreOption = None) -> None:
     path = lake.store_path(store)
     made = lake.create(path)
     state = "ready" if made else "up to date"
-    OUT.print(f"{path} is {state}. Next: python -m ingest files FOLDER --store {path}", soft_wrap=True, highlight=False)
+    OUT.print(f"{path} is {state}.", soft_wrap=True, highlight=False)
+    hint(f"Next: python -m ingest files FOLDER --store {path}")
 
 
 @app.command()
@@ -146,7 +146,6 @@ def browse(
     store: StoreOption = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Show the store as a page in the browser: maps of the spaces, spectra, light curves, neighbours, papers, SQL.
 
@@ -158,9 +157,7 @@ def browse(
 
     from catalog.browse.server import BrowseServer  # noqa: PLC0415 - as above
 
-    log(verbose=verbose)
     path = lake.store_path(store)
-    open_(path).close()  # that there is a store is told before a browser opens
     with BrowseServer(path, port) as server:
         OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
         if open_browser:
@@ -192,6 +189,8 @@ def _answer(
     name = format_ or (find_format(None, output) if output else "table")
     if name != "table" and FORMATS[find_format(name)].binary and output is None and sys.stdout.isatty():
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
+    if output:
+        check_folder(output)
     result = cat.sql(query, snapshot=snapshot, timeout_s=None, **_parameters(param or []))
     if name == "table":
         _print_rows(result, output)

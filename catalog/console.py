@@ -1,4 +1,8 @@
-"""What every command does alike: options, messages on stderr, one red line for an error, exit codes."""
+"""What every program does alike: its options, messages on stderr, one line for an error, exit statuses.
+
+Results go to stdout, by `OUT`. What is said on the way (progress, who holds the lock, what was written) goes to stderr,
+by `ERR`, and `--quiet` silences it; errors are said in any case, by `complain`.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,43 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from catalog.errors import PhotonlakeError
 
-OUT = Console()
-ERR = Console(stderr=True)
-
 EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INCOMPLETE = 75
+EXIT_INTERRUPTED = 130
+EXIT_STATUSES = {
+    0: "Done. A file that cannot be read stops no refresh: it is named, and `ingest status` tells why.",
+    EXIT_FAILED: "It could not be done, or `ingest verify` found something wrong; one line on stderr says what.",
+    EXIT_USAGE: "The command line is wrong: no such command or option, or a value that it cannot have.",
+    EXIT_INCOMPLETE: "`ingest`: not everything came from a service; what came is in the store. Type the same again.",
+    EXIT_INTERRUPTED: "Interrupted by Ctrl-C. What was committed stays; type the same again.",
+}
+"""Exit status -> what it means, for every program."""
+
+PACKAGES = ("sql", "catalog", "ingest", "embed", "analysis")
 # What every usage error of typer is; typer exports no name for it.
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
-EXIT_INTERRUPTED = 130
+_PLAIN = bool(os.environ.get("NO_COLOR"))  # https://no-color.org: set, and not empty
+
+
+def _console(*, stderr: bool) -> Console:
+    """Return a console: colours where it is a terminal and NO_COLOR is not set."""
+    return Console(stderr=stderr, color_system=None if _PLAIN else "auto")
+
+
+OUT = _console(stderr=False)
+ERR = _console(stderr=True)
+_COMPLAINTS = _console(stderr=True)
 
 StoreOption = Annotated[
     Path | None,
@@ -29,30 +55,108 @@ StoreOption = Annotated[
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait while another process writes, or fail at once.")
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")]
+
+
+def _hush(context: typer.Context, asked: bool) -> None:
+    ERR.quiet = asked or (context.parent is not None and ERR.quiet)
+
+
+def _tell(context: typer.Context, asked: bool) -> None:
+    if asked or context.parent is None:
+        for package in PACKAGES:
+            logging.getLogger(package).setLevel(logging.DEBUG if asked else logging.WARNING)
+
+
+def _switches(
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", callback=_hush, expose_value=False, help="Only results: no progress, no hints."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", callback=_tell, expose_value=False, help="Log what is done, on stderr."),
+    ] = False,
+) -> None:
+    """Declare the options that every program and command has."""
+
+
+class _Program(TyperGroup):
+    """A program whose commands, and itself, take --quiet and --verbose: before the command's name or behind it."""
+
+    def __init__(self, **attributes: object) -> None:
+        super().__init__(**attributes)  # type: ignore[arg-type]  # handed through as typer gives them
+        alone = typer.Typer(add_completion=False)
+        alone.command()(_switches)
+        for command in (self, *self.commands.values()):
+            command.params += get_command(alone).params
+
+
+def program(about: str, *, example: str, without_command: bool = False) -> typer.Typer:
+    """Return one of photonlake's programs, without commands yet.
+
+    Parameters
+    ----------
+    about, example : str
+        Its help.
+    without_command : bool
+        It does something when no command is named, instead of showing its help.
+    """
+    return typer.Typer(
+        cls=_Program,
+        help=f"{about}\n\nExample: {example}",
+        no_args_is_help=not without_command,
+        add_completion=False,  # shells complete the name of a program: that is `photonlake`
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
 
 
 def run(app: typer.Typer) -> None:
-    """Run a typer app; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
+    """Run a program; a `PhotonlakeError` becomes one line on stderr and exit status 1, an interrupt 130."""
+    _log()
     try:
         status = app(standalone_mode=False)
     except _USAGE_ERROR as error:
         error.show()
         sys.exit(error.exit_code)
     except PhotonlakeError as error:
-        ERR.print(f"[red]error:[/red] {escape(_one_line(error))}", soft_wrap=True, highlight=False)
+        complain(error)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        # What the system refuses (no such folder, no permission, a port in use) is no fault of the program.
+        logging.getLogger(__name__).debug("raised by", exc_info=True)
+        complain(error)
         sys.exit(EXIT_FAILED)
     except (KeyboardInterrupt, typer.Abort, RuntimeError) as error:
         if not _is_interrupt(error):
             raise
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:  # also typer's own answer to Ctrl-C, which says nothing
-        ERR.print("interrupted; what was committed stays, run the same again to go on")
+        _COMPLAINTS.print("interrupted; what was committed stays, run the same again to go on")
     sys.exit(status)
+
+
+def complain(error: PhotonlakeError | OSError) -> None:
+    """Print an error on one line of stderr, however quiet the program is."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if isinstance(error, OSError) and error.filename and not isinstance(error, PhotonlakeError):
+        text = f"{error.filename}: {text}"
+    _COMPLAINTS.print(f"[red]error:[/red] {escape(' '.join(text.split()))}", soft_wrap=True, highlight=False)
+
+
+def hint(text: str) -> None:
+    """Print what to type next, beside the results; not in a quiet program."""
+    if not ERR.quiet:
+        OUT.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def shows_bars(console: Console = ERR) -> bool:
+    """Tell whether progress can be drawn: on a terminal that may be coloured, unless quiet."""
+    return console.is_terminal and not _PLAIN and not console.quiet
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
@@ -62,12 +166,14 @@ def _is_interrupt(error: BaseException | None) -> bool:
     return isinstance(error, KeyboardInterrupt | typer.Abort) or _is_interrupt(error.__cause__ or error.__context__)
 
 
-def log(*, verbose: bool) -> None:
-    """Log to stderr, warnings only unless asked for more."""
-    level = logging.DEBUG if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at the time, not at the import."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
-def _one_line(error: PhotonlakeError) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())
+def _log() -> None:
+    """Log warnings to stderr; --verbose asks our own packages for more."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", handlers=[_Stderr()])

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from catalog.cells import is_plain, json_text
 from catalog.errors import OutOfSpace, UnknownName, suggestion
+from catalog.files import check_folder
 from catalog.lake import is_disk_full
 
 Notes = Mapping[str, str]
@@ -176,6 +177,7 @@ def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, 
 @contextlib.contextmanager
 def whole(output: Path) -> Iterator[BinaryIO]:
     """Open a draft beside a file; it takes the file's name when the block ends well."""
+    check_folder(output)
     draft = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         with draft.open("wb") as stream:
@@ -186,7 +188,9 @@ def whole(output: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         draft.unlink(missing_ok=True)
         if is_disk_full(error):
-            raise OutOfSpace(f"the disk is full: {output} was not written") from error
+            raise OutOfSpace(
+                f"the disk is full: {output} was not written; free some space and run the same again"
+            ) from error
         raise
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -114,7 +114,9 @@ def vector_of_file(session: Session, space: Pinned, file: Path) -> Floats:
 def _published(kind: str) -> Callable[[Path, object], object]:
     found = entry_points(group=TARGET_GROUP, name=kind)
     if not found:
-        raise QueryError(f"nearest: a target of kind {kind} needs the package that encodes it; pip install photonlake")
+        raise QueryError(
+            f"nearest: a target of kind {kind} needs what encodes it; type: pip install 'photonlake[embed,analysis]'"
+        )
     load: Callable[[Path, object], object] = next(iter(found)).load()
     return load
 
@@ -123,7 +125,10 @@ def _weights(session: Session, space: Pinned) -> Path:
     query = "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = $id"
     found = session.rows(query, {"id": space.pin.encoder_id})["weights_sha256"].to_pylist()
     if not found:
-        raise QueryError(f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder")
+        raise QueryError(
+            f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder; "
+            f"train it again: python -m embed train {space.pin.space}"
+        )
     return session.store / "models" / f"{found[0]}.safetensors"
 
 

@@ -1,6 +1,6 @@
 """Write docs/reference.md: tables and views from the registry, functions, commands and errors from the code itself.
 
-`make docs` runs it; a test fails where the page does not say what the code does.
+`make docs` runs it; with --check, as in `make docs-check`, it only fails where the page is not what the code says.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import typer.main
 
+from catalog.console import EXIT_STATUSES
 from catalog.errors import PhotonlakeError
 from catalog.functions import scalar_function, scalar_function_names, table_function, table_function_names
 from catalog.reference import grid, reference
@@ -25,7 +27,7 @@ PROGRAMS = ("ingest", "catalog", "embed", "analysis")
 
 def text() -> str:
     """Return the whole page as Markdown."""
-    return "\n".join((reference(), *_functions(), *_commands(), *_errors()))
+    return "\n".join((reference(), *_functions(), *_commands(), *_statuses(), *_errors()))
 
 
 def _functions() -> Iterator[str]:
@@ -49,17 +51,28 @@ def _functions() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    yield "## Commands\n"
+    yield (
+        "## Commands\n\nEvery program and command also takes `--quiet` (`-q`: only results, no progress, no hints) and "
+        "`--verbose` (`-v`: log what is done, on stderr). Colours and bars are shown on terminals alone, and not where "
+        "NO_COLOR is set. `photonlake catalog ...` is `python -m catalog ...`, and so for all four: with it, "
+        "`photonlake --install-completion` teaches your shell to complete commands and options.\n"
+    )
     for program in PROGRAMS:
         root = typer.main.get_command(importlib.import_module(f"{program}.__main__").app)
         yield f"### python -m {program}\n\n{_plain(root.help)}\n"
         yield from _of(f"python -m {program}", root, level=4)
 
 
+def _statuses() -> Iterator[str]:
+    yield "## Exit statuses\n\nOf every program; an error is one line on stderr.\n"
+    rows = "\n".join(f"| {status} | {meaning} |" for status, meaning in EXIT_STATUSES.items())
+    yield f"| status | means |\n|---|---|\n{rows}\n"
+
+
 def _of(path: str, command: object, level: int) -> Iterator[str]:
     for name, one in getattr(command, "commands", {}).items():
         yield f"{'#' * level} {path} {name}\n\n{_plain(one.help)}\n"
-        rows = [_option(p) for p in one.params if p.name != "help"]
+        rows = [_option(p) for p in one.params if p.name not in {"help", "quiet", "verbose"}]
         if rows:
             lines = ["| option | default | meaning |", "|---|---|---|"]
             lines += [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows]
@@ -117,4 +130,7 @@ def _built_in(error: type[PhotonlakeError]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(text(), encoding="utf-8")
+    if "--check" not in sys.argv:
+        PAGE.write_text(text(), encoding="utf-8")
+    elif PAGE.read_text("utf-8") != text():
+        sys.exit(f"{PAGE} is not what the code says; type: make docs")

@@ -12,16 +12,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from catalog import lake
-from catalog.console import ERR, OUT, StoreOption, VerboseOption, WaitOption, log, run
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars
 from catalog.errors import QueryError
 from catalog.search import Metric
 from embed import encoders
 
-app = typer.Typer(
-    help="Train encoders, make vectors of what is stale, index them.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = program(
+    "Train encoders, make vectors of what is stale, index them.",
+    example="python -m embed run --store s",
 )
 SpaceArgument = Annotated[str, typer.Argument(help="Embedding space: spectrum, events, papers, properties, ...")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="Kind of encoder; else the space's usual one.")]
@@ -64,7 +62,6 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         bool, typer.Option("--again", help="Though the same was trained on the same rows before.")
     ] = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
 
@@ -75,7 +72,6 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     """
     from embed import trained  # noqa: PLC0415 - `--help` needs no encoder
 
-    log(verbose=verbose)
     options = _options(set_ or [])
     if space == "aligned":
         _check_aligned(model, data, text)
@@ -96,7 +92,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     path = lake.store_path(store)
     made = trained.train(trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say))
     _say_trained(made)
-    OUT.print(f"Next: python -m embed run --store {path}", highlight=False, soft_wrap=True)
+    hint(f"Next: python -m embed run --store {path}")
 
 
 @app.command("run")
@@ -104,7 +100,6 @@ def run_(
     spaces: Annotated[list[str] | None, typer.Argument(help="Only these spaces; without, all.")] = None,
     store: StoreOption = None,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Make the vectors of what is stale, in every space; leave the rest alone; say what and why.
 
@@ -112,7 +107,6 @@ def run_(
     """
     from embed import jobs, trained  # noqa: PLC0415 - `--help` needs no encoder
 
-    log(verbose=verbose)
     path = lake.store_path(store)
     for made in trained.make_untrained(path, wait=wait, on_wait=_say):
         _say_trained(made)
@@ -129,7 +123,7 @@ def run_(
         _say_outcome(outcome)
     have = {o.space for o in outcomes}
     for space in () if spaces else (s for s in encoders.DEFAULT_MODEL if s not in have):
-        OUT.print(f"{space}: no encoder yet. Next: python -m embed train {space} --store {path}", soft_wrap=True)
+        hint(f"{space}: no encoder yet. Next: python -m embed train {space} --store {path}")
 
 
 @app.command()
@@ -255,7 +249,7 @@ def compare(
     for encoder_id, why in left_out.items():
         OUT.print(f"left out: {encoder_id}, {why}", highlight=False, soft_wrap=True)
     query = f"SELECT encoder_id, dim, validation_error, configuration FROM meta.encoder WHERE space = '{space}'"
-    OUT.print(f'Next: python -m catalog sql --store {path} "{query}"', highlight=False, soft_wrap=True)
+    hint(f'Next: python -m catalog sql --store {path} "{query}"')
 
 
 def _options(given: list[str]) -> dict[str, int | float | str | bool]:
@@ -354,7 +348,7 @@ def _say_outcome(outcome: object) -> None:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=ERR, disable=not ERR.is_terminal)
+    return Progress(*columns, console=ERR, disable=not shows_bars())
 
 
 def _table(*heads: str) -> Table:

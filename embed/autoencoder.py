@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from catalog.errors import QueryError
 from embed.attention import Tower, sinusoids
 from embed.encoders import Configuration, Fitted, Settings, Stream, Tensors
 from embed.networks import Batch, Network, integer
@@ -58,10 +59,13 @@ class SpectrumAutoencoder(Network):
         width, layers = integer(configuration, "width"), integer(configuration, "layers")
         heads, hidden = integer(configuration, "heads"), integer(configuration, "hidden")
         if self.patch < 1 or N_POINTS % self.patch or width % heads:
-            raise ValueError(f"patch must divide {N_POINTS} and heads must divide width; found {configuration}")
+            found = f"patch {self.patch}, width {width}, heads {heads}"
+            raise QueryError(
+                f"--set: expected a patch that divides {N_POINTS}, and heads that divide width, found {found}"
+            )
         self.loss, self.n_token = str(configuration["loss"]), N_POINTS // self.patch
         if self.loss not in {"mae", "mae-noise", "mse"}:
-            raise ValueError(f"loss is mae, mae-noise or mse, not {self.loss!r}")
+            raise QueryError(f"--set loss: expected mae, mae-noise or mse, found {self.loss!r}")
         self.to_tokens = nn.Linear(2 * self.patch, width)  # values, and where they are missing
         fixed = configuration["positions"] == "sinusoidal"
         start = sinusoids(self.n_token, width) if fixed else 0.02 * torch.randn(self.n_token, width)

@@ -19,7 +19,7 @@ from embed.evaluate import Measured, Reconstructs, compared, over_sources, recon
 from embed.inputs import INPUTS
 from embed.prepared import Arrays
 from embed.split import held_out
-from embed.trained import selection
+from embed.trained import check, selection
 
 _DEFAULT_HELD_OUT = 0.1
 
@@ -91,10 +91,12 @@ def compare(
     QueryError
         If no encoder can be measured, or no source is left to measure on.
     """
+    selected = selection("spectrum", where)
+    check(store, selected)
     with contextlib.closing(lake.connect(store)) as connection, lake.reading(connection, store):
         candidates, left_out = _candidates(connection, store, space, encoder_ids)
         seen = {s for c in candidates for s in _learnt_from(connection, c)}
-        rows = _Unseen(connection, INPUTS["spectrum"].query(selection("spectrum", where)), seen)
+        rows = _Unseen(connection, INPUTS["spectrum"].query(selected), seen)
         models: dict[str, Reconstructs] = {
             c.encoder_id: c.encoder for c in candidates if isinstance(c.encoder, Reconstructs)
         }
@@ -123,7 +125,8 @@ def _candidates(
     known = {i: (w, json.loads(c)) for i, w, c in connection.execute(query, [space]).fetchall()}
     if unknown := [i for i in wanted if i not in known]:
         raise UnknownName(
-            f"no encoder {unknown[0]} in {space}{suggestion(unknown[0], known)}; python -m embed status --store {store}"
+            f"no encoder {unknown[0]} in {space}{suggestion(unknown[0], known)}; "
+            f"list them: python -m embed status --store {store}"
         )
     found, left_out = [], {}
     for encoder_id in wanted or known:

@@ -8,6 +8,7 @@ of a newer encoder are being made, readers keep those of the older one, whole; t
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from embed.encoders import Encoded, Encoder
 from embed.inputs import INPUTS
 from embed.space_relations import register
 
+_LOG = logging.getLogger(__name__)
 COMMIT_ROWS = 1 << 16
 COMMIT_SECONDS = 60.0
 _QUERIES_ROWS = 1 << 15
@@ -196,6 +198,7 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     gone = stale.filter(pc.equal(stale["reason"], "row is gone"))["id"].to_pylist()
     wanted = stale.filter(pc.not_equal(stale["reason"], "row is gone"))
     outcome = Outcome(space, current.encoder_id, Counter(stale["reason"].to_pylist()), n_removed=len(gone))
+    _LOG.info("%s: %d rows to encode by %s, %d to remove", space, wanted.num_rows, current.encoder_id, len(gone))
     if wanted.num_rows and (others := _others(current.load(job.store), plan)):
         outcome.blocked = f"{space} learned from {others}; train it again: python -m embed train {space}"
         outcome.n_removed = 0

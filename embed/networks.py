@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import QueryError, UnknownName, suggestion
 from embed.encoders import Configuration, Json
 
 Batch = Mapping[str, Tensor]
@@ -69,6 +69,8 @@ def chosen(defaults: Configuration, options: Mapping[str, int | float | str | bo
     ------
     UnknownName
         For an option that the model does not have, with the nearest that it has.
+    QueryError
+        For a value that is no number where one is needed.
 
     Examples
     --------
@@ -78,13 +80,16 @@ def chosen(defaults: Configuration, options: Mapping[str, int | float | str | bo
     for name in options:
         if name not in defaults:
             raise UnknownName(f"no option {name!r}{suggestion(name, defaults)}; known: {', '.join(sorted(defaults))}")
-    return defaults | {name: _like(defaults[name], value) for name, value in options.items()}
+    return defaults | {name: _like(name, defaults[name], value) for name, value in options.items()}
 
 
-def _like(default: Json, value: float | str | bool) -> Json:
+def _like(name: str, default: Json, value: float | str | bool) -> Json:
     if isinstance(default, str):
         return str(value)
-    return float(value) if isinstance(default, float) else int(value)
+    try:
+        return float(value) if isinstance(default, float) else int(value)
+    except ValueError as error:
+        raise QueryError(f"--set {name}: expected a number as {default}, found {value!r}") from error
 
 
 def integer(configuration: Configuration, name: str) -> int:
@@ -107,4 +112,8 @@ def device_of(choice: str) -> torch.device:
     """Return the device: 'auto' takes CUDA where it is present."""
     if choice == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if choice == "cuda" and not torch.cuda.is_available():
+        raise QueryError("--device cuda: torch finds no such device here; take --device cpu, or leave it out")
+    if choice.partition(":")[0] not in {"cpu", "cuda"}:
+        raise QueryError(f"--device is to be auto, cpu or cuda, found {choice!r}")
     return torch.device(choice)

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from catalog.errors import QueryError
 from embed.encoders import Configuration, Fitted, Settings, Stream, Tensors
 from embed.event_maps import BIN_S, N_BAND, N_BIN
 from embed.networks import Batch, Network, integer, real
@@ -47,7 +48,9 @@ class PoissonProcess(Network):
     def __init__(self, configuration: Configuration) -> None:
         latent, width, hidden = (integer(configuration, k) for k in ("latent", "width", "hidden"))
         if latent <= N_BAND:
-            raise ValueError(f"latent must be more than {N_BAND}, the mean rates of the bands; found {latent}")
+            raise QueryError(
+                f"--latent: expected more than {N_BAND} numbers, the mean rates of the bands, found {latent}"
+            )
         super().__init__(latent)
         self.variation_weight = real(configuration, "total_variation")
         self.latent_weight = real(configuration, "latent_penalty")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog import lake
+from catalog.catalog import open_
 from catalog.conditions import checked
 from catalog.errors import UnknownName
 from catalog.files import write_whole
@@ -117,11 +118,12 @@ def train(job: Training) -> Trained:
     NothingToTrainOn
         If the selection has no rows.
     QueryError
-        If `where` is no SQL condition.
+        If `where` is no SQL condition, or the model cannot be made with these settings.
     """
     kind = encoders.family(job.space, job.model)
     selected = selection(kind.modality, job.where)
     lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
+    check(job.store, selected)
     key = kept.settings_key(job.space, kind, job.where, job.settings)
     scratch = job.store / "models" / "training" / key
     begun = _begun(job.store, scratch)
@@ -231,6 +233,20 @@ def selection(modality: str, where: str) -> str:
     table = "lit.paper" if id_column == "bibcode" else "csc.observation_source"
     query = f"SELECT {id_column} AS id FROM {table} WHERE ({checked(where, '--where')})"
     return f"({query})"
+
+
+def check(store: Path, selected: str) -> None:
+    """Ask for none of the selected rows, so that a misspelt column is told as in any query.
+
+    Raises
+    ------
+    UnknownName
+        If the condition names a column that does not exist; the message names the nearest that does.
+    QueryError
+        If it makes no sense to the engine.
+    """
+    with open_(store) as cat:
+        cat.sql(f"SELECT * FROM {selected} LIMIT 0")
 
 
 @dataclass(frozen=True)

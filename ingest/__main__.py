@@ -9,17 +9,16 @@ from typing import Annotated
 import typer
 
 from catalog import lake
-from catalog.console import ERR, OUT, StoreOption, WaitOption, run
+from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
 from catalog.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
-from ingest.remote.commands import EXIT_INCOMPLETE, ads, csc
+from ingest.remote.commands import ads, csc
 
-app = typer.Typer(
-    help="Bring data into a store. Without a command: refresh every source the store knows.",
-    no_args_is_help=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+app = program(
+    "Bring data into a store. Without a command: refresh every source the store knows.",
+    example="python -m ingest --store s",
+    without_command=True,
 )
 
 WorkersOption = Annotated[
@@ -43,13 +42,17 @@ def main(
     again: AgainOption = False,
     wait: WaitOption = True,
 ) -> None:
-    """Refresh every source the store knows; `python -m ingest files PATH` adds one."""
+    """Refresh every source the store knows; `python -m ingest files PATH` adds one.
+
+    Example: python -m ingest --store s
+    """
     if context.invoked_subcommand is not None:
         return
     path = lake.store_path(store)
     known = ledger.sources(path)
     if not known:
-        OUT.print(f"{path} knows no source yet. Add one: python -m ingest files FOLDER --store {path}")
+        OUT.print(f"{path} knows no source yet.", soft_wrap=True, highlight=False)
+        hint(f"Next: python -m ingest files FOLDER --store {path}")
         return
     complete = True
     if any(s.kind != "files" for s in known):
@@ -95,7 +98,7 @@ def simulate(
 
     summary = write_survey(output, sources=sources, seed=seed, workers=workers)
     OUT.print(str(summary), soft_wrap=True, highlight=False)
-    OUT.print(f"Next: python -m ingest files {output} --store s", soft_wrap=True, highlight=False)
+    hint(f"Next: python -m ingest files {output} --store s")
 
 
 @app.command()
@@ -133,7 +136,7 @@ def verify(store: StoreOption = None) -> None:
     for line in wrong:
         OUT.print(line, soft_wrap=True, highlight=False)
     if wrong:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FAILED)
     with contextlib.closing(lake.connect(path)):
         OUT.print("Every file is as it was loaded, every key is unique.")
 

@@ -7,6 +7,7 @@ an interrupt at any moment loses at most the batches under way, and running the 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,8 @@ from ingest import paper_links
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
 from ingest.products.linking import link_statements
+
+_LOG = logging.getLogger(__name__)
 
 LINKS = "links"
 LINKED = frozenset({"product.spectrum", "product.response_file"})
@@ -362,6 +365,9 @@ class _Writer:
 
     def _note(self, entries: Sequence[FileEntry], seconds: dict[str, float]) -> None:
         for entry in entries:
+            _LOG.info(
+                "%s: %s, %d rows%s", entry.path, entry.status, entry.n_rows, f", {entry.error}" if entry.error else ""
+            )
             self._ledger[entry.path] = Known(entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows)
             if entry.status == LOADED:
                 total = self._report.kinds[entry.kind or "other"]

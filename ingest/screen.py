@@ -20,6 +20,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.table import Table as Grid
 
+from catalog.console import shows_bars
 from catalog.manifest import FileEntry
 from ingest.ledger import Status
 from ingest.literature.links import CONFIDENT
@@ -33,7 +34,7 @@ SHOWN = 20
 @contextlib.contextmanager
 def progress(console: Console) -> Iterator[Callable[[Progress], None]]:
     """Show a bar with rate and time left on a terminal, and a plain line per tenth elsewhere."""
-    if not console.is_terminal:
+    if not shows_bars(console):
         last = -1
 
         def line(p: Progress) -> None:

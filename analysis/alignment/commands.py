@@ -9,7 +9,7 @@ import typer
 
 from analysis.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog
-from catalog.console import StoreOption, VerboseOption, WaitOption, log
+from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError, suggestion
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def retrieve(
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Rank the papers for the photons of unseen sources, and the other way round, in the aligned space.
 
@@ -35,7 +34,6 @@ def retrieve(
     from analysis.alignment import retrieve as study  # noqa: PLC0415
     from analysis.alignment.ways import Ways  # noqa: PLC0415
 
-    log(verbose=verbose)
     with Catalog(store) as cat:
         run = study.run(cat, Ways(seed, again, wait, say))
     with Catalog(store) as cat:
@@ -58,7 +56,6 @@ def regress(
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Predict catalog columns of unseen sources from text, data, both, the aligned space, and other columns.
 
@@ -68,7 +65,6 @@ def regress(
     from analysis.alignment import reports  # noqa: PLC0415
     from analysis.alignment.ways import Ways  # noqa: PLC0415
 
-    log(verbose=verbose)
     names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else _names(columns)
     asked = study.Asked(names, where, _names(data), _pooling(pooling), masked)
     with Catalog(store) as cat:
@@ -89,7 +85,6 @@ def neighbours(
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Tell whether neighbours are more alike after the alignment, and whether they stay when photons are drawn anew.
 
@@ -99,7 +94,6 @@ def neighbours(
     from analysis.alignment import reports  # noqa: PLC0415
     from analysis.alignment.ways import Ways  # noqa: PLC0415
 
-    log(verbose=verbose)
     with Catalog(store) as cat:
         run = study.run(cat, study.Asked(k, resamples, where), Ways(seed, again, wait, say))
     with Catalog(store) as cat:
@@ -120,7 +114,6 @@ def anomalies(
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Find the most unusual detections of a space by three detectors, and say what may explain each.
 
@@ -130,7 +123,6 @@ def anomalies(
     from analysis.alignment import reports  # noqa: PLC0415
     from analysis.alignment.ways import Ways  # noqa: PLC0415
 
-    log(verbose=verbose)
     with Catalog(store) as cat:
         run = study.run(cat, study.Asked(space, where, draws), Ways(seed, again, wait, say))
     with Catalog(store) as cat:

@@ -130,7 +130,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
 
 def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, ways: Ways) -> Floats:
     if found.papers is None or found.text is None:
-        raise NothingToRead("--masked needs papers with vectors: python -m embed run")
+        raise NothingToRead("--masked needs papers with vectors; make them: python -m embed run")
 
     def report(n: int, of: int) -> None:
         ways.say(f"texts masked for {quantity}: {n:,} of {of:,} encoded")

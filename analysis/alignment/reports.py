@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from analysis.alignment.show import interval, rows_of, show
 from analysis.options import say
 from catalog import Catalog
-from catalog.console import OUT
+from catalog.console import hint
 
 Row = Mapping[str, object]
 _LEARNERS = {
@@ -225,4 +225,4 @@ def _listed(value: object) -> list[object]:
 
 def more(query: str, store: object) -> None:
     """Print the query that shows more."""
-    OUT.print(f'more: python -m catalog sql "{query}" --store {store}', highlight=False, soft_wrap=True)
+    hint(f'more: python -m catalog sql "{query}" --store {store}')

@@ -100,5 +100,7 @@ def inputs(table: pa.Table, columns: Sequence[str] = PHYSICAL) -> Inputs:
         units.append(unit)
         values.append(value)
     if not names:
-        raise QueryError(f"no column has values for {SHARE:.0%} of the rows: {', '.join(left_out)}")
+        raise QueryError(
+            f"no column has values for {SHARE:.0%} of the rows: {', '.join(left_out)}; name others with --columns"
+        )
     return Inputs(tuple(names), tuple(units), np.column_stack(values), tuple(left_out))

@@ -9,7 +9,7 @@ import typer
 
 from analysis.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog
-from catalog.console import OUT, StoreOption, VerboseOption, WaitOption, log
+from catalog.console import OUT, StoreOption, WaitOption
 from catalog.errors import QueryError, UnknownName, suggestion
 
 SpacesOption = Annotated[
@@ -44,14 +44,12 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Cluster vectors, and score clusters against classes beside hardness ratios, PCA and shuffled labels.
 
     Example: python -m analysis cluster --space spectrum --k 4..16 --authority simbad --store s
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
     """
-    log(verbose=verbose)
     from analysis.clusters.questions import ClusterQuestion, ask_clusters  # noqa: PLC0415 - `--help` needs no science
     from analysis.clusters.show import show_clusters  # noqa: PLC0415 - as above
 
@@ -97,14 +95,12 @@ def symbolic(
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Explain latent dimensions by formulas of physical columns, and columns by latents, beside a linear model.
 
     Example: python -m analysis symbolic --space spectrum --store s
     Example: python -m analysis symbolic --space spectrum --columns hard_hs,hard_ms,powlaw_gamma --store s
     """
-    log(verbose=verbose)
     from analysis.clusters.columns import PHYSICAL  # noqa: PLC0415 - `--help` needs no science
     from analysis.clusters.formula_questions import FormulaQuestion, ask_formulas  # noqa: PLC0415 - as above
     from analysis.clusters.show import show_formulas  # noqa: PLC0415 - as above

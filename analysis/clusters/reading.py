@@ -185,7 +185,10 @@ def read_sources(cat: Catalog, where: str = "") -> Sample:
     chosen = ", ".join(_MASTER_COLUMNS)
     table = cat.sql(f"SELECT name, {chosen} FROM {MASTER} WHERE {there} ORDER BY name", snapshot=snapshot).arrow()
     if len(table) < _LEAST_ROWS:
-        raise TooFewRows(f"{len(table)} sources have three hardness ratios in {MASTER}, too few to compare")
+        raise TooFewRows(
+            f"{len(table)} sources have three hardness ratios in {MASTER}, too few to compare; "
+            "bring more: python -m ingest csc"
+        )
     kept = [c for c in _MASTER_COLUMNS if len(table) - table[c].null_count >= _MASTER_SHARE * len(table)]
     values = np.column_stack([_numbers(table, c) for c in kept])
     logged = np.array([c in LOG_COLUMNS for c in kept])

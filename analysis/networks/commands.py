@@ -9,7 +9,7 @@ import typer
 
 from analysis.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog, lake
-from catalog.console import StoreOption, VerboseOption, WaitOption, log
+from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError
 
 
@@ -35,7 +35,6 @@ def network(  # noqa: PLR0917 - typer's way to declare options
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
-    verbose: VerboseOption = False,
 ) -> None:
     """Make a similarity graph of observations; tell its core, its periphery and its loners from chance.
 
@@ -47,7 +46,6 @@ def network(  # noqa: PLR0917 - typer's way to declare options
     from analysis.networks.run import run  # noqa: PLC0415
     from analysis.networks.study import Asked  # noqa: PLC0415
 
-    log(verbose=verbose)
     if combine not in RULES:
         raise QueryError(f"--combine is to be one of {', '.join(RULES)}, found {combine!r}")
     path = lake.store_path(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.networks.sweep import ANY_RARE
 from analysis.show import interval, rows_of, show
 from catalog import Catalog
-from catalog.console import OUT
+from catalog.console import hint
 
 
 def network(cat: Catalog, run_id: int) -> None:
@@ -86,7 +86,7 @@ def network(cat: Catalog, run_id: int) -> None:
         loners,
     )
     query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
-    OUT.print(f'more: python -m catalog sql "{query}" --store {cat.path}', highlight=False, soft_wrap=True)
+    hint(f'more: python -m catalog sql "{query}" --store {cat.path}')
 
 
 def _against(graph: dict[str, object], name: str) -> str:

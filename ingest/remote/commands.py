@@ -12,11 +12,8 @@ from typing import Annotated
 import typer
 
 from catalog import lake
-from catalog.console import OUT, StoreOption, WaitOption
+from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
 from catalog.errors import Terminal
-
-EXIT_INCOMPLETE = 75
-"""Not everything came; the same again goes on where it was (EX_TEMPFAIL of sysexits.h)."""
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how much would come.")]
@@ -139,7 +136,7 @@ class AskOne(Terminal, ValueError):
 
 def _finish(store: Path, complete: bool) -> None:
     if not complete:
-        OUT.print(f"Not everything came. To go on: python -m ingest --store {store}", soft_wrap=True, highlight=False)
+        hint(f"Not everything came. To go on: python -m ingest --store {store}")
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
-from catalog.console import ERR, OUT
+from catalog.console import ERR, OUT, complain
 from catalog.errors import PhotonlakeError, Terminal
 from catalog.manifest import Source
 from ingest import screen
@@ -109,7 +109,7 @@ def ask_again(store: Path, *, parallel: int = 4, wait: bool = True) -> bool:
                     complete &= _fetch_ads(client, store, source, timedelta(days=DAYS), wait=wait)
         except PhotonlakeError as error:
             complete = False
-            _say(error)
+            complain(error)
     return complete
 
 
@@ -133,7 +133,7 @@ def _fetch_csc(client: Client, store: Path, selection: Selection, *, parallel: i
         )
     show.show_fetched(OUT, report)
     if report.error is not None:
-        _say(report.error)
+        complain(report.error)
     if report.complete and report.fetched.files:
         mark_refreshed(store, [source], wait=wait)
     return report.complete
@@ -157,7 +157,7 @@ def _fetch_ads(client: Client, store: Path, source: Source, older_than: timedelt
         raise failure
     show.show_papers(OUT, report)
     if failure is not None:
-        _say(failure)
+        complain(failure)
     complete = failure is None and report.quota is None
     if complete and report.files:
         mark_refreshed(store, [source], wait=wait)
@@ -172,9 +172,3 @@ def _ingest(store: Path, folder: Path, workers: int | None, *, wait: bool) -> No
     with screen.progress(ERR) as move:
         report = refresh(store, [source], workers=workers, wait=wait, on_progress=move, on_wait=ERR.print)
     screen.show_report(OUT, report, store)
-
-
-def _say(error: PhotonlakeError) -> None:
-    """Print an error that does not end the command, on one line."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    ERR.print(" ".join(text.split()), soft_wrap=True, highlight=False, markup=False)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from catalog.console import shows_bars
 from ingest.remote.ads import AdsReport
 from ingest.remote.answers import Answer
 from ingest.remote.csc import CscReport, Estimate
@@ -21,7 +22,7 @@ from ingest.screen import SHOWN, megabytes
 @contextlib.contextmanager
 def fetching(console: Console) -> Iterator[Callable[[Moved], None]]:
     """Show a bar over bytes and files on a terminal, and a line per tenth of the files elsewhere."""
-    if not console.is_terminal:
+    if not shows_bars(console):
         last = 0
 
         def line(m: Moved) -> None:

@@ -1,0 +1,53 @@
+"""`photonlake catalog sql ...`: the programs under one name, which shells can complete."""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+from typer.core import TyperGroup
+
+from catalog.console import run
+
+PROGRAMS = ("ingest", "catalog", "embed", "analysis")
+
+
+class _Programs(TyperGroup):
+    """Loads a program when it is named: completing a word needs one of them."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Return the programs, in the order of their use."""
+        del ctx
+        return list(PROGRAMS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperGroup | None:
+        """Return a program by its name."""
+        del ctx
+        if cmd_name not in PROGRAMS:
+            return None
+        program = typer.main.get_command(importlib.import_module(f"{cmd_name}.__main__").app)
+        return program if isinstance(program, TyperGroup) else None
+
+
+app = typer.Typer(
+    cls=_Programs,
+    help="A Chandra archive in one directory. `photonlake ingest` is `python -m ingest`, and so on.\n\n"
+    "Example: photonlake catalog info --store s",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _no_command() -> None:
+    """Make typer build a group, though it knows no command itself."""
+
+
+def main() -> None:
+    """Run the program that is named."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()
