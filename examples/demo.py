@@ -1,8 +1,8 @@
 """The demo: simulate a survey, ingest it, ask it, make vectors, run the three studies, write a report.
 
-Every step is a command to type.
-
-Run again, it does only what is not done. Everything it makes lies in one folder.
+Every step is a command to type. Each of them does nothing when it is done already, and says so; because to start a
+program takes seconds too, the demo notes the steps that are done and does not even start those again. Everything it
+makes lies in one folder.
 """
 
 from __future__ import annotations
@@ -59,6 +59,19 @@ BRIGHTEST = """
     ORDER BY src_cnts_aper_b DESC LIMIT 1"""
 
 
+def step(notes: Path, *arguments: str) -> None:
+    """Run a command, unless it is noted as done; note it."""
+    command = shlex.join(arguments)
+    done = notes.read_text("utf-8").splitlines() if notes.is_file() else []
+    if command in done:
+        print(f"$ python {command}   # done before", flush=True)
+        return
+    run(*arguments)
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    with notes.open("a", encoding="utf-8") as file:
+        file.write(f"{command}\n")
+
+
 def run(*arguments: str, show: str | None = None) -> None:
     """Show a command and run it; stop at the first that fails."""
     print(f"\n$ {show or 'python ' + shlex.join(arguments)}", flush=True)
@@ -77,10 +90,12 @@ def ask(store: str, question: str, query: str) -> None:
 def main(folder: Path, sources: int = 300) -> None:
     """Run the demo in a folder."""
     start = time.perf_counter()
-    survey, store = str(folder / "survey"), str(folder / "store")
+    survey, store, notes = str(folder / "survey"), str(folder / "store"), folder / "done.txt"
+    if not Path(store).is_dir():
+        notes.unlink(missing_ok=True)
     print("A demo on SIMULATED sources: positions, photons, catalog values and papers are made up.")
-    run("-m", "ingest", "simulate", "--output", survey, "--sources", str(sources), "--seed", "1")
-    run("-m", "ingest", "files", survey, "--store", store)
+    step(notes, "-m", "ingest", "simulate", "--output", survey, "--sources", str(sources), "--seed", "1")
+    step(notes, "-m", "ingest", "files", survey, "--store", store)
 
     import catalog  # noqa: PLC0415 - after the first output, so that something is seen at once
 
@@ -89,10 +104,10 @@ def main(folder: Path, sources: int = 300) -> None:
     for question, query in QUESTIONS.items():
         ask(store, question, query.format(detection=detection))
     for training in TRAININGS:
-        run("-m", "embed", "train", *training, "--store", store)
-    run("-m", "embed", "run", "--store", store)
-    run("-m", "embed", "train", "aligned", "--data", "events-spectrum", "--epochs", "15", "--store", store)
-    run("-m", "embed", "run", "aligned", "--store", store)
+        step(notes, "-m", "embed", "train", *training, "--store", store)
+    step(notes, "-m", "embed", "run", "--store", store)
+    step(notes, "-m", "embed", "train", "aligned", "--data", "events-spectrum", "--epochs", "15", "--store", store)
+    step(notes, "-m", "embed", "run", "aligned", "--store", store)
     ask(
         store,
         "Neighbours: spectra most like its own, and the papers about them.",
@@ -100,9 +115,9 @@ def main(folder: Path, sources: int = 300) -> None:
     )
     ask(store, "Words: sources whose photons and papers are nearest to them.", WORDS)
     for study in STUDIES:
-        run("-m", "analysis", *study, "--store", store)
+        step(notes, "-m", "analysis", *study, "--store", store)
     report = str(folder / "report.html")
-    run("-m", "analysis", "report", "--output", report, "--store", store)
+    step(notes, "-m", "analysis", "report", "--output", report, "--store", store)
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\nMade in {time.perf_counter() - start:.0f} s, {size / 1e6:.0f} MB, all of it in {folder}/ (simulated).")
     print(f"The report is {report}: open it in a browser. Three things to type next:")

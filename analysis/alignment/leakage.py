@@ -13,8 +13,8 @@ _BANDS = r"_[smhuw](_lolim|_hilim)?$"
 _KIN: tuple[tuple[str, ...], ...] = (
     # Colours: made from the fluxes of the bands.
     (r"^hard_", rf"^(flux|photflux|src_rate|src_cnts|cnts)_.*{_BANDS}"),
-    # Tests of one light curve for one thing.
-    (r"^(var_prob|var_index|ks_prob|kp_prob)_",),
+    # Tests of one light curve for one thing; var_sigma comes out of the same fit (Gregory & Loredo 1992).
+    (r"^(var_prob|var_index|ks_prob|kp_prob|var_sigma)_",),
     # A significance is about the square root of the counts.
     (r"^flux_significance_", r"^(src_)?cnts_"),
     (r"^(flux|photflux|src_rate)_(?!significance)", r"^var_(mean|min|max)_"),
@@ -46,7 +46,7 @@ def kin(column: str, known: Sequence[str]) -> list[str]:
     >>> kin("hard_hs", ["hard_hm", "flux_aper_b", "flux_aper_h", "var_prob_b", "powlaw_gamma"])
     ['hard_hm', 'flux_aper_h']
     >>> kin("var_prob_b", ["var_prob_b", "var_index_b", "ks_prob_b", "var_sigma_b"])
-    ['var_prob_b', 'var_index_b', 'ks_prob_b']
+    ['var_prob_b', 'var_index_b', 'ks_prob_b', 'var_sigma_b']
     """
     patterns = [p for group in _KIN if any(re.search(p, column) for p in group) for p in group]
     return [c for c in known if c == column or any(re.search(p, c) for p in patterns)]

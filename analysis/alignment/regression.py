@@ -123,10 +123,9 @@ def scores(
     )
     guesses: dict[str, list[tuple[float, Doubles, Doubles]]] = {}
     for name, parts in blocks.items():
-        side_by_side = np.concatenate(list(parts), axis=1)
         for learner in LEARNERS:
             tried = [
-                _fitted(learner, Scaled.of(parts, rows, weight), side_by_side, y, (rows, held, of_held), seed)
+                _fitted(learner, Scaled.of(parts, rows, weight), parts, y, (rows, held, of_held), sources, seed)
                 for weight in (WEIGHTS if len(parts) > 1 and learner != "boosting" else (1.0,))
             ]
             validation, made, scaled, x = min(tried, key=lambda t: t[0])
@@ -144,15 +143,17 @@ def scores(
 def _fitted(
     learner: Learner,
     scaled: Scaled,
-    side_by_side: Floats,
+    blocks: Sequence[Floats],
     y: Doubles,
     parts: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Doubles],
+    sources: npt.NDArray[np.generic],
     seed: int,
 ) -> tuple[float, Fit, Scaled, Floats]:
     """Fit, and return the error on validation, the fit, and what it was given."""
     rows, held, of_held = parts
-    x = scaled.apply(side_by_side)
-    made = fit(learner, x[rows], y[rows], (x[held], y[held]), seed)
+    x = scaled.apply(np.concatenate(list(blocks), axis=1))
+    widths = [b.shape[1] for b in blocks]
+    made = fit(learner, x[rows], y[rows], (x[held], y[held]), seed, widths, sources[rows])
     return _weighted(np.abs(made.predict(x[held]) - y[held]), of_held), made, scaled, x
 
 

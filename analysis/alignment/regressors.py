@@ -6,12 +6,14 @@ from these numbers, here and there alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+from analysis.statistics import folds
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -34,7 +36,7 @@ class Fit:
     tensors : mapping of str to ndarray
         knn: rows (n, d), values (n,). ridge: coefficients (d,), intercept (1,). boosting: trees one after the other,
         one entry per node: feature, threshold, left, right (node numbers; -1 in a leaf), value; roots (n_trees,);
-        baseline (1,); components (d, 64) where there were more numbers than trees can look through.
+        baseline (1,); components (d, m) where there were more numbers than trees can look through.
     """
 
     learner: Learner
@@ -45,7 +47,15 @@ class Fit:
         return _PREDICT[self.learner](self.tensors, np.asarray(x))
 
 
-def fit(learner: Learner, x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int = 0) -> Fit:
+def fit(
+    learner: Learner,
+    x: Floats,
+    y: Doubles,
+    held: tuple[Floats, Doubles],
+    seed: int = 0,
+    widths: Sequence[int] = (),
+    sources: npt.NDArray[np.generic] | None = None,
+) -> Fit:
     """Fit a regressor.
 
     Parameters
@@ -53,12 +63,17 @@ def fit(learner: Learner, x: Floats, y: Doubles, held: tuple[Floats, Doubles], s
     learner : {'knn', 'ridge', 'boosting'}
         knn: the mean of the 3 nearest by Euclidean distance. ridge: its penalty has the lowest mean absolute error on
         the held rows. boosting: histogram gradient boosting of the absolute error, stopped where the held rows stop
-        gaining.
+        gaining; a wide block of columns, such as sentence vectors, is one number to them: what a ridge makes of it
+        (stacking, Wolpert 1992: the trees learn from predictions of rows that the ridge had not seen).
     x : ndarray, shape (n, d)
     y : ndarray, shape (n,)
     held : tuple of ndarrays (m, d) and (m,)
         Rows of other sources that choose penalties and lengths.
     seed : int
+    widths : sequence of int
+        Of the blocks that stand side by side in x; none for one block.
+    sources : ndarray, shape (n,), optional
+        Of the rows; those of one source are left out of a stacked ridge together.
 
     Examples
     --------
@@ -71,7 +86,8 @@ def fit(learner: Learner, x: Floats, y: Doubles, held: tuple[Floats, Doubles], s
         return Fit("knn", {"rows": np.asarray(x, np.float32), "values": np.asarray(y, np.float64)})
     if learner == "ridge":
         return _fit_ridge(np.asarray(x, np.float64), y, held)
-    return _fit_boosting(x, y, held, seed)
+    groups = np.arange(len(x)) if sources is None else sources
+    return _fit_boosting(np.asarray(x, np.float64), y, held, seed, widths or (x.shape[1],), groups)
 
 
 def _fit_ridge(x: Doubles, y: Doubles, held: tuple[Floats, Doubles]) -> Fit:
@@ -89,12 +105,20 @@ def _fit_ridge(x: Doubles, y: Doubles, held: tuple[Floats, Doubles]) -> Fit:
     return Fit("ridge", {"coefficients": best, "intercept": np.array([mean_y - float(mean_x @ best)])})
 
 
-def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int) -> Fit:
+def _fit_boosting(
+    x: Doubles,
+    y: Doubles,
+    held: tuple[Floats, Doubles],
+    seed: int,
+    widths: Sequence[int],
+    groups: npt.NDArray[np.generic],
+) -> Fit:
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - seconds to import
 
-    components = _components(x)
-    if components is not None:
-        x, held = x @ components, (np.asarray(held[0]) @ components, held[1])
+    components = None
+    if max(widths) > _MOST:
+        components, x = _condensed(x, y, held, widths, groups, seed)
+        held = np.asarray(held[0], np.float64) @ components, held[1]
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         learning_rate=0.1,
@@ -128,16 +152,43 @@ def _fit_boosting(x: Floats, y: Doubles, held: tuple[Floats, Doubles], seed: int
     )
 
 
-def _components(x: Floats) -> npt.NDArray[np.float32] | None:
-    """Return the directions of most variance, (d, 64), where there are many more: a sentence vector has 384."""
-    if x.shape[1] <= _MOST:
-        return None
-    centred = np.asarray(x, np.float64) - x.mean(axis=0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    return np.asarray(directions[:_COMPONENTS].T, np.float32)
+def _condensed(
+    x: Doubles,
+    y: Doubles,
+    held: tuple[Floats, Doubles],
+    widths: Sequence[int],
+    groups: npt.NDArray[np.generic],
+    seed: int,
+) -> tuple[Doubles, Doubles]:
+    """Return components (d, m), and the rows (n, m) that trees are to learn from.
+
+    Narrow blocks stay as they are: turned into components of all columns they are lost to trees, which cut along axes.
+    """
+    columns: list[Doubles] = []
+    stacked: dict[int, Doubles] = {}
+    start = 0
+    for width in widths:
+        block = slice(start, start + width)
+        start += width
+        if width <= _MOST:
+            columns += list(np.eye(x.shape[1])[block])
+            continue
+        of_block = np.asarray(held[0], np.float64)[:, block], held[1]
+        whole = _fit_ridge(x[:, block], y, of_block).tensors
+        unseen = np.empty(len(x))
+        for others, rows in folds(groups, _FOLDS, seed):
+            unseen[rows] = _fit_ridge(x[others, block], y[others], of_block).predict(x[rows, block])
+        stacked[len(columns)] = unseen - np.asarray(whole["intercept"], np.float64)
+        columns.append(np.zeros(x.shape[1]))
+        columns[-1][block] = whole["coefficients"]
+    components = np.stack(columns, axis=1)
+    condensed = x @ components
+    for at, values in stacked.items():
+        condensed[:, at] = values
+    return components, condensed
 
 
-_MOST, _COMPONENTS = 128, 64
+_MOST, _FOLDS = 128, 5
 
 
 def _predict_knn(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
