@@ -104,14 +104,20 @@ def _answer(pairs: Pairs, seed: int) -> Answer:
     rows: list[Record] = []
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(N_SHUFFLES)]
+    own: dict[str, Ranks] = {}
+    of_others: dict[str, list[Ranks]] = {}
     for direction in (DATA_TO_TEXT, TEXT_TO_DATA):
         queries, candidates = (pairs.data, pairs.text) if direction == DATA_TO_TEXT else (pairs.text, pairs.data)
         for answer, right in ((OWN, np.eye(n, dtype=bool)), (SHARED, alike)):
             found = ranks(queries, candidates, right)
             # Whose answers are whose is drawn anew: as many right ones, ties and near ones as before.
-            control = [ranks(queries[order], candidates, right).metrics() for order in orders]
-            rows += _rows(direction, answer, found, control, seed)
-    return Answer({"analysis.retrieval": rows})
+            control = [ranks(queries[order], candidates, right) for order in orders]
+            rows += _rows(direction, answer, found, [c.metrics() for c in control], seed)
+            if answer == OWN:
+                own[direction], of_others[direction] = found, control
+    from analysis.alignment import curve  # noqa: PLC0415 - Matplotlib takes a second to import
+
+    return Answer({"analysis.retrieval": rows}, figures={"retrieval_curve.svg": curve.draw(own, of_others)})
 
 
 def _rows(direction: str, answer: str, found: Ranks, control: list[dict[str, float]], seed: int) -> list[Record]:

@@ -127,6 +127,10 @@ def _section(section: Section, level: int = 2) -> str:
     )
 
 
+LABELS = frozenset({"year", "obsid", "obi", "region_id", "run_id"})
+"""Columns whose whole numbers are names: written without separators."""
+
+
 def _table(table: Shown) -> str:
     numeric = [
         any(isinstance(r[i], int | float) for r in table.rows)
@@ -138,7 +142,10 @@ def _table(table: Shown) -> str:
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{' class=number' if n else ''}>{_text(cell(v))}</td>" for v, n in zip(r, numeric, strict=True))
+        + "".join(
+            f"<td{' class=number' if n else ''}>{_text(str(v) if c in LABELS and v is not None else cell(v))}</td>"
+            for v, n, c in zip(r, numeric, table.columns, strict=True)
+        )
         + "</tr>"
         for r in table.rows
     )

@@ -35,6 +35,8 @@ def test_retrieval_finds_what_the_text_tells_and_the_control_is_at_chance(ask, s
     assert n >= 20
     assert value < shuffled_low < chance < shuffled_high
     assert high < chance
+    ((figures,),) = ask("SELECT figures FROM analysis.run WHERE kind = 'retrieve' ORDER BY run_id LIMIT 1")
+    assert [Path(f).name for f in figures] == ["retrieval_curve.svg"]
 
 
 def test_regression_keeps_scores_controls_and_kin(ask, studied):
