@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import kendalltau, spearmanr
 
+from analysis import source_rows
 from analysis.alignment import artefacts
 from analysis.alignment.detectors import DETECTORS, Judged, fit, judge
 from analysis.alignment.injection import Found, hidden
@@ -17,6 +18,7 @@ from analysis.alignment.reading import PROPERTIES, NothingToRead
 from analysis.alignment.ways import Ways
 from analysis.rows import Rows, read
 from analysis.runs import Answer, Evidence, Model, Record, Run, once
+from analysis.source_rows import MASTER
 from analysis.statistics import bootstrap, shuffled
 from catalog import Catalog
 from embed.pair_inputs import CONFIDENT
@@ -64,7 +66,10 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
     UnknownName
         If there is no such space.
     """
-    found = read(cat, asked.space, artefacts.COLUMNS, asked.where)
+    if asked.space == MASTER:
+        found = source_rows.read(cat, asked.where, artefacts.COLUMNS)
+    else:
+        found = read(cat, asked.space, artefacts.COLUMNS, asked.where)
     if found.n < LEAST or len(set(found.sources.tolist())) < LEAST:
         raise NothingToRead(
             f"expected detections of at least {LEAST} sources in space {asked.space}, found {found.n} detections; "
@@ -80,7 +85,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
 def _baseline(cat: Catalog, asked: Asked, found: Rows) -> Rows | None:
     """Read the properties of the same detections, to compare with."""
     pinned = cat.sql("SELECT 1 FROM meta.space WHERE space = $space", snapshot=found.snapshot, space=PROPERTIES)
-    if asked.space == PROPERTIES or not asked.n_draws or not pinned.fetchall():
+    if asked.space in {PROPERTIES, MASTER} or not asked.n_draws or not pinned.fetchall():
         return None
     return read(cat, PROPERTIES, (), asked.where, found.snapshot)
 
@@ -104,7 +109,7 @@ def _answer(cat: Catalog, asked: Asked, found: Rows, baseline: Rows | None, ways
         "analysis.anomaly_agreement": _agreement(asked.space, found, judged, ways.seed),
         "analysis.anomaly_injection": [r for h in hidden_ones for r in _injection_rows(h)],
     }
-    return Answer(tables, models=[model])
+    return Answer(tables, models=[] if asked.space == MASTER else [model])  # columns are no vector that SQL has
 
 
 def known_of(cat: Catalog, snapshot: int) -> Known:

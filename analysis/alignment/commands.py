@@ -104,7 +104,14 @@ def neighbours(
 
 
 def anomalies(
-    space: Annotated[str, typer.Option("--space", help="Embedding space: aligned, events, spectrum, properties.")],
+    space: Annotated[
+        str,
+        typer.Option(
+            "--space",
+            help="Embedding space: aligned, events, spectrum, properties; csc.master_source for columns of sources, "
+            "of which --where then speaks.",
+        ),
+    ],
     store: StoreOption = None,
     where: WhereOption = "",
     top: Annotated[int, typer.Option("--top", min=1, help="Show so many.")] = 15,
@@ -129,8 +136,9 @@ def anomalies(
         reports.anomalies(cat, run.run_id, top)
     say_run(run, cat.path)
     reports.more(f"SELECT * FROM analysis.anomaly WHERE run_id = {run.run_id} ORDER BY rank", cat.path)
-    score = f"SELECT detection_id, anomaly_score(vector) AS score FROM embedding.{space} ORDER BY score DESC LIMIT 10"
-    reports.more(score, cat.path)
+    if "." not in space:
+        score = f"SELECT detection_id, anomaly_score(vector) AS score FROM embedding.{space}"
+        reports.more(f"{score} ORDER BY score DESC LIMIT 10", cat.path)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -11,32 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from analysis import source_rows
 from analysis.networks.edges import Modality
+from analysis.source_rows import MASTER
 from catalog import Catalog
-from catalog.columns import quote
 from catalog.conditions import checked
 from catalog.errors import Terminal
 from embed.pair_inputs import CONFIDENT
 from embed.pooling import pooled
 
-MASTER = "csc.master_source"
-"""Instead of a space: sources by their catalog columns, where only sources have measurements."""
-_MASTER_COLUMNS = {
-    "hard_hm": "hard_hm",
-    "hard_hs": "hard_hs",
-    "hard_ms": "hard_ms",
-    "powlaw_gamma": "powlaw_gamma",
-    "bb_kt": "bb_kt",
-    "log_flux_aper_b": "CASE WHEN flux_aper_b > 0 THEN log10(flux_aper_b) END",
-    "var_prob_b": "coalesce(var_intra_prob_b, TRY_CAST(extra['var_prob_b'] AS DOUBLE))",
-    "var_prob_h": "coalesce(var_intra_prob_h, TRY_CAST(extra['var_prob_h'] AS DOUBLE))",
-    "var_prob_s": "coalesce(var_intra_prob_s, TRY_CAST(extra['var_prob_s'] AS DOUBLE))",
-    "var_ratio_b": "TRY_CAST(extra['var_ratio_b'] AS DOUBLE)",
-    "var_ratio_h": "TRY_CAST(extra['var_ratio_h'] AS DOUBLE)",
-    "var_ratio_s": "TRY_CAST(extra['var_ratio_s'] AS DOUBLE)",
-}
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
-_CLIP = 5.0
 _N_PAPERS = 5
 
 
@@ -105,8 +89,9 @@ def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nod
     snapshot = cat.snapshots()[-1].number
     condition = f"({checked(where, '--where')}\n)" if where.strip() else "true"
     if list(spaces) == [MASTER]:
-        ids, sources, modality = _sources(cat, condition, snapshot)
-        modalities: tuple[Modality, ...] = (modality,)
+        rows = source_rows.read(cat, where, (), snapshot)
+        ids = sources = rows.ids
+        modalities: tuple[Modality, ...] = (Modality(MASTER, rows.vectors, np.ones(rows.n, np.bool_)),)
         flags: list[list[str]] = [[] for _ in ids]
     else:
         ids, sources, flags = _detections(cat, condition, snapshot)
@@ -175,30 +160,6 @@ def _texts(cat: Catalog, sources: npt.NDArray[np.object_], snapshot: int) -> Mod
     per_source = pooled(vectors, used[:, 0], used[:, 1], len(names))
     has: npt.NDArray[np.bool_] = np.asarray(np.isfinite(per_source).all(axis=1))
     return Modality("papers", np.nan_to_num(per_source)[code].astype(np.float32), has[code])
-
-
-def _sources(
-    cat: Catalog, condition: str, snapshot: int
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Modality]:
-    """Read sources with their columns, standardised as the space `properties` does it, missing ones marked."""
-    values = ", ".join(f"{sql} AS {quote(name)}" for name, sql in _MASTER_COLUMNS.items())
-    rest = ", ".join(quote(c) for c in _MASTER_COLUMNS)
-    found = cat.sql(
-        f"SELECT name, {rest} FROM (SELECT * EXCLUDE (hard_hm, hard_hs, hard_ms, powlaw_gamma, bb_kt), {values} "
-        f"FROM {MASTER}) WHERE {condition} AND var_prob_b IS NOT NULL ORDER BY name",
-        snapshot=snapshot,
-    ).arrow()
-    names = found["name"].to_numpy(zero_copy_only=False)
-    x = np.column_stack([found[c].to_numpy(zero_copy_only=False).astype(np.float64) for c in _MASTER_COLUMNS])
-    missing = np.isnan(x)
-    mean, spread = (
-        np.nanmean(np.where(missing.all(0), 0.0, x), axis=0),
-        np.nanstd(np.where(missing.all(0), 0.0, x), axis=0),
-    )
-    scaled = np.divide(x - mean, spread, out=np.zeros_like(x), where=spread > 0)
-    scaled = np.where(missing, 0.0, np.clip(scaled, -_CLIP, _CLIP))
-    vectors = np.concatenate([scaled, missing], axis=1).astype(np.float32)
-    return names, names, Modality(MASTER, vectors, np.ones(len(names), np.bool_))
 
 
 def _types(cat: Catalog, authority: str, snapshot: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import catalog
 from analysis.__main__ import app
 from analysis.alignment import anomalies, neighbours, reading, regress, retrieve
 from analysis.alignment.ways import Ways
+from catalog import lake
 from catalog.errors import UnknownName
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,3 +153,25 @@ def test_help_is_light():
     code = "import sys, analysis.__main__; print([m for m in ('sklearn', 'torch', 'scipy') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
+
+
+def test_sources_are_judged_by_their_columns_where_there_is_no_space(store):
+    command = ["anomalies", "--space", "csc.master_source", "--draws", "0", "--top", "3", "--store", str(store)]
+    empty = CliRunner().invoke(app, command)
+    assert "expected detections" in str(empty.exception)
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection, lake.transaction(connection):
+        connection.execute(
+            "INSERT INTO lake.csc.master_source (name, hard_hs, hard_hm, var_intra_prob_b, flux_aper_b) "
+            "SELECT 'S' || i, if(i = 7, 0.99, sin(i) / 10), if(i = 7, -0.99, cos(i) / 10), "
+            "(i * 0.618) % 1, 1e-14 * (1 + i % 7) FROM range(200) t(i)"
+        )
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.exception
+    assert "anomaly_score" not in result.output
+    with catalog.open(store) as cat:
+        query = "SELECT detection_id, name, space, len(extremes) FROM analysis.anomaly ORDER BY rank"
+        found = cat.sql(query).fetchall()
+    assert found[0] == ("S7", "S7", "csc.master_source", 2)  # both hardness ratios
+    assert len(found) == 200
+    wrong = CliRunner().invoke(app, [*command, "--where", "hard_sh > 0"])
+    assert "hard_sh" in str(wrong.exception)
