@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from analysis.alignment.show import interval, rows_of, show
 from analysis.options import say
+from analysis.show import interval, rows_of, show
 from catalog import Catalog
 from catalog.console import hint
 
