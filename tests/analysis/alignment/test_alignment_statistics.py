@@ -140,11 +140,24 @@ def test_a_fit_of_arrays_predicts_what_scikit_learn_does(learner, rng):
         assert np.abs(made.predict(held) - y_held).mean() < 1.2 * np.abs(peer.predict(held) - y_held).mean()
 
 
-def test_boosting_looks_through_many_numbers_by_their_main_directions(rng):
-    x = vectors(rng, 400, 200) * np.linspace(3, 0.1, 200)
-    made = fit("boosting", x[:300], x[:300, 0].astype(float), (x[300:], x[300:, 0].astype(float)))
-    assert made.tensors["components"].shape == (200, 64)
-    assert np.abs(made.predict(x[300:]) - x[300:, 0]).mean() < 0.7 * np.abs(x[300:, 0]).mean()
+def test_many_numbers_are_one_to_trees_and_few_stay_as_they_are(rng):
+    many, few = vectors(rng, 900, 200), vectors(rng, 900, 3)
+    y = np.sign(few[:, 1]) + many[:, :5].sum(axis=1) / np.sqrt(5)
+    x, sources = np.concatenate([few, many], axis=1), np.arange(900) // 3
+    learn, hold, judge = slice(600), slice(600, 750), slice(750, 900)
+    made = fit("boosting", x[learn], y[learn], (x[hold], y[hold]), 0, [3, 200], sources[learn])
+    components = made.tensors["components"]
+    assert components.shape == (203, 4)
+    assert np.array_equal(components[:, :3], np.eye(203)[:, :3])  # trees cut along axes: few numbers keep theirs
+    assert np.abs(components[3:8, 3]).min() > np.abs(components[8:, 3]).mean()
+    assert not components[:3, 3].any()
+    error = np.abs(made.predict(x[judge]) - y[judge]).mean()
+    alone = fit("boosting", few[learn], y[learn], (few[hold], y[hold]))
+    assert error < 0.8 * np.abs(alone.predict(few[judge]) - y[judge]).mean()
+    # learned from predictions of rows the ridge had not seen, trees do not trust it where there is nothing to know
+    noise = rng.normal(size=900)
+    nothing = fit("boosting", x[learn], noise[learn], (x[hold], noise[hold]), 0, [3, 200], sources[learn])
+    assert np.abs(nothing.predict(x[judge]) - noise[judge]).mean() < 1.1 * np.abs(noise[judge]).mean()
 
 
 def planted(rng, n=600):
