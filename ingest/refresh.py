@@ -149,7 +149,8 @@ def refresh(
         new = [s for s in add if s not in known]
         sources = list(add) or known
         report, plan = _plan(connection, store, sources, again=again)
-        idle = not plan.read and not new and lake.recall(connection, LINKS) != STALE
+        linked = lake.recall(connection, LINKS) != STALE and not paper_links.is_stale(connection)
+        idle = linked and not plan.read and not new
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
             _Writer(store, report, workers, on_progress).run(sources, new, again=again)

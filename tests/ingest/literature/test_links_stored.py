@@ -76,6 +76,19 @@ def test_a_refresh_links_when_papers_arrive_and_only_then(told, tmp_path):
     assert "2021ApJ...900....1Z" not in {r[0] for r in rows(told)}
 
 
+def test_links_that_a_killed_refresh_did_not_make_are_made_by_the_next(told, tmp_path, monkeypatch):
+    record = {"bibcode": "2021ApJ...900....1Z", "title": ["A source"], "abstract": f"On {NAMES[1]}.", "year": "2021"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    with monkeypatch.context() as killed:
+        killed.setattr(paper_links, "relink", lambda _: 1 / 0)  # everything is committed but the links
+        with pytest.raises(ZeroDivisionError):
+            refresh(told, [Source("files", str(tmp_path / "a.jsonl"))])
+    assert "2021ApJ...900....1Z" not in {r[0] for r in rows(told)}
+    assert refresh(told).linked.added >= 1
+    assert ("2021ApJ...900....1Z", NAMES[1], "name in text", 0.78) in rows(told)
+    assert refresh(told).linked is None
+
+
 def test_a_store_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(StoreNotFound):
         link(tmp_path / "none")
