@@ -11,8 +11,9 @@ from analysis.clusters import figures, study
 from analysis.clusters.classes import Labels, Task, grouping, labels, task
 from analysis.clusters.features import plane
 from analysis.clusters.probing import probes
-from analysis.clusters.reading import MASTER, Said, Sample, read, read_classes, read_sources
+from analysis.clusters.reading import Said, Sample, read, read_classes, read_sources
 from analysis.runs import Answer, Evidence, Question, Record, Run, find, once
+from analysis.source_rows import MASTER
 from catalog import Catalog
 
 Say = Callable[[str], None]

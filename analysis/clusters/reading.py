@@ -13,6 +13,7 @@ import pyarrow as pa
 from analysis.clusters.features import HARDNESS, HARDNESS_NAME, PCA_NAME, Features, Spectra, principal_components
 from analysis.rows import Rows
 from analysis.rows import read as read_rows
+from analysis.source_rows import MASTER
 from catalog import Catalog
 from catalog.columns import literal, quote
 from catalog.errors import QueryError, Terminal, UnknownName, suggestion
@@ -23,8 +24,6 @@ from embed.property_rows import LOG_COLUMNS
 from embed.spectrum_grid import EDGES_KEV, N_POINTS
 
 PROPERTIES = "properties"
-MASTER = "csc.master_source"
-"""Instead of a space: columns of sources, standardised. Where only sources have measurements, these are the rows."""
 _MASTER_COLUMNS = (
     *(*HARDNESS, "powlaw_gamma", "bb_kt", "var_intra_prob_b", "var_inter_prob_b"),
     *(f"flux_aper_{band}" for band in "bsmh"),
