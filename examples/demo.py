@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+PYTHON = ".venv/bin/python"  # as commands are shown, to be typed
 QUESTIONS = {
     "Observations: what is there of each?": """
         SELECT obsid, object, round(exposure_s / 1000, 1) AS exposure_ks, n_region_files, n_spectra, n_detections
@@ -64,7 +65,7 @@ def step(notes: Path, *arguments: str) -> None:
     command = shlex.join(arguments)
     done = notes.read_text("utf-8").splitlines() if notes.is_file() else []
     if command in done:
-        print(f"$ python {command}   # done before", flush=True)
+        print(f"$ {PYTHON} {command}   # done before", flush=True)
         return
     run(*arguments)
     notes.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,7 @@ def step(notes: Path, *arguments: str) -> None:
 
 def run(*arguments: str, show: str | None = None) -> None:
     """Show a command and run it; stop at the first that fails."""
-    print(f"\n$ {show or 'python ' + shlex.join(arguments)}", flush=True)
+    print(f"\n$ {PYTHON} {show or shlex.join(arguments)}", flush=True)
     done = subprocess.run([sys.executable, *arguments], check=False)  # noqa: S603 - our own commands
     if done.returncode:
         sys.exit(done.returncode)
@@ -84,7 +85,7 @@ def ask(store: str, question: str, query: str) -> None:
     """Ask one question, and show how."""
     query = " ".join(query.split())
     print(f"\n-- {question}")
-    run("-m", "catalog", "sql", "--store", store, query, show=f'python -m catalog sql --store {store} "{query}"')
+    run("-m", "catalog", "sql", "--store", store, query, show=f'-m catalog sql --store {store} "{query}"')
 
 
 def main(folder: Path, sources: int = 300) -> None:
@@ -121,10 +122,9 @@ def main(folder: Path, sources: int = 300) -> None:
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     print(f"\nMade in {time.perf_counter() - start:.0f} s, {size / 1e6:.0f} MB, all of it in {folder}/ (simulated).")
     print(f"The report is {report}: open it in a browser. Three things to type next:")
-    python = Path(".venv/bin/python")
-    print(f"  {python} -m catalog info csc.observation_source --store {store}")
-    print(f"  {python} -m catalog browse --store {store}")
-    print(f"  {python} -m ingest files YOUR_FOLDER --store s")
+    print(f"  {PYTHON} -m catalog info csc.observation_source --store {store}")
+    print(f"  {PYTHON} -m catalog browse --store {store}")
+    print(f"  {PYTHON} -m ingest files YOUR_FOLDER --store s")
 
 
 if __name__ == "__main__":
