@@ -96,11 +96,13 @@ def write_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[FileE
         connection.unregister("ledger_rows")
 
 
-def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> None:
+def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> set[int]:
     """Remove all rows that came from files, inside the caller's transaction; their ledger rows stay.
 
-    Files whose rows stood merged with theirs, and files that repeated their content, are marked as stale: the next
-    refresh reads them again.
+    A row of several files cannot be taken apart: it goes whole, and so do all rows of all files that had a share in it,
+    and in those in turn. These files are marked as stale, and so are files that repeated the content of the given
+    ones: the next refresh reads them again. Were only the shared rows to go, each file that is read again would take
+    those of another with it, for ever.
 
     Parameters
     ----------
@@ -108,24 +110,49 @@ def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) 
         With the store attached as `lake`, the writer's lock held.
     file_ids : sequence of int
         Keys of meta.file; at least one.
+
+    Returns
+    -------
+    set of int
+        The given files and those that shared rows with them, where there are any; else nothing.
     """
-    ids = ", ".join(str(int(n)) for n in file_ids)
+    given = {int(n) for n in file_ids}
+    together = _sharing(connection, given)
+    ids, all_ids = _listed(given), _listed(together)
     for table in TABLES.values():
         name = f"lake.{table.full_name}"
         if table.writing == "file":
             connection.execute(f"DELETE FROM {name} WHERE file_id IN ({ids})")
         elif table.writing == "merge":
-            mine = f"list_has_any(file_ids, [{ids}]::BIGINT[])"
-            connection.execute(
-                f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id NOT IN ({ids}) "
-                f"AND file_id IN (SELECT unnest(file_ids) FROM {name} WHERE {mine})"
-            )
-            connection.execute(f"DELETE FROM {name} WHERE {mine}")
+            connection.execute(f"DELETE FROM {name} WHERE list_has_any(file_ids, [{all_ids}]::BIGINT[])")
+    connection.execute(
+        f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id IN ({all_ids}) "
+        f"AND file_id NOT IN ({ids})"
+    )
     # Files that repeated the old content of a changed one hold the only copy of it now.
     connection.execute(
         f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
         f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
     )
+    return together if together > given else set()
+
+
+def _sharing(connection: duckdb.DuckDBPyConnection, file_ids: set[int]) -> set[int]:
+    """Return files and all that share rows with them, with those, and so on."""
+    found, new = set(file_ids), set(file_ids)
+    tables = [f"lake.{t.full_name}" for t in TABLES.values() if t.writing == "merge"]
+    while new:
+        shared = " UNION ".join(
+            f"SELECT unnest(file_ids) AS file_id FROM {t} WHERE list_has_any(file_ids, [{_listed(new)}]::BIGINT[])"
+            for t in tables
+        )
+        new = {int(n) for (n,) in connection.execute(shared).fetchall()} - found
+        found |= new
+    return found
+
+
+def _listed(file_ids: set[int]) -> str:
+    return ", ".join(str(n) for n in sorted(file_ids))
 
 
 @dataclass(frozen=True)

@@ -276,8 +276,10 @@ class _Writer:
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
         with lake.transaction(connection, f"{len(entries)} file(s)"):
-            if replaced:
-                manifest.remove_rows(connection, replaced)
+            if replaced and (shared := manifest.remove_rows(connection, replaced)):
+                # Which of several files has the last word is told by the plan: these are read again, in its order.
+                entries = [replace(e, status=STALE, n_rows=0) if e.file_id in shared else e for e in entries]
+                left_out |= shared
             for table in dict.fromkeys(part.table for part in parts):
                 self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
             manifest.write_entries(connection, entries)

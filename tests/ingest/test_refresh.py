@@ -17,6 +17,7 @@ from catalog.manifest import Source
 from ingest import loading
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound
+from ingest.refresh import _Writer as Refresh
 from ingest.refresh import refresh
 
 
@@ -181,6 +182,42 @@ def test_columns_of_one_detection_come_together_from_several_tables(store, folde
     refresh(store)
     assert query(store, row) == [(0.1, None, 1.5, 1)]  # the other file was read again
     assert query(store, "SELECT count(*) FROM csc.observation_source") == [(4,)]
+
+
+def rows_of(folder, name, column, values):
+    lines = [f"2CXO J00000{n}.0+000000,{n},0,{n},{value}" for n, value in values.items()]
+    (folder / name).write_text(f"name,obsid,obi,region_id,{column}\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+def merged(store):
+    return query(store, "SELECT obsid, theta, hard_hs, hard_ms, len(file_ids) FROM csc.observation_source ORDER BY 1")
+
+
+def test_tables_that_share_rows_end_as_if_read_for_the_first_time(store, empty_store, tmp_path, monkeypatch):
+    """A table that gains a source which another has: each that is read again must not drive the other out for ever."""
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    rows_of(tables, "a.csv", "theta", {1: 1.5, 2: 2.5})
+    rows_of(tables, "b.csv", "hard_hs", {1: 0.1, 2: 0.2, 3: 0.3})
+    rows_of(tables, "c.csv", "theta", {2: 9.5, 4: 4.5})
+    load(store, tables)
+    rows_of(tables, "a.csv", "theta,hard_ms", {1: "1.5,0.7", 2: "3.5,0.8", 3: "5.5,0.9"})
+    commits = []
+    done = Refresh._commit
+
+    def counted(self, loaded):
+        commits.append(loaded)
+        assert len(commits) < 20, "the refresh does not end"
+        done(self, loaded)
+
+    monkeypatch.setattr(Refresh, "_commit", counted)
+    load(store, tables)
+    anew = shutil.copytree(empty_store, tmp_path / "anew")
+    load(anew, tables)
+    assert merged(store) == merged(anew)
+    # The last in the plan has the last word, also when an earlier one changed.
+    assert merged(store)[1] == (2, 9.5, 0.2, 0.8, 3)
+    assert not load(store, tables).changed
 
 
 def test_a_response_that_arrives_later_is_linked(store, folder, tmp_path):
