@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,7 +186,15 @@ def once(question: Question, evidence: Evidence, answer: Callable[[], Answer]) -
             insert(connection, "analysis.model", run_id, models)
             for table, rows in found.tables.items():
                 insert(connection, table, run_id, rows)
+    shutil.rmtree(unfinished(question, evidence), ignore_errors=True)
     return Run(run_id, made=True, seconds=seconds)
+
+
+def unfinished(question: Question, evidence: Evidence) -> Path:
+    """Return the folder where the finished steps of a run lie until the run is kept; see `analysis.steps`."""
+    asked = [question.kind, question.parameters, question.seed, evidence.sha256, version("photonlake")]
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    return question.store / FOLDER / "unfinished" / key
 
 
 def find(question: Question, evidence: Evidence) -> Run | None:

@@ -18,6 +18,7 @@ from embed.encoders import Configuration, Fitted, NothingToTrainOn, Settings, St
 from embed.fields import fields
 from embed.networks import chosen, device_of
 from embed.pair_inputs import modality as modality_of
+from embed.paper_vectors import beside
 from embed.pooling import POOLINGS
 from embed.prepared import Arrays
 from embed.split import held_out
@@ -67,6 +68,11 @@ class AlignedEncoder:
         return len(self.network.centre)
 
     @property
+    def text_dim(self) -> int:
+        """Numbers of a text vector that this encoder reads: early ones know no quantities, which stand at the end."""
+        return len(self.network.text.mean)
+
+    @property
     def sides(self) -> tuple[str, ...]:
         """Data, text, and the mean of what there is of them."""
         return SIDES
@@ -97,15 +103,18 @@ class AlignedEncoder:
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         """Project a user's own words, (n, dim)."""
-        words = sentences.restore(cast("Configuration", self.options["text_encoder"]), {}).encode_texts(texts)
+        reader = sentences.restore(cast("Configuration", self.options["text_encoder"]), {})
+        words = beside(reader.encode_texts(texts), texts)
         with torch.inference_mode():
-            projected = self.network.text(torch.from_numpy(words).to(self.network.centre.device))
+            known = torch.from_numpy(words[:, : self.text_dim]).to(self.network.centre.device)
+            projected = self.network.text(known)
         return np.asarray(projected.float().cpu().numpy(), np.float32)
 
     def _project(self, data: np.ndarray, text: np.ndarray) -> tuple[Vectors, Vectors]:
         device = self.network.centre.device
         with torch.inference_mode():
-            parts = {"data": torch.from_numpy(np.asarray(data)), "text": torch.from_numpy(np.asarray(text))}
+            known = np.asarray(text)[..., : self.text_dim]
+            parts = {"data": torch.from_numpy(np.asarray(data)), "text": torch.from_numpy(known)}
             left, right = self.network.sides({k: v.to(device) for k, v in parts.items()})
         return left.float().cpu().numpy(), right.float().cpu().numpy()
 

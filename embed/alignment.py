@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from embed.networks import Batch, Network
+from embed.paper_vectors import STATED
 
 FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01
 _NO_PAIR = -1e4  # exp of it is 0 in every precision that a device may take
@@ -31,13 +32,17 @@ class Projection(nn.Module):
         Lengths of the input, the hidden layer, the output.
     dropout : float
         Of the hidden layer.
+    n_apart : int
+        Numbers at the end of the input that are a block of their own. Each of them is brought to unit variance, the
+        rest together to the variance of all of them: a few figures are not to drown in a long vector.
     """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, dim: int, width: int, latent: int, dropout: float) -> None:
+    def __init__(self, dim: int, width: int, latent: int, dropout: float, n_apart: int = 0) -> None:
         super().__init__()
+        self.n_apart = n_apart
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
         self.straight = nn.Linear(dim, latent)
@@ -47,7 +52,11 @@ class Projection(nn.Module):
         """Take mean and spread of training rows, shape (n, dim)."""
         self.mean.copy_(rows.mean(0))
         spread = rows.std(0, correction=0)
-        self.spread.copy_(torch.where(spread > 1e-6 * spread.max().clamp_min(1e-30), spread, torch.inf))
+        alive = spread > 1e-6 * spread.max().clamp_min(1e-30)
+        long = len(spread) - self.n_apart
+        if n_alive := int(alive[long:].sum()):
+            spread[:long] = (spread[:long].square().sum() / n_alive).sqrt()
+        self.spread.copy_(torch.where(alive, spread, torch.inf))
 
     def standardised(self, rows: Tensor) -> Tensor:
         """Return rows in units of the training rows' spread, shape (n, dim)."""
@@ -65,7 +74,7 @@ class Alignment(Network):
     Parameters
     ----------
     data_dim, text_dim : int
-        Lengths of the vectors of both modalities.
+        Lengths of the vectors of both modalities; those of text end in `embed.paper_vectors.STATED` quantities.
     latent, width : int
     dropout, gamma : float
     pooling : int
@@ -80,7 +89,7 @@ class Alignment(Network):
     ) -> None:
         super().__init__(latent)
         self.data = Projection(data_dim, width, latent, dropout)
-        self.text = Projection(text_dim, width, latent, dropout)
+        self.text = Projection(text_dim, width, latent, dropout, n_apart=STATED)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(FIRST_TEMPERATURE)))
         self.gamma, self.pooling = gamma, pooling
 

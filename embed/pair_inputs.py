@@ -75,7 +75,7 @@ learned_from AS (
 ),
 text AS (
   SELECT l.name, list({{'bibcode': l.bibcode, 'year': p.year, 'citation_count': p.citation_count,
-    'vector': v.vector::FLOAT[]}} ORDER BY l.bibcode) AS papers
+    'title': p.title, 'abstract': p.abstract, 'vector': v.vector::FLOAT[]}} ORDER BY l.bibcode) AS papers
   FROM linked AS l JOIN {relation(TEXT_SPACE)} AS v ON v.id = l.bibcode JOIN lit.paper AS p ON p.bibcode = l.bibcode
   GROUP BY l.name
 )
@@ -96,7 +96,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = '{TEXT_SPACE}' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-1', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-2', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 """
 

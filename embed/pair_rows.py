@@ -9,13 +9,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embed.pooling import POOLINGS, pooled, weights_of
+from embed.abstracts import paper_text
+from embed.paper_vectors import STATED, beside, per_source
+from embed.pooling import POOLINGS
 from embed.prepared import Prepared, ids_and_names
 
 N_PAPERS = 64
 """Papers of a source that are known by their hash; the pooled vectors are of all."""
-TEXT_DIM = 384
-"""Length of a text vector where no row has a paper: MiniLM's."""
+TEXT_DIM = 384 + STATED
+"""Length of a text vector where no row has a paper: MiniLM's, and quantities."""
 
 
 def prepare(rows: pa.Table) -> Prepared:
@@ -24,8 +26,8 @@ def prepare(rows: pa.Table) -> Prepared:
     Parameters
     ----------
     rows : pyarrow.Table
-        n rows: id, name, data (list of float), papers (list of {bibcode, year, citation_count, vector}), learned_from
-        (map of space to encoder), text_configuration (JSON).
+        n rows: id, name, data (list of float), papers (list of {bibcode, year, citation_count, title, abstract,
+        vector}), learned_from (map of space to encoder), text_configuration (JSON).
 
     Returns
     -------
@@ -55,13 +57,15 @@ def _text(
     has_text = np.bincount(source, minlength=n).astype(np.bool_)
     if not len(links):
         return np.zeros((n, len(POOLINGS), TEXT_DIM), np.float32), has_text
-    vectors = _matrix(links.field("vector"))
-    paper = np.arange(len(links))
-    year, cited = (_numbers(links.field(f)) for f in ("year", "citation_count"))
-    parts = [
-        pooled(vectors, paper, source, n, weights_of(kind, vectors, paper, source, year=year, citation_count=cited))
-        for kind in POOLINGS
-    ]
+    # A paper of many sources stands in many rows, and its text is read once.
+    _, first, paper = np.unique(
+        links.field("bibcode").to_numpy(zero_copy_only=False).astype(str), return_index=True, return_inverse=True
+    )
+    papers = links.take(pa.array(first))
+    pairs = zip(papers.field("title").to_pylist(), papers.field("abstract").to_pylist(), strict=True)
+    vectors = beside(_matrix(papers.field("vector")), [paper_text(*pair) for pair in pairs])
+    year, cited = (_numbers(papers.field(f)) for f in ("year", "citation_count"))
+    parts = [per_source(vectors, paper, source, n, kind, year=year, citation_count=cited) for kind in POOLINGS]
     return np.nan_to_num(np.stack(parts, axis=1)).astype(np.float32), has_text
 
 

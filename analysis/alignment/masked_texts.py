@@ -18,6 +18,7 @@ from catalog.files import write_whole
 from embed.abstracts import paper_text
 from embed.encoders import load
 from embed.masking import Quantity, masked
+from embed.paper_vectors import beside
 from embed.words import ReadsWords
 
 Floats = npt.NDArray[np.float32]
@@ -27,7 +28,7 @@ _CHUNK = 256
 def vectors(
     cat: Catalog, papers: Papers, quantity: Quantity, encoder_id: str, snapshot: int, report: Callable[[int, int], None]
 ) -> Floats:
-    """Return vectors of papers whose texts are masked for a quantity, (n_paper, d).
+    """Return vectors of papers whose texts are masked for a quantity, (n_paper, d), with what quantities are left.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def vectors(
             known |= {k: v for (k, _), v in zip(chunk, made, strict=True)}
             _write(path, known)
             report(min(i + _CHUNK, len(missing)), len(missing))
-    return np.stack([known[k] for k in keys]).astype(np.float32)
+    return beside(np.stack([known[k] for k in keys]).astype(np.float32), wanted)
 
 
 def _text(value: object) -> str | None:

@@ -14,10 +14,12 @@ from analysis.alignment.regress import is_logarithmic
 from analysis.alignment.resampling import EVENTS, aligned_again, encoder_of, photons_again
 from analysis.alignment.texts import Papers
 from analysis.alignment.ways import Ways
-from analysis.runs import Answer, Evidence, Record, Run, once
+from analysis.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.statistics import bootstrap
+from analysis.steps import Steps
 from catalog import Catalog
 from embed.pair_inputs import DATA_SPACES
+from embed.paper_vectors import blocks
 from embed.protocol import SidedEncoder
 
 Floats = npt.NDArray[np.float32]
@@ -54,17 +56,17 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
             "detections; take a wider --where or a smaller --k"
         )
     evidence = Evidence(found.snapshot, found.sha256(), found.sources)
-    return once(
-        ways.question(cat.path, "neighbours", asdict(asked)), evidence, lambda: _answer(cat, asked, found, ways)
-    )
+    question = ways.question(cat.path, "neighbours", asdict(asked))
+    steps = Steps(unfinished(question, evidence), ways.say)
+    return once(question, evidence, lambda: _answer(cat, asked, found, ways, steps))
 
 
-def _answer(cat: Catalog, asked: Asked, found: Detections, ways: Ways) -> Answer:
+def _answer(cat: Catalog, asked: Asked, found: Detections, ways: Ways, steps: Steps) -> Answer:
     spaces = _spaces(found)
     sets = {name: near.neighbours(v, found.sources, asked.k) for name, v in spaces.items()}
     random = near.random_sets(found.sources, asked.k, ways.seed)
     ways.say(f"{found.n} detections in {', '.join(spaces)}; {len(found.held_out)} sources the alignment has not seen")
-    stability = _stability(cat, asked, found, sets, ways)
+    stability = _stability(cat, asked, found, sets, ways, steps)
     rows: list[Record] = [r for name in spaces for r in _rows(name, found, sets[name], stability.get(name), asked)]
     tables = {
         "analysis.neighbour": rows,
@@ -77,7 +79,7 @@ def _spaces(found: Detections) -> dict[str, Floats]:
     """Return the spaces in which neighbours are looked for, 'before' the alignment first."""
     out = dict(found.spaces)
     if found.text is not None:
-        out["text"] = found.text
+        out["text"] = blocks(found.text)[0]  # what papers are about; quantities have scales of their own
     return out
 
 
@@ -134,7 +136,7 @@ def _quantities(found: Detections, seed: int) -> dict[str, _Spread]:
         if np.isfinite(values).sum() >= LEAST:
             out[column] = _Spread(values=values)
     if found.text is not None and found.papers is not None:
-        out[PAPERS] = _Spread(text=found.text)
+        out[PAPERS] = _Spread(text=blocks(found.text)[0])
         topics = topics_of(found.papers, seed)
         out[TOPICS] = _Spread(topics=[topics.get(s, frozenset()) for s in found.sources.tolist()])
     return out
@@ -169,7 +171,12 @@ def topics_of(papers: Papers, seed: int) -> dict[str, frozenset[int]]:
 
 
 def _stability(
-    cat: Catalog, asked: Asked, found: Detections, sets: Mapping[str, tuple[Indices, Doubles]], ways: Ways
+    cat: Catalog,
+    asked: Asked,
+    found: Detections,
+    sets: Mapping[str, tuple[Indices, Doubles]],
+    ways: Ways,
+    steps: Steps,
 ) -> dict[str, Doubles]:
     """Return the share of neighbours that survive when photons are drawn anew, per space that is made of photons."""
     if not asked.n_resamples or EVENTS not in found.spaces:
@@ -180,7 +187,7 @@ def _stability(
         ways.say(f"photons drawn anew {asked.n_resamples} times, and encoded: {n:,} of {len(ids):,} detections")
 
     encoder = encoder_of(cat.path, found.encoders[EVENTS], found.snapshot)
-    drawn = photons_again(cat.path, found.snapshot, encoder, ids, asked.n_resamples, ways.seed, report)
+    drawn = photons_again(cat.path, found.snapshot, encoder, ids, asked.n_resamples, ways.seed, steps, report)
     out = {EVENTS: _surviving(found.spaces[EVENTS], drawn, found, sets[EVENTS][0], asked.k)}
     if ALIGNED in found.encoders:
         aligned = encoder_of(cat.path, found.encoders[ALIGNED], found.snapshot)

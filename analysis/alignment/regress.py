@@ -15,10 +15,12 @@ from analysis.alignment.reading import ALIGNED, PROPERTIES, Detections, NothingT
 from analysis.alignment.regression import EXPERTS, Gain, Score, Split, best, gains, scores, selected
 from analysis.alignment.representations import left_out, property_blocks
 from analysis.alignment.ways import Ways
-from analysis.runs import Answer, Evidence, Model, Record, Run, once
+from analysis.runs import Answer, Evidence, Model, Record, Run, once, unfinished
 from analysis.statistics import half
+from analysis.steps import Steps, joined
 from catalog import Catalog
 from catalog.tables import TABLES
+from embed import paper_vectors
 from embed.masking import Quantity, quantity_of
 from embed.pooling import Pooling
 from embed.property_rows import COLUMNS, LOG_COLUMNS
@@ -113,19 +115,28 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         ways.say(note)
     masked_text = functools.cache(lambda quantity: _masked(cat, found, asked, quantity, ways)) if asked.masked else None
 
-    def made() -> Answer:
-        predicted = []
-        for column in asked.columns:
-            one = predict(found, column, masked_text, ways.seed)
-            if one is None:
-                ways.say(f"{column}: left out, fewer than {LEAST} rows have it in one part of the split")
-                continue
-            ways.say(f"{column}: {one.n_training} detections to learn from, {one.n_test} to judge on")
-            predicted.append(one)
+    question = ways.question(cat.path, "regress", asdict(asked))
+    evidence = Evidence(found.snapshot, found.sha256(), found.sources)
+    steps = Steps(unfinished(question, evidence), ways.say)
+
+    def one(column: str) -> Answer:
+        predicted = predict(found, column, masked_text, ways.seed)
+        if predicted is None:
+            ways.say(f"{column}: left out, fewer than {LEAST} rows have it in one part of the split")
+            return Answer({})
+        ways.say(f"{column}: {predicted.n_training} detections to learn from, {predicted.n_test} to judge on")
         return answer(found, predicted)
 
-    evidence = Evidence(found.snapshot, found.sha256(), found.sources)
-    return once(ways.question(cat.path, "regress", asdict(asked)), evidence, made)
+    def made() -> Answer:
+        whole = joined([steps.answer(column, functools.partial(one, column)) for column in asked.columns])
+        if not whole.tables:
+            raise NothingToRead(
+                f"none of the columns has {LEAST} rows in each part of the split; see which columns are filled: "
+                "python -m catalog sql 'SUMMARIZE csc.observation_source'"
+            )
+        return whole
+
+    return once(question, evidence, made)
 
 
 def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, ways: Ways) -> Floats:
@@ -156,11 +167,11 @@ def blocks_of(found: Detections, column: str, text: Floats | None) -> dict[str, 
     out: dict[str, list[Floats]] = {}
     data = [found.spaces[s] for s in found.data_spaces]
     if text is not None:
-        out["text"] = [text]
+        out["text"] = paper_vectors.blocks(text)
     if data:
         out["data"] = data
     if data and text is not None:
-        out["both"] = [*data, text]
+        out["both"] = [*data, *paper_vectors.blocks(text)]
     out |= {name: [v] for name, v in found.spaces.items() if name.startswith(ALIGNED)}
     if len(data) > 1:
         out |= {s: [found.spaces[s]] for s in found.data_spaces}
@@ -207,28 +218,13 @@ def predict(
     )
 
 
-def answer(found: Detections, predicted: Sequence[Predicted]) -> Answer:
-    """Return the rows and models that a run keeps.
-
-    Raises
-    ------
-    NothingToRead
-        If no column could be predicted.
-    """
-    if not predicted:
-        raise NothingToRead(
-            f"none of the columns has {LEAST} rows in each part of the split; see which columns are filled: "
-            "python -m catalog sql 'SUMMARIZE csc.observation_source'"
-        )
-    rows: list[Record] = []
-    gain_rows: list[Record] = []
-    models: list[Model] = []
-    for p in predicted:
-        rows += _rows(p, p.scores, masked=False) + _rows(p, p.masked_scores, masked=True)
-        gain_rows += [_gain_row(p, g, masked=False) for g in p.gains]
-        gain_rows += [_gain_row(p, g, masked=True) for g in p.masked_gains]
-        models += _models(found, p)
-    return Answer({"analysis.regression": rows, "analysis.regression_gain": gain_rows}, models=models)
+def answer(found: Detections, p: Predicted) -> Answer:
+    """Return the rows and models that a run keeps of one column."""
+    gain_rows = [
+        _gain_row(p, g, masked=masked) for masked, gains_ in ((False, p.gains), (True, p.masked_gains)) for g in gains_
+    ]
+    rows = _rows(p, p.scores, masked=False) + _rows(p, p.masked_scores, masked=True)
+    return Answer({"analysis.regression": rows, "analysis.regression_gain": gain_rows}, models=_models(found, p))
 
 
 def _rows(p: Predicted, found: Sequence[Score], *, masked: bool) -> list[Record]:

@@ -124,8 +124,9 @@ def scores(
     guesses: dict[str, list[tuple[float, Doubles, Doubles]]] = {}
     for name, parts in blocks.items():
         for learner in LEARNERS:
+            n_last = len(blocks["text"]) if name == "both" else 1
             tried = [
-                _fitted(learner, Scaled.of(parts, rows, weight), parts, y, (rows, held, of_held), sources, seed)
+                _fitted(learner, Scaled.of(parts, rows, weight, n_last), parts, y, (rows, held, of_held), sources, seed)
                 for weight in (WEIGHTS if len(parts) > 1 and learner != "boosting" else (1.0,))
             ]
             validation, made, scaled, x = min(tried, key=lambda t: t[0])

@@ -38,8 +38,8 @@ class Scaled:
     factor: Floats
 
     @classmethod
-    def of(cls, blocks: Sequence[Floats], rows: npt.NDArray[np.int64], last: float = 1.0) -> Scaled:
-        """Learn from some rows of blocks of shape (n, d_i); the last block weighs `last` times as much.
+    def of(cls, blocks: Sequence[Floats], rows: npt.NDArray[np.int64], last: float = 1.0, n_last: int = 1) -> Scaled:
+        """Learn from some rows of blocks of shape (n, d_i); the last `n_last` blocks weigh `last` times as much.
 
         Examples
         --------
@@ -50,7 +50,7 @@ class Scaled:
         centres = [b[rows].mean(axis=0) for b in blocks]
         totals = [float(np.sqrt(b[rows].var(axis=0, dtype=np.float64).sum())) for b in blocks]
         factors = [np.full(b.shape[1], 1 / t if t > 0 else 0.0) for b, t in zip(blocks, totals, strict=True)]
-        factors[-1] = factors[-1] * last
+        factors[-n_last:] = [f * last for f in factors[-n_last:]]
         return cls(np.concatenate(centres).astype(np.float32), np.concatenate(factors).astype(np.float32))
 
     def apply(self, x: Floats) -> Floats:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analysis.steps import Steps
 from catalog import lake
 from embed.encoders import Encoder, load
 from embed.inputs import INPUTS
@@ -65,6 +66,7 @@ def photons_again(
     ids: Sequence[str],
     n_resamples: int,
     seed: int,
+    steps: Steps,
     report: Callable[[int], None],
 ) -> npt.NDArray[np.float32]:
     """Encode detections with resampled photons.
@@ -78,6 +80,8 @@ def photons_again(
     ids : sequence of str, length n
     n_resamples : int
     seed : int
+    steps : Steps
+        Where the vectors of a few hundred detections at a time are kept until the run is.
     report : callable
         Called with the number of detections done.
 
@@ -88,15 +92,22 @@ def photons_again(
     """  # fmt: skip
     at = {i: n for n, i in enumerate(ids)}
     out = np.full((n_resamples, len(ids), encoder.dim), np.nan, np.float32)
-    rng = np.random.default_rng(seed)
     for done, rows in _batches(store, snapshot, EVENTS, ids):
-        photons = rows["photon"].combine_chunks()
-        number = rows.column_names.index("photon")
-        for b in range(n_resamples):
-            drawn = rows.set_column(number, "photon", resampled(photons, rng))
-            prepared = INPUTS[EVENTS].prepare(drawn)
-            if prepared.ids:
-                out[b, [at[i] for i in prepared.ids]] = encoder.encode(prepared.arrays)
+
+        def made(done: int = done, rows: pa.Table = rows) -> dict[str, npt.NDArray[np.generic]]:
+            vectors = np.full((n_resamples, rows.num_rows, encoder.dim), np.nan, np.float32)
+            rng = np.random.default_rng([seed, done])  # each part its own: a run that goes on draws what it had drawn
+            place = {i: n for n, i in enumerate(rows["id"].to_pylist())}
+            photons = rows["photon"].combine_chunks()
+            number = rows.column_names.index("photon")
+            for b in range(n_resamples):
+                prepared = INPUTS[EVENTS].prepare(rows.set_column(number, "photon", resampled(photons, rng)))
+                if prepared.ids:
+                    vectors[b, [place[i] for i in prepared.ids]] = encoder.encode(prepared.arrays)
+            return {"vectors": vectors}
+
+        drawn = steps.arrays(f"photons drawn anew, to detection {done}", made)["vectors"]
+        out[:, [at[i] for i in rows["id"].to_pylist()]] = drawn
         report(done)
     return out
 

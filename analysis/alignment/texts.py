@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
+from embed.abstracts import paper_text
 from embed.pair_inputs import CONFIDENT
-from embed.pooling import Pooling, pooled, weights_of
+from embed.paper_vectors import beside, per_source
+from embed.pooling import Pooling
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -25,6 +27,7 @@ class Papers:
     ----------
     bibcodes : ndarray of str objects, shape (n_paper,)
     vectors : ndarray of float32, shape (n_paper, d)
+        Sentence vectors with quantities beside them: `embed.paper_vectors`.
     year, citation_count : ndarray of float, shape (n_paper,)
         NaN where unknown.
     paper_of_link, source_of_link : ndarray of int, shape (m,)
@@ -42,15 +45,15 @@ class Papers:
 
     def per_source(self, pooling: Pooling = "mean") -> Floats:
         """Return one vector per source, (n_source, d)."""
-        weights = weights_of(
-            pooling,
+        return per_source(
             self.vectors,
             self.paper_of_link,
             self.source_of_link,
+            len(self.sources),
+            pooling,
             year=self.year,
             citation_count=self.citation_count,
         )
-        return pooled(self.vectors, self.paper_of_link, self.source_of_link, len(self.sources), weights)
 
     def of(self, sources: npt.NDArray[np.object_], pooling: Pooling = "mean") -> Floats:
         """Return the text vector of each of some sources, NaN where it has no paper, (n, d)."""
@@ -105,7 +108,7 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
     if not cat.sql("SELECT 1 FROM meta.space WHERE space = 'papers'", snapshot=snapshot).fetchall():
         return None
     table = cat.sql(
-        f"""SELECT e.id, p.year, p.citation_count, l.name, e.vector
+        f"""SELECT e.id, p.year, p.citation_count, p.title, p.abstract, l.name, e.vector
         FROM (SELECT DISTINCT bibcode, name FROM lit.paper_source WHERE coalesce(confidence, 1) >= {CONFIDENT}) AS l
         JOIN embedding.papers AS e ON e.id = l.bibcode LEFT JOIN lit.paper AS p ON p.bibcode = l.bibcode
         ORDER BY e.id, l.name""",
@@ -114,14 +117,16 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
     bibcodes, first, paper = np.unique(_strings(table["id"]), return_index=True, return_inverse=True)
     names, source = np.unique(_strings(table["name"]), return_inverse=True)
     vector = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    vectors = vector.reshape(len(table), -1)[first] if len(table) else np.empty((0, 0), np.float32)
+    sentences = vector.reshape(len(table), -1)[first] if len(table) else np.empty((0, 0), np.float32)
+    each = table.select(["title", "abstract"]).take(pa.array(first))
+    texts = [paper_text(t, a) for t, a in zip(each["title"].to_pylist(), each["abstract"].to_pylist(), strict=True)]
     year, cited = (
         np.asarray(table[c].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)[first]
         for c in ("year", "citation_count")
     )
     return Papers(
         bibcodes.astype(object),
-        np.ascontiguousarray(vectors),
+        beside(sentences, texts),
         year,
         cited,
         paper.astype(np.int64),

@@ -24,16 +24,24 @@ N = 300
 WORDS = {0: "A supersoft white dwarf in outburst", 1: "Flares of a young star", 2: "A heavily obscured quasar"}
 
 
-def pairs(rng, shuffled=False, n=N, group=1):
+def pairs(rng, shuffled=False, n=N, group=1, titles=None):
     """Rows of a pair input: the text is a rotation of the data, with noise; or of another row's."""
     data = rng.normal(size=(n, 6)).astype(np.float32)
     text = data @ rng.normal(size=(6, 384)).astype(np.float32) + 0.1 * rng.normal(size=(n, 384))
     text = text[rng.permutation(n)] if shuffled else text
     papers = [
-        [{"bibcode": f"P{i // group}", "year": 2000, "citation_count": 1, "vector": v}] for i, v in enumerate(text)
+        [{"bibcode": f"P{i // group}", "year": 2000, "citation_count": 1, "title": t, "abstract": None, "vector": v}]
+        for i, (v, t) in enumerate(zip(text, titles or [None] * n, strict=True))
     ]
     paper = pa.struct(
-        {"bibcode": pa.string(), "year": pa.int32(), "citation_count": pa.int32(), "vector": pa.list_(pa.float32())}
+        {
+            "bibcode": pa.string(),
+            "year": pa.int32(),
+            "citation_count": pa.int32(),
+            "title": pa.string(),
+            "abstract": pa.string(),
+            "vector": pa.list_(pa.float32()),
+        }
     )
     configuration = json.dumps({"sentence_model": "all-MiniLM-L6-v2"})
     return pa.table(
@@ -71,6 +79,23 @@ def test_planted_pairs_are_found_on_unseen_sources_and_shuffled_ones_are_not(rng
     assert rank < 0.1
     null = pairs(np.random.default_rng(8), shuffled=True)
     rank, _ = relative_rank(fitted(null).encoder, null)
+    assert 0.35 < rank < 0.65
+
+
+def test_what_an_abstract_states_in_figures_finds_its_source(rng):
+    """Sentence vectors are noise here: only the figures in the titles know anything of the data."""
+    rows = pairs(rng, shuffled=True)
+    data = np.stack(rows["data"].to_pylist())
+    titles = [
+        f"A flux of {10 ** (0.5 * a):.3f} x 10^-13 erg/cm^2/s and kT = {10 ** (0.3 * b):.2f} keV"
+        for a, b in data[:, :2]
+    ]
+    stated = pairs(np.random.default_rng(8), shuffled=True, titles=titles).set_column(2, "data", rows["data"])
+    rank, n = relative_rank(fitted(stated).encoder, stated)
+    assert n > 30
+    assert rank < 0.3
+    silent = pairs(np.random.default_rng(8), shuffled=True).set_column(2, "data", rows["data"])
+    rank, _ = relative_rank(fitted(silent).encoder, silent)
     assert 0.35 < rank < 0.65
 
 
