@@ -25,12 +25,13 @@ Json = str | int | list[str] | None
 _PAPERS = 4
 MAX_PAPERS = 6
 WORDS = (80, 250)
+FEW_KS = 10.0  # an exposure below it is given to a tenth
 JOURNALS = ("SimA.", "SimX.", "SimJ.", "SimMN")
 CLAIMS = {"right": 0.75, "wrong": 0.07, "none": 0.18}  # what an abstract about one source says of its class
 LIKENED = 0.6  # how often a source is compared with famous ones of the class claimed; else with any
 COLOURS = ("very soft", "soft", "of intermediate hardness", "hard", "very hard")
 HARD_SHARES = (0.12, 0.3, 0.5, 0.75)  # of photons above 2 keV, between the colours
-FLUXES = (4e-14, 3e-13)  # erg/s/cm**2, between what is called faint, middling and bright
+FLUXES = (1.5e-14, 5e-14, 1.5e-13, 6e-13)  # erg/s/cm**2, between what is called very faint, ... and very bright
 COLUMNS_1E22 = (0.15, 1.0)  # between what is called unabsorbed, moderate and obscured
 
 
@@ -104,11 +105,14 @@ class _Writer:
         self.rng = rng
         self.likened = self.pick(CLASSES)
         observations: Sequence[Observation] = field.observations if field else ()
+        one = observations[int(rng.integers(len(observations)))] if observations else None
         self.blanks: dict[str, object] = {
             "field": field.name if field else "several fields",
             "n_obs": len(observations) or int(rng.integers(8, 40)),
             "ks": round(sum(o.elapsed_s for o in observations) / 1e3) or int(rng.integers(200, 900)),
             "year": int(observations[0].year) if observations else 2003,
+            "one_ks": round(one.elapsed_s / 1e3, 1 if one.elapsed_s < FEW_KS * 1e3 else None) if one else 50,
+            "one_year": int(one.year) if one else 2005,
             "share": int(rng.integers(15, 85)),
             "k_mag": f"{rng.uniform(9, 19):.1f}",
             "place": self.pick(phrases.PLACES[field.kind]) if field else "the fields of",
@@ -188,13 +192,13 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
     column = min(c.nh for c in nature.base if c.kind != "line")
     told = (
         (0.8, phrases.COLOUR[_bin(hard_share(source), HARD_SHARES)]),
-        (0.5, phrases.ABSORPTION[_bin(column, COLUMNS_1E22)]),
-        (0.8, phrases.TIMING[nature.variability.kind]),
-        (0.6, phrases.BRIGHTNESS[_bin(nature.flux, FLUXES)]),
+        (0.7, phrases.ABSORPTION[_bin(column, COLUMNS_1E22)]),
+        (0.9, phrases.TIMING[nature.variability.kind]),
+        (0.9, phrases.BRIGHTNESS[_bin(nature.flux, FLUXES)]),
         (0.4, phrases.COMPARISON),
     )
     body = [writer.say(options) for probability, options in told if writer.chance(probability)]
-    body += [_spectral(writer, source)] if writer.chance(0.7) else []
+    body += [_spectral(writer, source)] if writer.chance(0.9) else []
     body += [writer.say(phrases.CONTEXT[claimed])] if claimed and writer.chance(0.5) else []
     body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(0, 3)))]
     parts += [body[i] for i in writer.rng.permutation(len(body))]
@@ -289,7 +293,7 @@ def _plan(fields: list[Field], rng: np.random.Generator) -> list[tuple[str, Fiel
                 plan.append(("survey", field, covered))
                 left |= {s.index: left[s.index] - 1 for s in covered}
         for source in field.sources:
-            n = min(int(rng.choice(5, p=[0.25, 0.33, 0.22, 0.12, 0.08])), left[source.index])
+            n = min(int(rng.choice(5, p=[0.2, 0.25, 0.25, 0.18, 0.12])), left[source.index])
             plan += [("single", field, [source])] * n
             left[source.index] -= n
     everyone = [s for f in fields for s in f.sources]

@@ -1,7 +1,8 @@
 """Sentences of abstracts: what papers about X-ray sources say, with blanks to fill in.
 
 Blanks: {target} the source, {field} where it lies, {other} some famous object, {kind} the finer class, {nh}, {gamma},
-{kt}, {flux}, {lum}, {period}, {n_obs}, {ks}, {year}, {place} what kind of field it is. Statements that give a class
+{kt}, {flux}, {lum}, {period}, {n_obs}, {ks}, {year}, {one_ks} and {one_year} of a single observation, {place} what kind
+of field it is. Statements that give a class
 away stand apart (ARGUMENTS, CONTEXT) from those that do not (DATA, FILLER, ...), so that an abstract can leave them
 out or claim the wrong one.
 """
@@ -148,37 +149,38 @@ GENERAL_CONTEXT = (
 
 DATA = (
     "We analyse {n_obs} Chandra ACIS observation(s) with a total exposure of {ks} ks.",
-    "We report on Chandra imaging spectroscopy of {target} in {place} {field}.",
-    "We present a study of {target}, detected serendipitously in an observation of {place} {field}.",
-    "Using archival data taken since {year}, we investigate the X-ray properties of {target}.",
-    "The source {target} was in the field of view of {n_obs} pointing(s).",
+    "We report on {one_ks} ks of Chandra imaging spectroscopy of {target} in {place} {field}.",
+    "We present a study of {target}, detected serendipitously in a {one_ks} ks observation of {place} {field}.",
+    "Using a {one_ks} ks archival observation of {one_year}, we investigate the X-ray properties of {target}.",
     "We combine X-ray observations of {target} with photometry from the optical to the mid-infrared.",
-    "Spectra and light curves of {target} were extracted and fitted simultaneously.",
-    "{target} lies in {place} {field}.",
+    "We present a {one_ks} ks Chandra observation of {place} {field}, in which {target} was detected.",
+    "{target} was observed with Chandra for {one_ks} ks in {one_year}.",
+    "In a {one_ks} ks ACIS exposure of {place} {field} we find {target}.",
+    "Spectra and light curves of {target} were extracted from {one_ks} ks of Chandra data.",
 )
 
 SPECTRUM = {
     "powerlaw": (
         "The spectrum is well described by an absorbed power law with a photon index of {gamma}.",
-        "A power law absorbed by N_H = {nh} x 10^22 cm^-2 fits the data.",
-        "The continuum is featureless, with Gamma = {gamma} +/- 0.2.",
-        "We find no need for a thermal component on top of the non-thermal continuum.",
+        "A power law with Gamma = {gamma}, absorbed by N_H = {nh} x 10^22 cm^-2, fits the data.",
+        "The continuum is featureless, with Gamma = {gamma} +/- 0.2 and a column of {nh} x 10^22 cm^-2.",
+        "We find no need for a thermal component on top of the non-thermal continuum of photon index {gamma}.",
     ),
     "thermal": (
-        "A thermal plasma with kT = {kt} keV reproduces the spectrum.",
+        "A thermal plasma with kT = {kt} keV behind {nh} x 10^22 cm^-2 reproduces the spectrum.",
         "Emission lines point to collisionally ionised gas, with a temperature near {kt} keV.",
-        "Two temperature components are required, the hotter one at about {kt} keV.",
-        "The plasma is seen through a column of {nh} x 10^22 cm^-2.",
+        "Two temperature components are required, the dominant one at about {kt} keV.",
+        "The plasma of {kt} keV is seen through a column of {nh} x 10^22 cm^-2.",
     ),
     "blackbody": (
-        "A black body of kT = {kt} keV dominates below 2 keV.",
+        "A black body of kT = {kt} keV dominates below 2 keV, with N_H = {nh} x 10^22 cm^-2.",
         "The emission is thermal, with an effective temperature of {kt} keV and a small emitting radius.",
-        "Besides a soft thermal component a non-thermal tail is present.",
+        "Besides a soft thermal component of {kt} keV a non-thermal tail is present.",
     ),
     "disc": (
         "A multi-colour disc with an inner temperature of {kt} keV describes the curved spectrum.",
-        "Spectral curvature above a few keV favours a disc over a power law.",
-        "The disc component contributes most of the flux.",
+        "Spectral curvature above a few keV favours a disc of {kt} keV over a power law.",
+        "The disc component of {kt} keV, absorbed by {nh} x 10^22 cm^-2, contributes most of the flux.",
     ),
 }
 
@@ -335,19 +337,25 @@ THEORIES = (
 
 BRIGHTNESS = (
     (
-        "It is faint, and only few photons were collected.",
-        "At {flux} erg/cm^2/s it is among the faintest sources detected.",
-        "The source is faint: the luminosity is {lum} erg/s at the adopted distance.",
+        "It is very faint, at the limit of detection, with {flux} erg/cm^2/s.",
+        "At {flux} erg/cm^2/s it is among the faintest sources detected, and only few photons were collected.",
+    ),
+    (
+        "The source is faint: its flux is {flux} erg/cm^2/s, and the luminosity {lum} erg/s at the adopted distance.",
+        "With a flux of {flux} erg/cm^2/s it is one of the fainter sources.",
     ),
     (
         "The absorbed flux is {flux} erg/cm^2/s in the 0.5-7 keV band.",
-        "It is a source of average brightness for this field.",
-        "At the adopted distance the luminosity amounts to {lum} erg/s.",
+        "It is a source of average brightness for this field, with {flux} erg/cm^2/s.",
+        "At the adopted distance the flux of {flux} erg/cm^2/s corresponds to {lum} erg/s.",
     ),
     (
         "It is a bright source, with a flux of {flux} erg/cm^2/s.",
-        "High count rates allow detailed modelling of the bright source.",
-        "With {flux} erg/cm^2/s it is one of the brightest sources of its kind here.",
+        "High count rates allow detailed modelling of the bright source ({flux} erg/cm^2/s).",
+    ),
+    (
+        "With {flux} erg/cm^2/s it is one of the brightest sources of its kind.",
+        "The source is very bright, {flux} erg/cm^2/s, and slightly affected by pile-up.",
     ),
 )
 
