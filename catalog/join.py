@@ -1,25 +1,24 @@
 """The exact similarity join: all pairs of rows at least so similar, and the most similar rows of each row.
 
-Pure functions from arrays to arrays. As in `catalog.search` there are two passes: products in single precision with
-BLAS, block by block, find every pair that could pass; those few are then decided, and their similarities computed, in
-double precision. So what comes out is that of double precision over all pairs, whatever the blocks; and no more is
-held at a time than the blocks in work and the pairs found in them.
+Pure functions from arrays to arrays. As in `catalog.search` there are two passes: products in single precision, by
+BLAS or on a GPU (`catalog.sieve`), block by block, find every pair that could pass; those few are then decided, and
+their similarities computed, in double precision. So what comes out is that of double precision over all pairs,
+whatever the blocks; and no more is held at a time than the blocks in work and the pairs found in them.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from catalog.operands import Floating, Operands, operands
 from catalog.search import Doubles, Mask, Rows
+from catalog.sieve import Room, sieve_of
 
 __all__ = ["BLOCK", "Pairs", "join", "nearest_of_each", "operands"]
 
@@ -76,12 +75,11 @@ def join(sets: Operands, threshold: float, block: tuple[int, int] = BLOCK) -> It
     [([0], [1], [1.0])]
     """
     floor = sets.floor(threshold)
-    x, y = sets.factors
     directed = sets.directed
-    room = _Room()
+    sieve = sieve_of(*sets.factors)
 
     def work(rows: slice, columns: slice) -> Pairs:
-        left, right = _hits(room.product(x[rows], y[columns]), floor, room)
+        left, right = sieve.hits(rows, columns, floor)
         left += rows.start
         right += columns.start
         keep = directed[0][left] & directed[1][right]
@@ -127,7 +125,7 @@ def nearest_of_each(
     n = len(sets.x)
     limit = sets.loosest if threshold is None else threshold
     _ = sets.factors, sets.directed  # made once, before there are threads
-    room = _Room()
+    room = Room()
 
     def work(rows: slice, width: int) -> Pairs:
         return _nearest_of_rows(sets, rows, k, limit, width, room)
@@ -138,7 +136,7 @@ def nearest_of_each(
             yield found
 
 
-def _nearest_of_rows(sets: Operands, rows: slice, k: int, threshold: float, width: int, room: _Room) -> Pairs:
+def _nearest_of_rows(sets: Operands, rows: slice, k: int, threshold: float, width: int, room: Room) -> Pairs:
     """Find the k nearest of some rows: as the k-th best so far rises, fewer products reach it."""
     x, y = sets.factors
     limits = np.full(rows.stop - rows.start, threshold)
@@ -150,7 +148,7 @@ def _nearest_of_rows(sets: Operands, rows: slice, k: int, threshold: float, widt
         if start == 0:
             limits = _first_limits(products[:, : max(4 * k, width // _SAMPLED)], sets, rows.start, k, limits)
         lowest = np.finfo(x.dtype).min  # what is left out is minus infinity
-        left, right = _hits(products, np.maximum(sets.floor(limits), lowest)[:, None], room)
+        left, right = room.reached(products, np.maximum(sets.floor(limits), lowest)[:, None])
         found = Pairs(left + rows.start, right + start, sets.values(left + rows.start, right + start))
         found = found.some(sets.passes(found.values, limits[left]))
         if len(found.left):
@@ -211,34 +209,6 @@ def _in_order(work: Callable[..., Pairs], tasks: Iterator[tuple[object, ...]]) -
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-class _Room(threading.local):
-    """Memory of a thread for one block: fresh memory for each would cost a quarter of the time of the product."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, npt.NDArray[np.generic]] = {}
-
-    def take(self, shape: tuple[int, int], kind: npt.DTypeLike) -> npt.NDArray[np.generic]:
-        """Return an array that is valid until the next of its kind is taken."""
-        n, name = shape[0] * shape[1], np.dtype(kind).name
-        if name not in self._held or len(self._held[name]) < n:
-            self._held[name] = np.empty(n, kind)
-        return self._held[name][:n].reshape(shape)
-
-    def product(self, x: Floating, y: Floating) -> Floating:
-        """Return x @ y.T."""
-        product: Floating = np.matmul(x, y.T, out=self.take((len(x), len(y)), x.dtype))
-        return product
-
-
-def _hits(products: Floating, floor: Floating, room: _Room) -> tuple[Rows, Rows]:
-    """Return rows and columns of the products that reach a floor."""
-    reached = np.greater_equal(products, floor, out=room.take(products.shape, np.bool_))
-    n_columns = reached.shape[1]
-    flat = np.flatnonzero(reached)  # many times as fast as the two numbers at once
-    rows = flat // n_columns
-    return rows, flat - rows * n_columns
 
 
 def _blocks(n: int, m: int, within: bool, block: tuple[int, int]) -> Iterator[tuple[slice, slice]]:

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from catalog.join import join, nearest_of_each, operands
 from catalog.search import METRICS, distances
+from catalog.sieve import DEVICE, TorchSieve, sieve_of
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.
 NUMBERS = st.one_of(
@@ -100,10 +101,14 @@ def naive(x, y, metric):
     return a @ b.T
 
 
+@pytest.mark.parametrize("device", ["blas", "cpu"])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("far", "step"), [(0, 1e-6), (1000, 2e-4)])
-def test_values_that_single_precision_cannot_tell_from_the_threshold_are_decided(metric, far, step):
+def test_values_that_single_precision_cannot_tell_from_the_threshold_are_decided(
+    metric, far, step, device, monkeypatch
+):
     """Vectors that differ by tiny steps have many values within 1e-6 of the threshold, on both sides."""
+    monkeypatch.setenv(DEVICE, device)
     rng = np.random.default_rng(2)
     base = rng.normal(size=(2, 32))
     x = (base[0] + step * rng.normal(size=(300, 32)) + far).astype(np.float32)
@@ -153,6 +158,17 @@ def test_blocks_do_not_change_a_bit():
     assert one == two
     one, two = (collected(nearest_of_each(operands(x), 7, None, block)) for block in ((64, 128), (512, 333)))
     assert one == two
+
+
+@pytest.mark.parametrize("n", [0, 1, 700])
+def test_a_device_of_torch_finds_the_same_pairs(n, monkeypatch):
+    """The same code runs on a GPU: here torch multiplies on the CPU."""
+    x = np.random.default_rng(3).normal(size=(n, 8)).astype(np.float32)
+    by_blas = sorted(collected(join(operands(x), 0.5, (128, 256))))
+    monkeypatch.setenv(DEVICE, "cpu")
+    assert isinstance(sieve_of(x, x), TorchSieve)
+    assert sorted(collected(join(operands(x), 0.5, (128, 256)))) == by_blas
+    assert len(by_blas) > 1000 or n < 2
 
 
 def test_no_rows_have_no_pairs():
