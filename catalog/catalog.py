@@ -108,6 +108,7 @@ class Catalog:
         self._threads = threads
         self._connections: dict[int | datetime | None, duckdb.DuckDBPyConnection] = {}
         self._pins: dict[int, dict[str, Pin]] = {}
+        self._open_cursor: duckdb.DuckDBPyConnection | None = None
         self._connection(None)
 
     def sql(
@@ -289,6 +290,15 @@ class Catalog:
         with self._cursor(None) as cursor:
             return lake.snapshots(cursor)
 
+    @property
+    def snapshot(self) -> int:
+        """The number of the newest snapshot: it changes with every commit."""
+        with self._cursor(None) as cursor:
+            try:
+                return int(cursor.execute("SELECT id FROM lake.current_snapshot()").fetchall()[0][0])
+            except duckdb.Error as error:
+                raise QueryError(first_line(str(error))) from error
+
     def tables(self) -> list[Relation]:
         """List tables with their rows and bytes on disk, then views, then macros."""
         with self._cursor(None) as cursor:
@@ -332,8 +342,33 @@ class Catalog:
         )
         return Info(Relation(name, kind, _description(name)), columns)
 
+    def stay_open(self) -> None:
+        """Keep the store's file of metadata open between queries: for a server that is asked by several at a time.
+
+        Else the query that ends last closes that file, which locks it for an instant; one that begins in this instant
+        waits a whole second. What a writer commits is not folded into that file while it is open: so call this again
+        from time to time, when `snapshot` has changed.
+
+        Raises
+        ------
+        QueryError
+            If the store cannot be read.
+        """
+        cursor, before = self._cursor(None), self._open_cursor
+        try:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute("SELECT id FROM lake.current_snapshot()").fetchall()
+        except duckdb.Error as error:
+            raise QueryError(first_line(str(error))) from error
+        self._open_cursor = cursor
+        if before is not None:
+            before.close()
+
     def close(self) -> None:
         """Close the store; results not yet fetched are lost."""
+        if self._open_cursor is not None:
+            self._open_cursor.close()
+            self._open_cursor = None
         for connection in self._connections.values():
             connection.close()
         self._connections.clear()
@@ -470,11 +505,27 @@ def _confine(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
         connection.execute(f"SET {setting} = {value}")
 
 
+_ADMITTED: dict[tuple[str, frozenset[str]], Statement] = {}
+"""Texts that were let through lately: the same text is let through again without being read again."""
+_MAX_ADMITTED = 256
+
+
 def _admit(query: str, cursor: duckdb.DuckDBPyConnection, extra: Collection[str] = frozenset()) -> Statement:
     """Let a single read-only query through: sqlglot's tree, then DuckDB's own, must pass.
 
     `extra` names functions allowed besides the guard's own.
     """
+    key = query, frozenset(extra)
+    known = _ADMITTED.get(key)
+    if known is None:
+        known = _judge(query, cursor, key[1])
+        if len(_ADMITTED) >= _MAX_ADMITTED:
+            _ADMITTED.clear()
+        _ADMITTED[key] = known
+    return known
+
+
+def _judge(query: str, cursor: duckdb.DuckDBPyConnection, extra: frozenset[str]) -> Statement:
     try:
         statement = guard.check(query, functions=extra, table_functions=functions.OURS)  # that it can suggest them
     except NotUnderstood:

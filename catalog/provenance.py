@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -47,16 +48,21 @@ def trace(sql: str, names: Sequence[str]) -> list[Described | None]:
     >>> [c and c.unit for c in trace("SELECT obsid, max(energy_ev) m, 2 * x FROM product.event GROUP BY 1", "abc")]
     ['', 'eV', None]
     """
+    return list(_trace(sql, tuple(names)))
+
+
+@lru_cache(256)  # a program asks the same again and again, for other parameters
+def _trace(sql: str, names: tuple[str, ...]) -> tuple[Described | None, ...]:
     try:
         outputs = _outputs(parse(sql), {})
     except (SqlglotError, PermissionError, RecursionError):
-        return [None] * len(names)
+        return (None,) * len(names)
     if len(outputs) == len(names):
         found = [column for _, column in outputs]
     else:  # a star over something unknown: only names can tell
         by_name = {name.lower(): column for name, column in reversed(outputs)}
         found = [by_name.get(name.lower()) for name in names]
-    return [replace(column, name=name) if column else None for name, column in zip(names, found, strict=True)]
+    return tuple(replace(column, name=name) if column else None for name, column in zip(names, found, strict=True))
 
 
 def _outputs(node: exp.Expr, ctes: Mapping[str, Outputs]) -> Outputs:

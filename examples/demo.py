@@ -1,19 +1,24 @@
 """The demo: simulate a survey, ingest it, ask it, make vectors, run the three studies, write a report.
 
 Every step is a command to type. Each of them does nothing when it is done already, and says so; because to start a
-program takes seconds too, the demo notes the steps that are done and does not even start those again. Everything it
-makes lies in one folder.
+program takes seconds too, the demo notes the steps that are done and does not even start those again. It notes too
+which code did them: with other code all is made anew. Everything it makes lies in one folder.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 PYTHON = ".venv/bin/python"  # as commands are shown, to be typed
+PACKAGES = ("sql", "catalog", "ingest", "embed", "analysis")
+MADE = ("survey", "store", "report.html", "done.txt")
 QUESTIONS = {
     "Observations: what is there of each?": """
         SELECT obsid, object, round(exposure_s / 1000, 1) AS exposure_ks, n_region_files, n_spectra, n_detections
@@ -60,6 +65,34 @@ BRIGHTEST = """
     ORDER BY src_cnts_aper_b DESC LIMIT 1"""
 
 
+def code(packages: tuple[str, ...] = PACKAGES) -> str:
+    """Return 16 hex digits that change with the demo or with a file of the packages that it runs."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for package in packages:
+        spec = importlib.util.find_spec(package)  # found, not imported: that takes its time
+        for folder in (spec and spec.submodule_search_locations) or ():
+            files = (f for f in Path(folder).rglob("*") if f.is_file() and "__pycache__" not in f.parts)
+            for file in sorted(files):
+                digest.update(f"{package}/{file.relative_to(folder)} {file.stat().st_size}\n".encode())
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def start_over(folder: Path) -> None:
+    """Remove what an earlier demo made with other code, and note which code makes it now."""
+    notes, made_with = folder / "done.txt", f"# made with code {code()}"
+    if notes.is_file() and notes.read_text("utf-8").partition("\n")[0] != made_with:
+        print("This folder was made with other code; it is made anew.")
+        for name in MADE:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).unlink(missing_ok=True)
+    if not (folder / "store").is_dir():
+        notes.unlink(missing_ok=True)
+    if not notes.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        notes.write_text(f"{made_with}\n", "utf-8")
+
+
 def step(notes: Path, *arguments: str) -> None:
     """Run a command, unless it is noted as done; note it."""
     command = shlex.join(arguments)
@@ -68,7 +101,6 @@ def step(notes: Path, *arguments: str) -> None:
         print(f"$ {PYTHON} {command}   # done before", flush=True)
         return
     run(*arguments)
-    notes.parent.mkdir(parents=True, exist_ok=True)
     with notes.open("a", encoding="utf-8") as file:
         file.write(f"{command}\n")
 
@@ -92,8 +124,7 @@ def main(folder: Path, sources: int = 300) -> None:
     """Run the demo in a folder."""
     start = time.perf_counter()
     survey, store, notes = str(folder / "survey"), str(folder / "store"), folder / "done.txt"
-    if not Path(store).is_dir():
-        notes.unlink(missing_ok=True)
+    start_over(folder)
     print("A demo on SIMULATED sources: positions, photons, catalog values and papers are made up.")
     step(notes, "-m", "ingest", "simulate", "--output", survey, "--sources", str(sources), "--seed", "1")
     step(notes, "-m", "ingest", "files", survey, "--store", store)

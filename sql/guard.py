@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import TypeAlias
 
@@ -118,6 +119,8 @@ _READ_ONLY = (
     "only one read-only query is answered at a time: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, PIVOT, EXPLAIN"
 )
 _NO_FILES = "files come in through python -m ingest files PATH"
+_REMEMBERED = 256
+"""Verdicts on so many texts are kept: the same text, with the same lists, is always judged alike."""
 
 
 def check(sql: str, *, functions: Iterable[str] = (), table_functions: Iterable[str] = ()) -> Statement:
@@ -151,11 +154,16 @@ def check(sql: str, *, functions: Iterable[str] = (), table_functions: Iterable[
     ...
     sql.guard.Refused: DROP is not a query; only one read-only query is answered at a time: SELECT, WITH, ...
     """
+    return _check(sql, frozenset(f.lower() for f in functions), frozenset(f.lower() for f in table_functions))
+
+
+@lru_cache(_REMEMBERED)
+def _check(sql: str, functions: frozenset[str], table_functions: frozenset[str]) -> Statement:
     explain, query = _split_explain(sql.strip())
     query = query.rstrip("; \t\r\n")
     root = parse(query)
-    allowed = FUNCTIONS | {f.lower() for f in functions}
-    allowed_tables = TABLE_FUNCTIONS | {f.lower() for f in table_functions}
+    allowed = FUNCTIONS | functions
+    allowed_tables = TABLE_FUNCTIONS | table_functions
     tables: set[str] = set()
     called: set[str] = set()
     called_tables: set[str] = set()

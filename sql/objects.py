@@ -3,12 +3,16 @@
 A file begins with a comment that says what the object is, its parameters, and its columns with unit, UCD and
 meaning; then stands one CREATE statement. The store, `python -m catalog info` and the reference page are all
 made from these files. Text in, text out: no database.
+
+A macro cannot hand another the answer of a query. So two that differ in how they begin only share a text: where the
+one's file says `-- goes on as other`, what follows the line `-- one goes on so` in the other's file stands in the lake.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -20,6 +24,7 @@ _CREATE = re.compile(
     r"^CREATE (?P<kind>VIEW|MACRO) (?P<name>[a-z_.]+)\s*(?:\([^)]*\)\s*)?AS\s+(?P<table>TABLE\b)?", re.MULTILINE
 )
 _COLUMN = re.compile(r"^ {2}(?P<name>\w+)(?: \[(?P<unit>[^\]]+)\])?(?: \{(?P<ucd>[^}]+)\})? (?P<description>\S.*)$")
+_GOES_ON = re.compile(r"^-- goes on as (?P<other>[a-z_.]+)\n", re.MULTILINE)
 _SECTIONS = ("parameters:", "columns:", "returns:")
 
 
@@ -172,15 +177,48 @@ def _listing(objects: tuple[SqlObject, ...]) -> SqlObject:
     )
 
 
+def shared(texts: Mapping[str, str]) -> dict[str, str]:
+    r"""Write out the texts that go on as another's.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        Name of a view or macro -> text of its file.
+
+    Raises
+    ------
+    ValueError
+        If the other's file does not say where.
+
+    Examples
+    --------
+    >>> shared({"a": "SELECT 1\n-- b goes on so\n+ 2;", "b": "SELECT 3\n-- goes on as a\n;"})["b"]
+    'SELECT 3\n+ 2;'
+    """
+    whole = {}
+    for name, text in texts.items():
+        if found := _GOES_ON.search(text):
+            _, mark, rest = texts.get(found["other"], "").partition(f"-- {name} goes on so\n")
+            if not mark:
+                raise ValueError(f"{name} goes on as {found['other']}, whose file has no line '-- {name} goes on so'")
+            whole[name] = text[: found.start()] + rest.rstrip().removesuffix(";") + text[found.end() :]
+        else:
+            whole[name] = text
+    return whole
+
+
 def _read() -> tuple[SqlObject, ...]:
-    objects = []
+    texts = {}
     for folder in ("macros", "views"):
         for entry in sorted(resources.files("sql").joinpath(folder).iterdir(), key=lambda e: e.name):
             if entry.name.endswith(".sql"):
-                made = parse_object(entry.read_text(encoding="utf-8"))
-                if f"{made.full_name}.sql" != entry.name:
-                    raise ValueError(f"{folder}/{entry.name} defines {made.full_name}")
-                objects.append(made)
+                texts[entry.name.removesuffix(".sql")] = entry.read_text(encoding="utf-8")
+    objects = []
+    for name, text in shared(texts).items():
+        made = parse_object(text)
+        if made.full_name != name:
+            raise ValueError(f"{name}.sql defines {made.full_name}")
+        objects.append(made)
     ordered = _in_order(objects)
     return (*ordered, _listing(ordered))
 

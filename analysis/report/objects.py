@@ -32,7 +32,7 @@ def portrait(store: Path, detection_id: str, title: str, about: str) -> Section:
     curve = answers.light_curve(detection_id)
     if drawn := _light_curve(curve):
         figures.append(Figure(f"Light curve of {detection_id}, bins of {curve['bin_s']} s", drawn))
-    papers = answers.papers(detection_id)["rows"]
+    papers = answers.detection(detection_id)["papers"]
     rows: list[Sequence[Cell]] = []
     if isinstance(papers, list):
         rows = [(str(p["bibcode"]), p["year"], str(p["title"] or ""), str(p.get("method") or "")) for p in papers[:5]]

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.browse.projection import projected
+from catalog.browse.regions import Regions
 from catalog.browse.spectra import binned
 from catalog.catalog import Catalog
 from catalog.cells import is_plain, json_text
@@ -45,12 +46,25 @@ class Answers:
         # types may be large, and has all processors.
         self.catalog = Catalog(self.store, threads=1)
         self._typed = Catalog(self.store)
+        self._regions = Regions(self.catalog)
 
     def prepare(self) -> None:
         """Make what the page shows first, before it asks: the browser takes its time to start."""
+        self.catalog.stay_open()
         spaces = self.overview()["spaces"]
         if isinstance(spaces, list) and spaces:
             self.colours(spaces[0]["space"], "otype")
+
+    def rehearse(self) -> None:
+        """Do once what a click asks for, so that the first one finds all at hand; call it when the page is painted."""
+        self._regions.read()
+        if self._maps:
+            map_ = next(iter(self._maps.values()))
+            ids = map_["ids"]
+            if isinstance(ids, list) and ids:
+                self.neighbours(str(map_["space"]), ids[0])
+                for ask in (self.detection, self.spectrum, self.light_curve):
+                    ask(ids[0])
 
     def overview(self) -> Json:
         """Tell which spaces there are, which columns can colour them, and how much the store holds."""
@@ -70,7 +84,7 @@ class Answers:
         ]
         return {
             "store": self.store.name,
-            "snapshot": cat.snapshots()[-1].number,
+            "snapshot": cat.snapshot,
             "spaces": spaces.to_pylist(),
             "columns": columns,
             **counts.to_pylist()[0],
@@ -79,7 +93,7 @@ class Answers:
     def map(self, space: str) -> Json:
         """Return the map of a space: ids, source names, positions between -1.25 and 1.25."""
         cat = self.catalog
-        number = cat.snapshots()[-1].number
+        number = cat.snapshot
         with self._drawing:  # once, though several ask for it
             if (space, number) not in self._maps:
                 ids, vectors = cat.vectors(space)
@@ -120,7 +134,7 @@ class Answers:
         return {"column": column, "classes": kept, "values": [None if v is None else place.get(v, -1) for v in values]}
 
     def detection(self, id_: str) -> Json:
-        """Return what the catalog says of a detection."""
+        """Return what the catalog says of a detection, and the papers about its source; or a paper, by its bibcode."""
         columns = (
             "detection_id, name, obsid, theta, livetime, src_cnts_aper_b, flux_significance_b, "
             "hard_hs, hard_hm, hard_ms, var_prob_b, var_index_b, flux_aper_b"
@@ -132,12 +146,28 @@ class Answers:
             {"name": n, "value": v, "unit": described[n].unit, "description": described[n].description}
             for n, v in (rows[0] if rows else {"detection_id": id_}).items()
         ]
+        name = rows[0]["name"] if rows else None
+        return {"fields": fields, "types": self._types(name) if name else [], "papers": self._papers(id_, name)}
+
+    def _types(self, name: object) -> list[Json]:
         types = self.catalog.sql(
-            "SELECT t.authority, t.otype, t.class, t.predicted FROM csc.object_type AS t WHERE t.name = "
-            "(SELECT name FROM csc.observation_source WHERE detection_id = $id LIMIT 1) ORDER BY ALL",
-            id=id_,
+            "SELECT t.authority, t.otype, t.class, t.predicted FROM csc.object_type AS t WHERE t.name = $name "
+            "ORDER BY ALL",
+            name=name,
         )
-        return {"fields": fields, "types": _records(types.arrow())}
+        return _records(types.arrow())
+
+    def _papers(self, id_: str, name: object) -> list[Json]:
+        if name is None:
+            papers = "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id"
+            return _records(self.catalog.sql(papers, id=id_).arrow())
+        about = self.catalog.sql(
+            "SELECT p.bibcode, p.title, p.year, p.abstract, l.method, l.confidence FROM lit.paper AS p "
+            "JOIN lit.paper_source AS l USING (bibcode) WHERE l.name = $name "
+            f"ORDER BY l.confidence DESC NULLS LAST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
+            name=name,
+        )
+        return _records(about.arrow())
 
     def spectrum(self, id_: str) -> Json:
         """Return a detection's spectrum, binned; empty where the store has none."""
@@ -162,50 +192,53 @@ class Answers:
 
     def light_curve(self, id_: str) -> Json:
         """Return a detection's light curve in about forty bins."""
+        region = self._regions.of(id_)
+        if region == {}:
+            return {}
+        span = (region or {}).pop("span_s", None) or self._span(id_)
+        if not span:
+            return {}
+        bin_s = float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}")
+        columns = "start_s, stop_s, rate, rate_lolim, rate_hilim"
+        if region is None:
+            found = self.catalog.sql(f"SELECT {columns} FROM light_curve($id, $bin) ORDER BY bin", id=id_, bin=bin_s)
+        else:
+            query = f"SELECT {columns} FROM region_light_curve($id, $region, $bin) ORDER BY bin"
+            found = self.catalog.sql(query, id=id_, region=region, bin=bin_s)
+        rows = found.arrow()
+        return {"bin_s": bin_s, **{n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names}}
+
+    def _span(self, id_: str) -> object:
+        """Return the time from a detection's first photon to its last [s]; None where it has none."""
         # Photons of a file of its own are found by their id; only those of a whole field must be looked for.
         for table in ("product.event", "product.detection_event"):
             ((span,),) = self.catalog.sql(
                 f"SELECT max(time_s) - min(time_s) FROM {table} WHERE detection_id = $id", id=id_
             ).fetchall()
             if span:
-                break
-        if not span:
-            return {}
-        bin_s = float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}")
-        rows = self.catalog.sql(
-            "SELECT start_s, stop_s, rate, rate_lolim, rate_hilim FROM light_curve($id, $bin) ORDER BY bin",
-            id=id_,
-            bin=bin_s,
-        ).arrow()
-        return {"bin_s": bin_s, **{n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names}}
+                return span
+        return None
 
     def neighbours(self, space: str, id_: str, k: int = 12) -> Json:
         """Return the nearest rows of a space."""
         near = _records(self.catalog.nearest(space, id_, k=k, exclude_self=True).arrow())
+        if not near:
+            return {"rows": []}
+        # Listed one by one: what is listed is looked up, what a query returns is compared with every row.
+        ids = {f"id{n}": row["id"] for n, row in enumerate(near)}
+        names = {f"name{n}": row["name"] for n, row in enumerate(near)}
         found = self.catalog.sql(
-            "SELECT o.detection_id AS id, o.hard_hs, o.var_prob_b, min(t.otype) AS otype "
-            "FROM csc.observation_source AS o "
-            "LEFT JOIN csc.object_type AS t ON t.name = o.name AND t.authority = 'simbad' "
-            "WHERE o.detection_id IN (SELECT unnest($ids)) GROUP BY o.detection_id, o.hard_hs, o.var_prob_b",
-            ids=[row["id"] for row in near],
+            "SELECT o.detection_id AS id, o.hard_hs, o.var_prob_b, t.otype FROM csc.observation_source AS o "
+            "LEFT JOIN (SELECT name, min(otype) AS otype FROM csc.object_type WHERE authority = 'simbad' "
+            f"AND name IN ({', '.join(f'${n}' for n in names)}) GROUP BY name) AS t ON t.name = o.name "
+            f"WHERE o.detection_id IN ({', '.join(f'${i}' for i in ids)})",
+            snapshot=None,
+            timeout_s=None,
+            **ids,
+            **names,
         )
         known = {row["id"]: row for row in _records(found.arrow())}
         return {"rows": [row | known.get(row["id"], {}) for row in near]}
-
-    def papers(self, id_: str) -> Json:
-        """Return the papers about the source of a detection, or the paper itself."""
-        rows = self.catalog.sql(
-            "SELECT p.bibcode, p.title, p.year, p.abstract, l.method, l.confidence FROM lit.paper AS p "
-            "JOIN lit.paper_source AS l USING (bibcode) WHERE l.name = "
-            "(SELECT name FROM csc.observation_source WHERE detection_id = $id LIMIT 1) "
-            f"ORDER BY l.confidence DESC NULLS LAST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
-            id=id_,
-        ).arrow()
-        if not rows.num_rows:
-            rows = self.catalog.sql(
-                "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id", id=id_
-            ).arrow()
-        return {"rows": _records(rows)}
 
     def search(self, space: str, text: str, k: int = 30) -> Json:
         """Return the rows of a space nearest to words; or to a source, where the words are its name or id."""

@@ -26,6 +26,10 @@ _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 _POLICY = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
 _MAX_BODY = 1 << 16
 _WORTH_COMPRESSING = 1 << 12
+_PAINTED_S = 5.0
+"""So long after the start the page is painted, or nobody looks at it."""
+_DRAWN_S = 0.3
+"""So long the browser draws what it was sent; it has the processors until then."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -40,17 +44,28 @@ class BrowseServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128  # with the usual 5 a browser's connection may be dropped, and tried again a second later
 
     def __init__(self, store: Path, port: int = 0) -> None:
         super().__init__((HOST, port), _Handler)
         self.answers = Answers(store)
+        self.painted, self._closed = threading.Event(), threading.Event()
         threading.Thread(target=self._prepare, daemon=True).start()
 
     def _prepare(self) -> None:
         try:
             self.answers.prepare()
+            self.painted.wait(_PAINTED_S)
+            if not self._closed.wait(_DRAWN_S):
+                self.answers.rehearse()
         except PhotonlakeError as error:
             _LOG.info("not prepared: %s", error)  # the page, when it asks, is told the same
+
+    def server_close(self) -> None:
+        """Close the server; what is still to be prepared is not."""
+        super().server_close()
+        self._closed.set()
+        self.painted.set()
 
     @property
     def url(self) -> str:
@@ -79,6 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         given = {name: values[-1] for name, values in parse_qs(url.query).items()}
         self._answer(lambda: self._question(url.path, given))
+        if url.path == "/api/colours":  # the last that the page asks for
+            self.server.painted.set()
 
     def do_POST(self) -> None:
         """Answer SQL."""
@@ -102,7 +119,6 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/spectrum": (answers.spectrum, ("id",)),
             "/api/light_curve": (answers.light_curve, ("id",)),
             "/api/neighbours": (answers.neighbours, ("space", "id")),
-            "/api/papers": (answers.papers, ("id",)),
             "/api/search": (answers.search, ("space", "text")),
         }
         if path not in known:

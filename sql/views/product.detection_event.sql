@@ -31,10 +31,8 @@ WITH cell AS (
 )
 SELECT d.detection_id, d.name, d.obsid, d.obi, d.region_id, e.file_id, e.row, e.ccd_id, e.time_s, e.x, e.y,
   e.energy_ev, e.pi,
-  power(((e.x - d.x) * d.x_step_arcsec * sin(radians(d.angle_deg))
-       + (e.y - d.y) * d.y_step_arcsec * cos(radians(d.angle_deg))) / d.semi_major_arcsec, 2)
-  + power(((e.x - d.x) * d.x_step_arcsec * cos(radians(d.angle_deg))
-         - (e.y - d.y) * d.y_step_arcsec * sin(radians(d.angle_deg))) / d.semi_minor_arcsec, 2) <= 1 AS in_source_region
+  inside_ellipse((e.x - d.x) * d.x_step_arcsec, (e.y - d.y) * d.y_step_arcsec,
+                 d.semi_major_arcsec, d.semi_minor_arcsec, d.angle_deg) AS in_source_region
 FROM product.event AS e
 JOIN product.detection_region AS d ON d.file_id = e.file_id AND d.detection_id = e.detection_id
 WHERE d.taken_from <> 'whole field'
@@ -44,7 +42,5 @@ SELECT c.detection_id, c.name, c.obsid, c.obi, c.region_id, e.file_id, e.row, e.
 FROM product.event AS e
 JOIN cell AS c ON c.file_id = e.file_id AND c.obsid = e.obsid
   AND c.cell_x = floor(e.x / 64)::BIGINT AND c.cell_y = floor(e.y / 64)::BIGINT
-WHERE power(((e.x - c.x) * c.x_step_arcsec * sin(radians(c.angle_deg))
-           + (e.y - c.y) * c.y_step_arcsec * cos(radians(c.angle_deg))) / c.semi_major_arcsec, 2)
-    + power(((e.x - c.x) * c.x_step_arcsec * cos(radians(c.angle_deg))
-           - (e.y - c.y) * c.y_step_arcsec * sin(radians(c.angle_deg))) / c.semi_minor_arcsec, 2) <= 1;
+WHERE inside_ellipse((e.x - c.x) * c.x_step_arcsec, (e.y - c.y) * c.y_step_arcsec,
+                     c.semi_major_arcsec, c.semi_minor_arcsec, c.angle_deg);

@@ -29,8 +29,10 @@ WITH region_file AS NOT MATERIALIZED (
   WHERE kind = 'events' AND detection_id IS NOT NULL
   QUALIFY row_number() OVER (PARTITION BY detection_id ORDER BY version DESC NULLS LAST, n_rows DESC, file_id) = 1
 ),
-field_file AS (
-  SELECT * FROM product.header
+field_file AS MATERIALIZED (
+  SELECT file_id, obsid, obi, version, n_rows, ra_pnt, dec_pnt,
+    {x_crpix: x_crpix, x_crval: x_crval, x_cdelt: x_cdelt, y_crpix: y_crpix, y_crval: y_crval, y_cdelt: y_cdelt} AS wcs
+  FROM product.header
   WHERE kind = 'events' AND region_id IS NULL AND detection_id IS NULL AND obsid IS NOT NULL AND x_cdelt IS NOT NULL
 ),
 event_list AS (
@@ -46,9 +48,6 @@ detection AS NOT MATERIALIZED (
     o.mjr_axis_aper, o.mnr_axis_aper, o.pos_angle_aper
   FROM csc.observation_source AS o
   LEFT JOIN csc.master_source AS m ON m.name = o.name
-  -- A table without region_id gives a detection a second row beside the one that names its region.
-  ANTI JOIN (SELECT obsid, name FROM csc.observation_source WHERE region_id IS NOT NULL) AS named
-    ON named.obsid = o.obsid AND named.name = CASE WHEN o.region_id IS NULL THEN o.name END
 ),
 place AS MATERIALIZED (SELECT detection_id, name, refused FROM product.detection_place),
 -- Joins on equal columns only, obi apart: an OR in an outer join would compare every row with every other.
@@ -60,6 +59,15 @@ matched AS NOT MATERIALIZED (
   -- The number may be another detection's: releases number their regions anew.
   ANTI JOIN (SELECT detection_id FROM place WHERE refused) AS p ON p.detection_id = r.detection_id
   WHERE d.obi = r.obi OR d.obi IS NULL OR r.obi IS NULL
+),
+-- What has a region file, among the observations that have a file of the whole field: the intervals of each region.
+taken AS (
+  SELECT h.obsid, h.region_id, list(coalesce(h.obi, -1)) AS obis
+  FROM product.header AS h
+  SEMI JOIN field_file AS f ON f.obsid = h.obsid
+  ANTI JOIN (SELECT detection_id FROM place WHERE refused) AS p ON p.detection_id = h.detection_id
+  WHERE h.kind = 'events' AND h.detection_id IS NOT NULL
+  GROUP BY h.obsid, h.region_id
 ),
 of_region AS (
   SELECT r.detection_id, r.obsid, r.obi, r.region_id, coalesce(d.name, p.name) AS name, r.file_id, 'region file' AS taken_from,
@@ -77,13 +85,16 @@ of_region AS (
 ),
 of_field AS (
   SELECT d.detection_id, d.obsid, d.obi, d.region_id, d.name, f.file_id, 'whole field' AS taken_from, d.ra, d."dec",
-    d.theta, d.mjr_axis_aper, d.mnr_axis_aper, d.pos_angle_aper, f.ra_pnt, f.dec_pnt,
-    {x_crpix: f.x_crpix, x_crval: f.x_crval, x_cdelt: f.x_cdelt,
-     y_crpix: f.y_crpix, y_crval: f.y_crval, y_cdelt: f.y_cdelt} AS wcs
+    d.theta, d.mjr_axis_aper, d.mnr_axis_aper, d.pos_angle_aper, f.ra_pnt, f.dec_pnt, f.wcs
   FROM detection AS d
   JOIN field_file AS f ON f.obsid = d.obsid
-  ANTI JOIN matched AS r ON r.catalog_id = d.detection_id
+  LEFT JOIN taken AS t ON t.obsid = d.obsid AND t.region_id = d.region_id
+  -- A table without region_id gives a detection a second row beside the one that names its region.
+  ANTI JOIN (SELECT o.obsid, o.name FROM csc.observation_source AS o SEMI JOIN field_file AS f ON f.obsid = o.obsid
+             WHERE o.region_id IS NOT NULL) AS named
+    ON named.obsid = d.obsid AND named.name = CASE WHEN d.region_id IS NULL THEN d.name END
   WHERE (f.obi = d.obi OR f.obi IS NULL OR d.obi IS NULL) AND d.ra IS NOT NULL
+    AND (t.obis IS NULL OR (d.obi IS NOT NULL AND NOT list_has_any(t.obis, [d.obi, -1])))
   QUALIFY row_number() OVER (
     PARTITION BY d.detection_id ORDER BY f.version DESC NULLS LAST, f.n_rows DESC, f.file_id) = 1
 ),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -192,6 +194,45 @@ def test_a_query_may_be_larger_than_memory(made_store, monkeypatch):
         assert cat.sql(query).fetchall() == [(5_999_999,)]
 
 
+def test_what_was_let_through_once_is_judged_by_its_own_text_still(store):
+    with Catalog(store) as cat:
+        for _ in range(2):
+            assert cat.sql("SELECT $n + 1 AS m", n=1).fetchall() == [(2,)]
+            assert cat.sql("SELECT $n + 1 AS m", n=2).fetchall() == [(3,)]
+            with pytest.raises(QueryError, match=r"names \$n"):
+                cat.sql("SELECT $n + 1 AS m")
+            with pytest.raises(ForbiddenStatement):
+                cat.sql("SELECT $n + 1 AS m; DROP TABLE lit.paper", n=1)
+            with pytest.raises(UnknownName):
+                cat.sql("SELECT $n + nothing(1) AS m", n=1)
+
+
+def test_a_catalog_that_stays_open_sees_what_is_written_and_lets_it_be_written(store):
+    with Catalog(store) as cat:
+        for n in range(1, 4):
+            cat.stay_open()
+            assert cat.sql("SELECT count(*) FROM lit.paper").fetchall() == [(n,)]
+            write(store, "lit.paper", {"bibcode": f"200{n}ApJ...9Z"})
+            assert cat.sql("SELECT count(*) FROM lit.paper").fetchall() == [(n + 1,)]
+    write(store, "lit.paper", {"bibcode": "2009ApJ...9Z"})
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
+def test_a_catalog_that_stays_open_keeps_the_metadata_open_between_queries(store):
+    def is_open():
+        links = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
+        return str(store / "catalog.sqlite") in links
+
+    with Catalog(store) as cat:
+        cat.sql("SELECT count(*) FROM lit.paper").fetchall()
+        assert not is_open()
+        for _ in range(2):
+            cat.stay_open()
+            cat.sql("SELECT count(*) FROM lit.paper").fetchall()
+            assert is_open()
+    assert not is_open()
+
+
 def test_a_snapshot_is_reopened_by_number_and_by_time(store):
     cat = Catalog(store)
     before = cat.snapshots()[-1]
@@ -202,6 +243,7 @@ def test_a_snapshot_is_reopened_by_number_and_by_time(store):
     for snapshot in (before.number, str(before.number), moment, moment.isoformat(), moment.replace(tzinfo=None)):
         assert cat.sql(query, snapshot=snapshot).fetchall() == [(1,)]
     last = cat.snapshots()[-1]
+    assert cat.snapshot == last.number
     assert (last.number, last.message) == (before.number + 1, "one more")
     for wrong in (9999, "soon", "1999-01-01"):
         with pytest.raises(UnknownName, match="snapshots"):

@@ -100,6 +100,20 @@ def test_a_region_file_comes_before_the_field(engine):
     assert rows == [(2, 0, True, name), (2, 1, True, name), (2, 2, False, name)]
 
 
+@pytest.mark.parametrize(
+    ("file_obi", "table_obi", "taken"),
+    [(0, 0, ["5.0.1"]), (0, None, ["5.0.1"]), (None, 0, ["5.-.1"]), (1, 0, ["5.0.1", "5.1.1"])],
+)
+def test_the_field_gives_no_second_row_to_what_has_a_region_file(engine, file_obi, table_obi, taken):
+    add_field(engine, [4100.0], [4100.0], obi=None)
+    add_detection(engine, 4100.0, 4100.0, obi=table_obi)
+    region = {"obi": file_obi, "region_id": 1, "detection_id": f"5.{'-' if file_obi is None else file_obi}.1"}
+    insert(engine, "product.header", HEADER | region | {"file_id": 2, "n_rows": 1})
+    rows = engine.execute("SELECT detection_id, taken_from FROM product.detection_region ORDER BY ALL").fetchall()
+    assert [detection for detection, _ in rows] == taken
+    assert (region["detection_id"], "region file") in rows
+
+
 def test_of_two_versions_of_a_region_file_the_newer_counts(engine):
     for file_id, version in ((1, 1), (2, 21)):
         region = {"region_id": 1, "detection_id": "5.0.1"}

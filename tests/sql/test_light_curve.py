@@ -100,6 +100,56 @@ def test_without_good_times_the_photons_span_counts(engine):
     assert [r["exposure_s"] for r in rows] == [100, 100, 100, 100, 50]
 
 
+def add_source(engine, files):
+    """Photons about a source whose ellipse the catalog tells, in the files that there are."""
+    wcs = {"x_crpix": 4096.5, "x_crval": 83.8, "x_cdelt": -0.492 / 3600}
+    wcs |= {"y_crpix": 4096.5, "y_crval": -5.4, "y_cdelt": 0.492 / 3600}
+    identity = {"region_id": 3, "detection_id": "5.0.3"}
+    if "corpus" in files:
+        insert(engine, "meta.file", {"file_id": 4, "kind": "corpus", "status": "loaded"})
+    else:
+        shape = {"mjr_axis_aper": 6.0, "mnr_axis_aper": 2.0, "pos_angle_aper": 40.0}
+        place = {"name": "2CXO J0535", "ra_aper": 83.8, "dec_aper": -5.4}
+        insert(engine, "csc.observation_source", {"obsid": 5, "obi": 0} | identity | place | shape)
+    generator = np.random.default_rng(1)
+    for file_id, kind in ((1, "region file"), (2, "whole field"), (4, "corpus")):
+        if kind not in files:
+            continue
+        of = identity if kind != "whole field" else {}
+        if kind != "corpus":
+            header = {"file_id": file_id, "kind": "events", "obsid": 5, "obi": 0, "n_rows": 400} | wcs | of
+            insert(engine, "product.header", header)
+        at = generator.uniform(4066, 4126, (400, 2))
+        event = {"file_id": file_id, "obsid": 5, "obi": 0, "ccd_id": 7} | of
+        rows = ({"row": i, "time_s": 1000.0 + i, "x": float(x), "y": float(y)} for i, (x, y) in enumerate(at))
+        insert(engine, "product.event_stored", *(event | row for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("files", "taken_from"),
+    [
+        ({"region file"}, "region file"),
+        ({"whole field"}, "whole field"),
+        ({"region file", "whole field"}, "region file"),
+        ({"corpus"}, "corpus"),
+    ],
+)
+def test_its_photons_are_those_of_the_view_and_a_region_at_hand_gives_the_same(engine, files, taken_from):
+    add_source(engine, files)
+    ((n, n_all),) = engine.execute(
+        "SELECT count(*) FILTER (in_source_region IS NOT FALSE), (SELECT count(*) FROM product.event_stored) "
+        "FROM product.detection_event WHERE detection_id = '5.0.3'"
+    ).fetchall()
+    rows = curve(engine, 50.0)
+    assert sum(row["counts"] for row in rows) == n > 0
+    assert (n == n_all) == (taken_from == "corpus")  # elsewhere the ellipse leaves some out
+    (region,) = engine.execute("FROM product.detection_region").to_arrow_table().to_pylist()
+    assert region["taken_from"] == taken_from
+    query = f"SELECT {', '.join(rows[0])} FROM region_light_curve('5.0.3', $region, 50.0)"
+    given = engine.execute(query, {"region": region}).fetchall()
+    assert [tuple(row.values()) for row in rows] == given
+
+
 def test_an_unknown_detection_has_no_bins(engine):
     assert curve(engine, 100) == []
 

@@ -105,10 +105,7 @@ function pick(id) {
   $("detail").replaceChildren(make("h2", id));
   map.mark([], id);
   const facts = ask("/api/detection", { id });
-  const spectrum = ask("/api/spectrum", { id }), near = ask("/api/neighbours", { space: state.space, id }), papers = ask("/api/papers", { id });
-  // Photons take longest to find: they are looked for when the rest is there, unless another point was clicked meanwhile.
-  const rest = Promise.allSettled([facts, spectrum, near, papers]);
-  const light = rest.then(() => (serial === state.serial ? ask("/api/light_curve", { id }) : {}));
+  const spectrum = ask("/api/spectrum", { id }), near = ask("/api/neighbours", { space: state.space, id }), light = ask("/api/light_curve", { id });
   part("catalog", facts.then((found) => {
     const made = table([], found.fields.map((f) => [f.name, f.value === null ? null : `${shown(f.value)} ${f.unit}`]));
     found.fields.forEach((f, i) => (made.tBodies[0].rows[i].title = f.description || ""));
@@ -129,10 +126,10 @@ function pick(id) {
     if (serial === state.serial) map.mark(found.rows.map((r) => r.id), id);
     return table(["id", "distance", "hard_hs", "type"], found.rows.map((r) => [r.id, r.distance, r.hard_hs, r.otype]), (row) => pick(row[0]));
   }));
-  part("papers", papers.then((found) => {
-    if (!found.rows.length) return null;
+  part("papers", facts.then((found) => {
+    if (!found.papers.length) return null;
     const box = make("div");
-    for (const p of found.rows) {
+    for (const p of found.papers) {
       const one = make("details");
       one.append(make("summary", `${p.year || ""} ${p.title || p.bibcode}`), make("p", p.abstract), make("p", `${p.bibcode} ${p.method ? `— ${p.method}` : ""}`, { className: "none" }));
       box.append(one);

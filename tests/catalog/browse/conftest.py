@@ -32,7 +32,7 @@ def fill(store, n=N, dim=8, seed=0):
 
 @pytest.fixture(scope="session")
 def browsed(empty_store, tmp_path_factory):
-    """A store with 300 detections, a spectrum and photons of the first, papers, types."""
+    """A store with 300 detections, a spectrum of the first, photons of the second, papers, types."""
     store = shutil.copytree(empty_store, tmp_path_factory.mktemp("browse") / "s")
     ids, names = fill(store)
     rows = [
@@ -47,6 +47,14 @@ def browsed(empty_store, tmp_path_factory):
     write_rows(store, "lit.paper_source", link)
     spectrum = {"spectrum_id": "s", "detection_id": ids[0], "counts": [3] * 1024, "exposure_s": 1e3, "rmf_id": "r"}
     write_rows(store, "product.spectrum", spectrum | {"background_counts": [1] * 1024})
+    header = {"file_id": 1, "kind": "events", "obsid": 1, "obi": 0, "n_rows": 100}
+    header |= {"region_id": 1, "detection_id": ids[1], "tstart_s": 1000.0, "tstop_s": 5000.0}
+    write_rows(store, "product.header", header)
+    photon = {"file_id": 1, "obsid": 1, "obi": 0, "region_id": 1, "detection_id": ids[1], "ccd_id": 7}
+    photons = (photon | {"row": i, "time_s": 1000.0 + 37.0 * i, "x": 1.0, "y": 1.0} for i in range(100))
+    write_rows(store, "product.event_stored", *photons)
+    good = {"file_id": 1, "obsid": 1, "obi": 0, "ccd_id": 7, "start_s": 1000.0, "stop_s": 5000.0}
+    write_rows(store, "product.good_time", good)
     low = [0.0146 * i for i in range(1024)]
     write_rows(store, "product.rmf", {"rmf_id": "r", "e_min": low, "e_max": [e + 0.0146 for e in low]})
     return store

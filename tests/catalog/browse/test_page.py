@@ -63,6 +63,15 @@ def test_a_source_with_products_shows_its_spectrum_and_papers_as_text(page):
     playwright.expect(page.locator("#detail summary")).to_contain_text("<b>Löwe</b>")  # markup is shown, not obeyed
 
 
+def test_a_source_with_photons_shows_its_light_curve(page):
+    page.fill("#words", "1.0.1")
+    page.press("#words", "Enter")
+    page.locator("#detail tr.go").first.click()
+    curve = page.locator("#detail section", has_text="light curve")
+    playwright.expect(curve.locator("svg circle").first).to_be_visible()
+    playwright.expect(curve).to_contain_text("bins of")
+
+
 def test_panning_and_zooming_move_the_map(page):
     before = middle_point(page)
     page.mouse.move(before["x"], before["y"])

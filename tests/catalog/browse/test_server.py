@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import numpy as np
 import pytest
+from factories.store import write
 
+from catalog.browse.answers import Answers
 from catalog.browse.projection import projected
+from catalog.browse.server import BrowseServer
 
 
 def ask(server, path, given=None, body=None, headers=None):
@@ -58,9 +64,37 @@ def test_a_detection_is_told_with_neighbours_and_papers(server):
     assert len(distances) == 12
     assert distances == sorted(distances)
     assert "1.0.0" not in [r["id"] for r in near["rows"]]
-    _, papers = ask(server, "/api/papers", given)
-    assert papers["rows"][0]["title"] == "<b>Löwe</b> & X-rays"
+    assert found["papers"][0]["title"] == "<b>Löwe</b> & X-rays"
     assert ask(server, "/api/search", {"space": "spectrum", "text": "1.0.3"})[1]["rows"][0]["id"] == "1.0.3"
+
+
+def test_a_light_curve_is_the_same_before_and_after_all_regions_are_read(browsed):
+    answers = Answers(browsed)
+    looked_up = answers.light_curve("1.0.1")
+    assert looked_up["bin_s"] == 92  # from the first photon to the last
+    assert answers.light_curve("1.0.2") == {}
+    answers.rehearse()
+    at_hand = answers.light_curve("1.0.1")
+    assert at_hand["bin_s"] == 100  # the length of the file
+    columns = "start_s, stop_s, rate, rate_lolim, rate_hilim"
+    for found in (looked_up, at_hand):
+        query = f"SELECT {columns} FROM light_curve('1.0.1', {found['bin_s']})"
+        assert answers.catalog.sql(query).fetchall() == list(zip(*(found[c] for c in columns.split(", ")), strict=True))
+    assert answers.light_curve("1.0.2") == {}
+
+
+def test_a_new_snapshot_is_seen(browsed, tmp_path):
+    store = shutil.copytree(browsed, tmp_path / "s")
+    answers = Answers(store)
+    answers.prepare()
+    answers.rehearse()
+    assert answers.light_curve("1.0.2") == {}
+    before = answers.overview()["snapshot"]
+    key = {"file_id": 9, "obsid": 1, "obi": 0, "region_id": 2, "detection_id": "1.0.2"}
+    write(store, "product.header", key | {"kind": "events", "n_rows": 2, "tstart_s": 0.0, "tstop_s": 400.0})
+    write(store, "product.event_stored", *(key | {"row": i, "time_s": 100.0 * i} for i in range(3)))
+    assert answers.overview()["snapshot"] > before
+    assert len(answers.light_curve("1.0.2")["rate"]) > 1
 
 
 @pytest.mark.parametrize(
@@ -97,6 +131,12 @@ def test_other_pages_get_nothing(server):
     with pytest.raises(urllib.error.HTTPError, match="400"):  # a form of another page cannot say that it is JSON
         urllib.request.urlopen(request)  # noqa: S310 - as above
     assert server.server_address[0] == "127.0.0.1"
+
+
+def test_many_connections_at_once_are_taken(browsed):
+    with BrowseServer(browsed) as waiting, contextlib.ExitStack() as stack:  # it accepts none yet
+        for _ in range(20):
+            stack.enter_context(socket.create_connection(waiting.server_address, timeout=0.5))
 
 
 def test_what_is_wrong_is_said(server):
