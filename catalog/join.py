@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from catalog.operands import Floating, Operands, operands
 from catalog.search import Doubles, Mask, Rows
@@ -22,8 +23,8 @@ from catalog.sieve import Room, sieve_of
 
 __all__ = ["BLOCK", "Pairs", "join", "nearest_of_each", "operands"]
 
-BLOCK = 2048, 4096
-"""Rows and columns of a block of products: 32 MB."""
+BLOCK = 512, 2048
+"""Rows and columns of a block of products: 4 MB, which stay in the cache of a core until they are sifted."""
 _WORKERS = min(8, os.cpu_count() or 1)
 """Blocks in work at a time: while one is multiplied, another is sifted."""
 _SAMPLED = 4
@@ -200,8 +201,12 @@ def _ranks(groups: Rows) -> Rows:
 
 
 def _in_order(work: Callable[..., Pairs], tasks: Iterator[tuple[object, ...]]) -> Iterator[Pairs]:
-    """Yield the answers of tasks in their order, a few in work at a time."""
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    """Yield the answers of tasks in their order, a few in work at a time.
+
+    Each is multiplied by one thread: threads of BLAS that wait for each other at the end of every block, and for those
+    of the other workers, cost more than half of the time.
+    """
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_WORKERS) as pool:
         waiting: deque[Future[Pairs]] = deque()
         for task in tasks:
             waiting.append(pool.submit(work, *task))
