@@ -16,7 +16,7 @@ from measure import Run, measure
 
 DIM, THRESHOLD = 64, 0.9
 SIZES = tuple(int(n) for n in os.environ.get("PHOTONLAKE_BENCH_PAIRS", "20000,100000,200000").split(","))
-BARE_BLOCK = 2048, 4096  # BLAS is fastest in large blocks when its threads share one; the join gives each thread its own
+BARE_BLOCK = 2048, 4096  # BLAS is fastest in large blocks when its threads share one; the join gives each its own
 PEERS_UP_TO = 100_000
 DUCKDB_LIMIT_S = 170
 N_EDGES, N_NODES = 10_000_000, 100_000

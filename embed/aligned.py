@@ -14,7 +14,7 @@ import torch
 from catalog.errors import QueryError
 from embed import text as sentences
 from embed.alignment import Alignment
-from embed.encoders import Configuration, Fitted, NothingToTrainOn, Settings, Stream, Tensors, Vectors
+from embed.encoders import BrokenWeights, Configuration, Fitted, NothingToTrainOn, Settings, Stream, Tensors, Vectors
 from embed.fields import fields
 from embed.networks import chosen, device_of
 from embed.pair_inputs import modality as modality_of
@@ -31,7 +31,7 @@ DEFAULTS: Configuration = {
     "split": "source",
     "test_share": 0.2,
     "width": 256,
-    "dropout": 0.2,
+    "dropout": 0.5,
 }
 """gamma: weight of L_reg. pooling: how a source's papers become one vector. split: what is kept apart, 'source' or
 'field'. test_share: sources set aside from training and validation, for retrieval and regression to be scored on."""
@@ -68,11 +68,6 @@ class AlignedEncoder:
         return len(self.network.centre)
 
     @property
-    def text_dim(self) -> int:
-        """Numbers of a text vector that this encoder reads: early ones know no quantities, which stand at the end."""
-        return len(self.network.text.mean)
-
-    @property
     def sides(self) -> tuple[str, ...]:
         """Data, text, and the mean of what there is of them."""
         return SIDES
@@ -106,15 +101,13 @@ class AlignedEncoder:
         reader = sentences.restore(cast("Configuration", self.options["text_encoder"]), {})
         words = beside(reader.encode_texts(texts), texts)
         with torch.inference_mode():
-            known = torch.from_numpy(words[:, : self.text_dim]).to(self.network.centre.device)
-            projected = self.network.text(known)
+            projected = self.network.text(torch.from_numpy(words).to(self.network.centre.device))
         return np.asarray(projected.float().cpu().numpy(), np.float32)
 
     def _project(self, data: np.ndarray, text: np.ndarray) -> tuple[Vectors, Vectors]:
         device = self.network.centre.device
         with torch.inference_mode():
-            known = np.asarray(text)[..., : self.text_dim]
-            parts = {"data": torch.from_numpy(np.asarray(data)), "text": torch.from_numpy(known)}
+            parts = {"data": torch.from_numpy(np.asarray(data)), "text": torch.from_numpy(np.asarray(text))}
             left, right = self.network.sides({k: v.to(device) for k, v in parts.items()})
         return left.float().cpu().numpy(), right.float().cpu().numpy()
 
@@ -148,9 +141,21 @@ def fit_events_spectrum(stream: Stream, settings: Settings) -> Fitted:
 
 
 def restore(configuration: Configuration, tensors: Tensors) -> AlignedEncoder:
-    """Build the network from its configuration and give it its weights."""
+    """Build the network from its configuration and give it its weights.
+
+    Raises
+    ------
+    BrokenWeights
+        If they are those of another network.
+    """
     network = _network(configuration)
-    network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in tensors.items()})
+    try:
+        network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in tensors.items()})
+    except RuntimeError as error:
+        raise BrokenWeights(
+            "expected the weights of this version's aligned encoder, found those of an earlier one: "
+            "train it again: python -m embed train aligned"
+        ) from error
     network.to(device_of("auto")).eval()
     options = {k: v for k, v in configuration.items() if k not in {"space", "model", "modality", "dim"}}
     return AlignedEncoder(str(configuration["model"]), str(configuration["modality"]), options, network)

@@ -24,14 +24,17 @@ _NO_PAIR = -1e4  # exp of it is 0 in every precision that a device may take
 
 
 class Projection(nn.Module):
-    """Standardise, project linearly, and add what a small network finds besides; of unit length.
+    """Standardise, and project by a small network with two hidden layers; of unit length.
+
+    There is no straight way past the hidden layers: a linear map of hundreds of numbers learns the few thousand pairs
+    that there are by heart long before the layers have learned anything.
 
     Parameters
     ----------
     dim, width, latent : int
-        Lengths of the input, the hidden layer, the output.
+        Lengths of the input, the hidden layers, the output.
     dropout : float
-        Of the hidden layer.
+        Of the hidden layers.
     n_apart : int
         Numbers at the end of the input that are a block of their own. Each of them is brought to unit variance, the
         rest together to the variance of all of them: a few figures are not to drown in a long vector.
@@ -45,8 +48,8 @@ class Projection(nn.Module):
         self.n_apart = n_apart
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("spread", torch.ones(dim))
-        self.straight = nn.Linear(dim, latent)
-        self.bent = nn.Sequential(nn.Linear(dim, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, latent))
+        hidden = [part for n in (dim, width) for part in (nn.Linear(n, width), nn.GELU(), nn.Dropout(dropout))]
+        self.layers = nn.Sequential(*hidden, nn.Linear(width, latent))
 
     def look_at(self, rows: Tensor) -> None:
         """Take mean and spread of training rows, shape (n, dim)."""
@@ -64,8 +67,7 @@ class Projection(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Project rows, shape (n, dim) -> (n, latent), of unit length."""
-        x = self.standardised(rows)
-        return functional.normalize(self.straight(x) + self.bent(x), dim=1)
+        return functional.normalize(self.layers(self.standardised(rows)), dim=1)
 
 
 class Alignment(Network):

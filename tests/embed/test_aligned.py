@@ -14,8 +14,9 @@ from factories.tiny_encoder import write
 
 import catalog
 from catalog.errors import QueryError, UnknownName
-from embed import encoders, jobs, pair_rows
+from embed import aligned, encoders, jobs, pair_rows
 from embed.alignment import Alignment, shares_paper
+from embed.encoders import BrokenWeights
 from embed.fields import fields
 from embed.protocol import Settings, SidedEncoder
 from embed.trained import Training, make_untrained, train
@@ -156,6 +157,13 @@ def test_text_that_is_not_there_has_no_vector_and_both_is_then_the_data(rng):
     assert encoded.modalities == ["data", "both"] * 5
     assert np.allclose(encoded.vectors[::2], encoded.vectors[1::2])
     assert np.allclose(np.linalg.norm(encoded.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_weights_of_another_network_are_told(rng):
+    encoder = fitted(pairs(rng)).encoder
+    kept = {k: v for k, v in encoder.state().items() if "layers.0" not in k}
+    with pytest.raises(BrokenWeights, match="train it again: python -m embed train aligned"):
+        aligned.restore(encoders.described(encoder), kept)
 
 
 def test_the_restored_encoder_gives_the_same_vectors(rng, tmp_path):
