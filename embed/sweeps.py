@@ -30,7 +30,13 @@ GRID: dict[str, dict[str, Sequence[int | float]]] = {
         "heads": (2, 4),
         "patch": (10, 20, 40),
         "learning_rate": (3e-4, 1e-3, 3e-3),
-    }
+    },
+    "aligned": {
+        "latent": (64,),
+        "gamma": (0.0, 0.1, 1.0, 10.0),
+        "dropout": (0.3, 0.5),
+        "learning_rate": (1e-3, 2e-3),
+    },
 }
 """What a sweep tries, per space."""
 

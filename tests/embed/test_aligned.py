@@ -14,7 +14,7 @@ from factories.tiny_encoder import write
 
 import catalog
 from catalog.errors import QueryError, UnknownName
-from embed import aligned, encoders, jobs, pair_rows
+from embed import aligned, encoders, jobs, pair_rows, sweeps
 from embed.alignment import Alignment, shares_paper
 from embed.encoders import BrokenWeights
 from embed.fields import fields
@@ -216,6 +216,16 @@ def test_the_space_has_a_row_per_side_and_is_searched_by_what_stands_for_all(fil
         assert joined.fetchall() == [(169,)]
         with pytest.raises(QueryError, match="no rows of modality 'tex'; did you mean text"):
             cat.nearest("aligned", "1.0.3", modality="tex")
+
+
+def test_a_sweep_tries_gamma_among_others_and_changes_nothing_for_readers(filled):
+    with catalog.open(filled) as cat:
+        before = cat.sql("SELECT encoder_id FROM meta.space WHERE space = 'aligned'").fetchall()
+    runs = sweeps.sweep(Training(filled, "aligned", "properties", settings=Settings(epochs=1)), 3, lambda _: None)
+    assert len({(r.options["gamma"], r.options["dropout"], r.learning_rate) for r in runs}) == 3
+    assert {r.options["gamma"] for r in runs} <= {0.0, 0.1, 1.0, 10.0}
+    with catalog.open(filled) as cat:
+        assert cat.sql("SELECT encoder_id FROM meta.space WHERE space = 'aligned'").fetchall() == before
 
 
 def test_a_new_paper_makes_only_its_sources_stale(filled):
