@@ -20,7 +20,8 @@ SCORES = """SELECT column_name, representation, learner, masked, mae, mae_low, m
     FROM analysis.regression JOIN analysis.run USING (run_id) WHERE parameters LIKE '%powlaw_gamma%' ORDER BY ALL"""
 TABLES = {
     "regress": SCORES,
-    "retrieve": "SELECT * EXCLUDE (run_id) FROM analysis.retrieval ORDER BY ALL",
+    "retrieve": """SELECT * EXCLUDE (run_id) FROM analysis.retrieval
+        WHERE run_id = (SELECT max(run_id) FROM analysis.retrieval) ORDER BY ALL""",
     "neighbours": "SELECT * EXCLUDE (run_id) FROM analysis.neighbour ORDER BY space, detection_id",
     "anomalies": "SELECT space, detection_id, score, rank FROM analysis.anomaly ORDER BY ALL",
 }
