@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embed.abstracts import paper_text
-from embed.paper_vectors import STATED, beside, per_source
+from embed.paper_vectors import STATED, as_written, beside, per_source
 from embed.pooling import POOLINGS
 from embed.prepared import Prepared, ids_and_names
 
@@ -63,7 +62,7 @@ def _text(
     )
     papers = links.take(pa.array(first))
     pairs = zip(papers.field("title").to_pylist(), papers.field("abstract").to_pylist(), strict=True)
-    vectors = beside(_matrix(papers.field("vector")), [paper_text(*pair) for pair in pairs])
+    vectors = beside(_matrix(papers.field("vector")), [as_written(*pair) for pair in pairs])
     year, cited = (_numbers(papers.field(f)) for f in ("year", "citation_count"))
     parts = [per_source(vectors, paper, source, n, kind, year=year, citation_count=cited) for kind in POOLINGS]
     return np.nan_to_num(np.stack(parts, axis=1)).astype(np.float32), has_text

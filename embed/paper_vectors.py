@@ -1,7 +1,7 @@
 """What stands for a paper on the text side: its sentence vector, and beside it the quantities that it states.
 
-A sentence vector knows what a text is about, and hardly a figure in it. Both go side by side from here on, and papers
-of a source are pooled here and nowhere else, for training, for encoding and for the studies alike.
+A sentence vector knows what a text is about, and hardly a figure in it. Both go side by side into the aligned space and
+the studies of it: for training, for encoding and for scoring they are put together here, and pooled here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,17 @@ STATED = 2 * N_QUANTITIES
 """Numbers at the end of a vector that are quantities: `embed.quantities.quantity_vectors`."""
 
 
+def as_written(title: str | None, abstract: str | None) -> str:
+    """Join title and abstract, mark-up and all, for quantities to be read from.
+
+    Examples
+    --------
+    >>> as_written("A pulsar", "N<SUB>H</SUB> = 10<SUP>22</SUP>")
+    'A pulsar. N<SUB>H</SUB> = 10<SUP>22</SUP>'
+    """
+    return ". ".join(part for part in (title, abstract) if part)
+
+
 def beside(sentences: Floats, texts: Sequence[str]) -> Floats:
     """Put the quantities that texts state beside their sentence vectors.
 
@@ -27,6 +38,7 @@ def beside(sentences: Floats, texts: Sequence[str]) -> Floats:
     ----------
     sentences : ndarray of float32, shape (n, d)
     texts : sequence of str, n of them
+        As written, with their mark-up (`as_written`), or a user's own words.
 
     Returns
     -------

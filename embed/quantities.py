@@ -43,8 +43,8 @@ class PhysicalQuantity:
     units: dict[str, float] | None = None
 
 
-_TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3.6e3, "hr": 3.6e3, "hour": 3.6e3, "d": 86400.0}
-_TIMES["day"] = 86400.0
+_TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0}
+_TIMES |= dict.fromkeys(("h", "hr", "hour"), 3600.0) | dict.fromkeys(("d", "day"), 86400.0)
 _IS = "(?: of| near| about| is)? ?[=<>]? ?"
 QUANTITIES: tuple[PhysicalQuantity, ...] = (
     PhysicalQuantity(
@@ -59,7 +59,7 @@ QUANTITIES: tuple[PhysicalQuantity, ...] = (
     PhysicalQuantity(
         "period_s",
         r"(?i:period\w*|pulsations?|modulation|recur\w*|every)(?: [a-z]+){0,3}? ?=? ?" + _VALUE
-        + r"[ -]?(ms|sec|s|min|hour|hr|h|day|d)(?:ute)?s?\b",
+        + r"[ -]?(ms|second|sec|s|min|hour|hr|h|day|d)(?:ute)?s?\b",
         3.0, 1.5, _TIMES,
     ),
     PhysicalQuantity("exposure_ks", _VALUE + r"[ -]?(ks|ksec|Ms)\b", 1.6, 0.6, {"ks": 1.0, "ksec": 1.0, "Ms": 1e3}),
@@ -96,7 +96,7 @@ def read_quantities(text: str) -> dict[str, float]:
     Parameters
     ----------
     text : str
-        Title and abstract.
+        Title and abstract with their mark-up: without it a power is no power, 10<SUP>22</SUP> is 1022.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def read_quantities(text: str) -> dict[str, float]:
         found = reader.search(plain)
         if found is None:
             continue
-        value = float(found[1]) * 10.0 ** float(found[2] or 0)
+        value = float(f"{found[1]}e{found[2] or 0}")  # infinite where the power is absurd
         if quantity.units is not None:
             value *= quantity.units[found[3]]
         if value > 0.0 and abs(np.log10(value) - quantity.middle) < _LIMIT * quantity.spread:

@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from embed.abstracts import paper_text
 from embed.pair_inputs import CONFIDENT
-from embed.paper_vectors import beside, per_source
+from embed.paper_vectors import as_written, beside, per_source
 from embed.pooling import Pooling
 
 Floats = npt.NDArray[np.float32]
@@ -119,7 +118,7 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
     vector = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     sentences = vector.reshape(len(table), -1)[first] if len(table) else np.empty((0, 0), np.float32)
     each = table.select(["title", "abstract"]).take(pa.array(first))
-    texts = [paper_text(t, a) for t, a in zip(each["title"].to_pylist(), each["abstract"].to_pylist(), strict=True)]
+    texts = [as_written(t, a) for t, a in zip(each["title"].to_pylist(), each["abstract"].to_pylist(), strict=True)]
     year, cited = (
         np.asarray(table[c].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)[first]
         for c in ("year", "citation_count")

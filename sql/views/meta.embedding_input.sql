@@ -67,7 +67,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-2', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -85,7 +85,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-2', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -103,7 +103,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-2', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -121,6 +121,6 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-2', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 );

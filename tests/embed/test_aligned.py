@@ -18,7 +18,9 @@ from embed import aligned, encoders, jobs, pair_rows, sweeps
 from embed.alignment import Alignment, shares_paper
 from embed.encoders import BrokenWeights
 from embed.fields import fields
+from embed.paper_vectors import STATED
 from embed.protocol import Settings, SidedEncoder
+from embed.quantities import N_QUANTITIES, QUANTITIES
 from embed.trained import Training, make_untrained, train
 
 N = 300
@@ -98,6 +100,15 @@ def test_what_an_abstract_states_in_figures_finds_its_source(rng):
     silent = pairs(np.random.default_rng(8), shuffled=True).set_column(2, "data", rows["data"])
     rank, _ = relative_rank(fitted(silent).encoder, silent)
     assert 0.35 < rank < 0.65
+
+
+def test_powers_in_the_mark_up_of_ads_reach_the_network(rng):
+    titles = ["N<SUB>H</SUB> = 5x10<SUP>21</SUP> cm<SUP>-2</SUP>", "nothing"]
+    text = pair_rows.prepare(pairs(rng, n=2, titles=titles)).arrays["text"][:, 0]
+    value, stated = text[:, -STATED:-N_QUANTITIES], text[:, -N_QUANTITIES:]
+    at = [q.name for q in QUANTITIES].index("column_cm2")
+    assert stated.sum(axis=1).tolist() == [1, 0]
+    assert value[0, at] == pytest.approx((np.log10(5e21) - QUANTITIES[at].middle) / QUANTITIES[at].spread, rel=1e-5)
 
 
 def test_gamma_keeps_the_geometry(rng):

@@ -29,6 +29,7 @@ from embed.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, r
         ("a luminosity of 8 x 10^37 erg/s", "luminosity_erg_s", 8e37),
         ("10<SUP>34</SUP> ergs s<SUP>-1</SUP>", "luminosity_erg_s", 1e34),
         ("pulsations at 8.5 s", "period_s", 8.5),
+        ("a period of 12 seconds", "period_s", 12.0),
         ("a period of about 35 minutes", "period_s", 2100.0),
         ("an orbital period of 5.2 hours", "period_s", 18720.0),
         ("a 57 ks Chandra observation", "exposure_ks", 57.0),
@@ -49,6 +50,7 @@ def test_a_figure_is_read_in_the_unit_that_its_name_tells(text, name, value):
         "an X-ray survey of 12 sources",
         "a flux of 3 x 10^4 erg/cm^2/s",  # no X-ray source: misread
         "gamma = 4 x 10^-13",
+        "kT = 3 x 10^99999 keV",
         "ObsID 12345 of 2003",
         "",
     ],
