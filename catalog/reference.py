@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from catalog.flags import FLAGS
 from catalog.tables import SCHEMAS, TABLES
 from sql.objects import OBJECTS
 
@@ -22,7 +23,7 @@ def reference() -> str:
     >>> "### csc.observation_source" in reference()
     True
     """
-    return "\n".join((_HEAD, *_tables(), *_objects()))
+    return "\n".join((_HEAD, *_tables(), *_objects(), *_flags()))
 
 
 def _tables() -> Iterator[str]:
@@ -40,6 +41,17 @@ def _objects() -> Iterator[str]:
             yield f"### {item.signature}\n\n{item.purpose}\n"
             described = (*item.parameters, *item.columns)
             yield grid([(d.name, "", d.unit, d.ucd, d.description) for d in described])
+
+
+def _flags() -> Iterator[str]:
+    yield "## Flags\n"
+    yield (
+        "What a user should know of a file that was loaded: `meta.file.flags`, one row a flag in `meta.flagged`. Details "
+        "stand behind a colon. A word that ends with `*` stands for all that begin so; flags that are sentences explain "
+        "themselves.\n"
+    )
+    rows = "\n".join(f"| `{word}` | {text} |" for word, text in FLAGS.items())
+    yield f"| flag | means |\n|---|---|\n{rows}\n"
 
 
 def grid(rows: Sequence[tuple[str, str, str, str, str]]) -> str:

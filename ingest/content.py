@@ -8,12 +8,15 @@ is missing in the file. A file that cannot be read raises `catalog.errors.Unread
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
+
+from catalog.flags import meaning
 
 CHUNK_ROWS = 1 << 20
 """Rows a reader holds at once: bounds memory whatever the file's size."""
@@ -62,10 +65,19 @@ class Rows(NamedTuple):
     batch: pa.RecordBatch
 
 
-class Flag(NamedTuple):
-    """What a user should know of a file that was read all the same: 'energy_from_pi', 'no_good_times', ..."""
+@dataclass(frozen=True)
+class Flag:
+    """What a user should know of a file that was read all the same: 'energy_from_pi', 'no_good_times', ...
+
+    A word is explained in `catalog.flags`, with details behind a colon; anything else is a sentence.
+    """
 
     text: str
+
+    def __post_init__(self) -> None:
+        """Warn of a word that has no explanation: no reason to fail a user's file, and an error in the tests."""
+        if meaning(self.text) is None:
+            warnings.warn(f"flag {self.text!r} has no explanation in catalog/flags.py", stacklevel=3)
 
 
 Reader = Callable[[BinaryIO, FileName], Iterator[Rows | Flag]]
