@@ -13,14 +13,14 @@ from catalog.errors import Terminal
 
 _SOURCE_NAME = re.compile(
     r"^(?P<prefix>[12]CXOU?)\s*J(?P<ra>\d{6}\.\d)(?P<dec>[+-]\d{6})(?P<suffix>[A-Z]?)$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_DETECTION = re.compile(r"^(\d{1,6})\.(\d{1,3}|-)\.(\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$")
+_DETECTION = re.compile(r"^(\d{1,6})\.(\d{1,3}|-)\.(\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$", re.ASCII)
 _PRODUCT = re.compile(
     r"^(?P<detector>acis|hrc)f(?P<obsid>\d{5,6})(?:_(?P<obi>\d{3}))?N(?P<version>\d{3})"
     r"(?:_e(?P<exposure>[12]))?(?:_r(?P<region>\d{4,5})(?P<band>[a-z])?)?_(?P<kind>[a-z]+\d)"
     r"(?P<suffix>\.fits)?$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 

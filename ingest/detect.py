@@ -7,15 +7,15 @@ CAL/GEN/92-002), everything else by how its text begins.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import parse_product_name
 from ingest.content import FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
+from ingest.known_products import known_product
 from ingest.simulate.truth import is_truth
 
 HEAD = 1 << 16
@@ -123,14 +123,22 @@ def _read_head(stream: ReplayStream) -> bytes:
 
 
 def _detect_fits(stream: BinaryIO, file: FileName) -> Kind:
-    seen = []
+    seen: list[str] = []
+    contents: list[str] = []
+    kind = None
     for hdu in read_hdus(stream):
         if name := classify(hdu):
-            return Kind(name)
+            # Energies of channels stand in files of many kinds: another table decides, where there is one.
+            kind = kind or name
+            if not is_ebounds(hdu):
+                return Kind(name)
         seen.append(hdu.name or ("primary" if hdu.index == 0 else "unnamed"))
+        contents += [hdu.name, (hdu.text("CONTENT") or "").upper()]
         if hdu.index == 0 and hdu.size > MAX_REPLAY // 2:
             break  # a large image: whatever follows is not what a reader here wants
-    return Kind("other", _not_loaded(file, f"a FITS file of {', '.join(seen)}"))
+    if kind:
+        return Kind(kind)
+    return Kind("other", _not_loaded(file, f"a FITS file of {', '.join(seen)}", contents))
 
 
 def classify(hdu: HDU) -> str | None:
@@ -143,13 +151,28 @@ def classify(hdu: HDU) -> str | None:
     """
     if not hdu.is_table:
         return None
-    words = {hdu.name, *(str(hdu.header.get(k) or "").upper().strip() for k in ("HDUCLAS1", "HDUCLAS2"))}
+    words = _classes(hdu)
     for kind, names in _CLASSES.items():
         if words & names:
             return kind
-    columns = {str(hdu.header.get(f"TTYPE{n}") or "").lower().strip() for n in range(1, 1000)}
+    columns = {name.lower() for name in hdu.column_names}
     is_catalog = bool(columns & _SOURCE_NAMES) or {"obsid", "region_id"} <= columns
     return "source_table" if is_catalog else None
+
+
+def is_ebounds(hdu: HDU) -> bool:
+    """Tell whether an HDU holds nothing but the nominal energies of channels.
+
+    Examples
+    --------
+    >>> is_ebounds(HDU(1, {"XTENSION": "BINTABLE", "EXTNAME": "EBOUNDS"}, 0, io.BytesIO()))
+    True
+    """
+    return hdu.is_table and "EBOUNDS" in _classes(hdu)
+
+
+def _classes(hdu: HDU) -> set[str]:
+    return {hdu.name, *(str(hdu.header.get(k) or "").upper().strip() for k in ("HDUCLAS1", "HDUCLAS2"))}
 
 
 # Order matters: a response's EBOUNDS carries HDUCLAS1 = 'RESPONSE' as its area does.
@@ -162,30 +185,9 @@ _CLASSES: dict[str, frozenset[str]] = {
 }
 _SOURCE_NAMES = frozenset({"name", "master_source.name", "m.name", "2cxo", "iauname"})
 
-_PRODUCTS = {
-    "psf3": "a PSF image",
-    "regimg3": "an image of a source region",
-    "regexp3": "an exposure map of a source region",
-    "reg3": "a source region",
-    "draws3": "MCMC draws of aperture photometry",
-    "phot3": "aperture photometry posteriors",
-    "img3": "an image",
-    "exp3": "an exposure map",
-    "bkgimg3": "a background image",
-    "bpix3": "bad pixels",
-    "fov3": "a field of view",
-    "asol3": "an aspect solution",
-    "asol1": "an aspect solution",
-    "ahst3": "an aspect histogram",
-    "sens3": "a sensitivity map",
-    "poly3": "polygons",
-    "blocks3": "Bayesian blocks",
-}
 
-
-def _not_loaded(file: FileName, otherwise: str) -> str:
-    product = parse_product_name(file.name)
-    what = _PRODUCTS.get(product.kind) if product else None
+def _not_loaded(file: FileName, otherwise: str, contents: Sequence[str] = ()) -> str:
+    what = known_product(file.name, contents)
     return f"{what}: photonlake loads no such product" if what else f"{otherwise}: nothing here that photonlake loads"
 
 
