@@ -27,6 +27,7 @@ REGION_ID = Column("region_id", INT32, "Detection region identifier; NULL for wh
 DETECTION_ID = Column(
     "detection_id", TEXT, "obsid.obi.region_id; NULL where the file is of no catalog detection", ucd="meta.id;src"
 )
+MISSION = Column("mission", TEXT, "CHANDRA, or another mission as TELESCOP says", ucd="meta.id;instr.obsty")
 _IDENTITY = (OBSID, OBI, REGION_ID, DETECTION_ID)
 _RESPONSE_GRID = (
     # Bins are narrow: single precision would cost a file of doubles four digits of a bin's width.
@@ -43,7 +44,9 @@ PRODUCT: tuple[Table, ...] = (
             FILE_ID,
             Column("kind", TEXT, "events, spectrum or light_curve"),
             *_IDENTITY,
-            Column("instrument", TEXT, "ACIS or HRC", ucd="meta.id;instr"),
+            MISSION,
+            Column("obs_id", TEXT, "OBS_ID as the header has it: 'Merged', or another mission's number"),
+            Column("instrument", TEXT, "ACIS or HRC, or another mission's", ucd="meta.id;instr"),
             Column("detector", TEXT, "Detector, as DETNAM or DETECTOR says", ucd="meta.id;instr.det"),
             Column("grating", TEXT, "NONE, HETG or LETG", ucd="meta.id;instr"),
             Column("object", TEXT, "Target as the observer named it", ucd="meta.id;src"),
@@ -115,6 +118,9 @@ PRODUCT: tuple[Table, ...] = (
             Column("counts", INTS, "Counts per channel; NULL where the file gives rates only", "count", "phot.count"),
             Column("rate", DOUBLES, "Count rate per channel where the file gives no counts", "count/s", "arith.rate"),
             Column("stat_err", DOUBLES, "STAT_ERR where it is not Poisson (POISSERR); of rate where counts is NULL"),
+            Column("sys_err", DOUBLES, "SYS_ERR: systematic error per channel as a fraction; NULL where there is none"),
+            Column("bin_lo", DOUBLES, "BIN_LO of gratings: lower wavelength of each channel", "angstrom", "em.wl;stat.min"),
+            Column("bin_hi", DOUBLES, "BIN_HI of gratings: upper wavelength of each channel", "angstrom", "em.wl;stat.max"),
             Column("background_counts", INTS, "Background counts per channel", "count", "phot.count"),
             Column("background_rate", DOUBLES, "Background rate where there are no counts", "count/s", "arith.rate"),
             Column("exposure_s", FLOAT64, "Exposure", "s", "time.duration;obs.exposure"),
@@ -128,6 +134,10 @@ PRODUCT: tuple[Table, ...] = (
             Column("ancrfile", TEXT, "ARF the header names, NULL for none"),
             Column("respfile", TEXT, "RMF the header names, NULL for none"),
             Column("backfile", TEXT, "Background file the header names, NULL for none"),
+            *(
+                Column(f"{name}_part", TEXT, f"Which of several in {name} is meant: '2' by number, '+2' by extension")
+                for name in ("ancrfile", "respfile", "backfile")
+            ),
             Column("arf_id", TEXT, "product.arf, once it is in the store", ucd="meta.id"),
             Column("rmf_id", TEXT, "product.rmf, once it is in the store", ucd="meta.id"),
             Column("background_id", TEXT, "product.spectrum of the background, where it is a file of its own"),
@@ -142,13 +152,20 @@ PRODUCT: tuple[Table, ...] = (
         (
             FILE_ID,
             Column("kind", TEXT, "arf or rmf"),
-            Column("response_num", INT32, "Number of the response among those of its kind in the file, from 1"),
+            Column(
+                "response_num",
+                INT32,
+                "Number of the response among those of its kind in the file: EXTVER, else its place, from 1; 0 for the "
+                "sum of all matrices of the file",
+            ),
             Column("response_id", TEXT, "product.arf.arf_id or product.rmf.rmf_id", ucd="meta.id"),
             Column("file_name", TEXT, "Base name in lower case without .gz"),
             Column("folder", TEXT, "Folder it lies in"),
             *_IDENTITY,
             Column("grating_order", INT8, "TG_M: grating order it is for"),
             Column("grating_part", INT8, "TG_PART: 1 HEG, 2 MEG, 3 LEG"),
+            Column("hdu", INT32, "Extension of the file it stands in, from 1; NULL for a sum of several", ucd="meta.number"),
+            MISSION,
         ),
     ),
     Table(

@@ -90,10 +90,10 @@ class HDU:
         return parse_fields(self.header)
 
     @cached_property
-    def column_names(self) -> frozenset[str]:
-        """The TTYPEs in upper case, also of a table whose column keywords contradict one another."""
+    def column_names(self) -> tuple[str, ...]:
+        """The TTYPEs in file order, also of a table whose other column keywords contradict one another."""
         n = min(integer(self.header, "TFIELDS", 0), MAX_COLUMNS)
-        return frozenset(str(self.header.get(f"TTYPE{i}") or "").upper().strip() for i in range(1, n + 1))
+        return tuple(str(self.header.get(f"TTYPE{i}") or "").strip() for i in range(1, n + 1))
 
     def text(self, keyword: str) -> str | None:
         """Return a keyword as stripped text; None where absent, blank or 'none'."""

@@ -5,6 +5,7 @@ Source: CXC "ASC FITS File Designers' Guide"; OGIP event lists (HDUCLAS1 = 'EVEN
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -17,10 +18,14 @@ from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.fits import HDU, Array, Field, read_hdus, resolve_number
 from ingest.products.acis_pi import energy_of_pi, pi_stored
 from ingest.products.good_times import GoodTimes, is_good_times, longest_s
-from ingest.products.headers import clock, header_batch, header_flags, identity, instrument, sky_wcs
-from ingest.products.nullable import Nullable, integers, reals
+from ingest.products.headers import header_batch, header_flags, identity, instrument, sky_wcs
+from ingest.products.left_out import columns_not_kept, tables_not_kept
+from ingest.products.mission_time import clock
+from ingest.products.missions import is_other_mission
+from ingest.products.nullable import Nullable, integers, reals, scale_to, scaled
 
 _COLUMNS = ("time", "x", "y", "energy", "pi", "ccd_id")
+_UNITS = {"x": "pixel", "y": "pixel", "energy": "eV"}
 _ENOUGH = 100  # photons; fewer can span less than the exposure by chance
 
 
@@ -40,7 +45,7 @@ def read_events(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
         Of product.event_stored, in chunks and in file order; then product.good_time and product.header.
     Flag
         What is missing or unusual: no_time, unsorted_time, no_energy, energy_from_pi, no_pi, no_obsid,
-        no_sky_position, no_sky_wcs, no_good_times, no_events, exposure_exceeds_span, ...
+        no_sky_position, no_sky_wcs, no_good_times, no_events, exposure_exceeds_span, columns_not_kept, ...
 
     Raises
     ------
@@ -49,6 +54,7 @@ def read_events(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     """
     tables: list[_Photons] = []
     good_times = GoodTimes()
+    others: list[HDU] = []
     seen = []
     n_rows = 0
     for hdu in read_hdus(stream):
@@ -61,6 +67,8 @@ def read_events(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
             n_rows = photons.next_row
         elif is_good_times(hdu):
             good_times.take(hdu)
+        else:
+            others.append(hdu)
     if not tables:
         raise UnreadableFile("a table of events (EVENTS)", f"HDUs {', '.join(seen)}")
     main = tables[0].hdu
@@ -77,6 +85,7 @@ def read_events(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     }
     flags = [flag for t in tables for flag in (*header_flags(t.hdu), *t.flags)]
     flags += [*sorted(good_times.flags), *(flag for flag, is_so in notes.items() if is_so)]
+    flags += [*columns_not_kept([t.hdu for t in tables], _COLUMNS), *tables_not_kept(others)]
     yield from map(Flag, dict.fromkeys(flags))  # each once
 
 
@@ -107,7 +116,7 @@ def exposure_exceeds_span(hdu: HDU, good_time_s: float | None, span_s: float | N
         spans.append(good_time_s)
     elif span_s is not None:
         spans.append(1.25 * span_s)
-    slack = 1.0 + max(hdu.number("TIMEDEL") or 0.0, 0.0)
+    slack = 1.0 + max(times.duration(hdu.number("TIMEDEL")) or 0.0, 0.0)
     return any(exposure > 1.001 * span + slack for span in spans)
 
 
@@ -119,27 +128,37 @@ class _Photons:
         self.next_row = first_row
         self.flags: dict[str, None] = {}  # a set that keeps its order
         self._constants = {"file_id": file.file_id, **identity(hdu, file)._asdict()}
-        self._clock = clock(hdu)
         self._first_s, self._last_s = np.inf, -np.inf
         found = {name: resolve_number(hdu.fields, name) for name in _COLUMNS}
         self._fields: dict[str, Field] = {name: f for name, f in found.items() if f is not None}
         if not self._fields.keys() - {"ccd_id"}:
             names = ", ".join(f.name for f in hdu.fields)
             raise UnreadableFile("events with at least one of time, x, y, energy, pi", names or "no columns")
-        self._is_acis = instrument(hdu, file) == "ACIS"
+        self._clock = clock(hdu, column=self._fields.get("time"))
+        self._scales = {
+            name: scale_to(f, _UNITS[name], self._flag, usual=name == "energy")
+            for name, f in self._fields.items()
+            if name in _UNITS
+        }
+        self._is_acis = instrument(hdu, file) == "ACIS" and not is_other_mission(hdu)
         # 14.6 eV per channel is the gain of ACIS; PI of HRC is no energy.
         self._energy_from_pi = self._is_acis and "energy" not in self._fields and "pi" in self._fields
-        self._flag_if("no_obsid", self._constants["obsid"] is None)
+        self._flag_if("no_obsid", self._constants["obsid"] is None and not is_other_mission(hdu))
         self._flag_if("no_time", "time" not in self._fields)
+        if "time" in self._fields:
+            scale_to(self._fields["time"], "s", self._flag, usual=False)
         self._flag_if("energy_from_pi", self._energy_from_pi)
         self._flag_if("no_energy", "energy" not in self._fields and not self._energy_from_pi)
         self._flag_if("no_pi", "pi" not in self._fields)
         self._flag_if("no_sky_position", not {"x", "y"} <= self._fields.keys())
         self._flag_if("no_sky_wcs", sky_wcs(hdu) is None)
 
+    def _flag(self, flag: str) -> None:
+        self.flags[flag] = None
+
     def _flag_if(self, flag: str, is_so: bool) -> None:
         if is_so:
-            self.flags[flag] = None
+            self._flag(flag)
 
     @property
     def span_s(self) -> float | None:
@@ -179,7 +198,7 @@ class _Photons:
         if "time" not in chunk:
             return None
         column = self._clock.convert(reals(chunk["time"], self._fields["time"], np.float64))
-        self._flag_if("null_time", column.null is not None)
+        self._flag_if("null_time", column.null is not None and not math.isnan(self._clock.scale + self._clock.offset_s))
         known = np.asarray(column.known, np.float64)
         if len(known):
             self._flag_if("unsorted_time", bool(known[0] < self._last_s or (known[1:] < known[:-1]).any()))
@@ -190,7 +209,7 @@ class _Photons:
     def _real(self, chunk: dict[str, Array], name: str) -> Nullable | None:
         if name not in chunk:
             return None
-        column = reals(chunk[name], self._fields[name], np.float32)
+        column = scaled(chunk[name], self._fields[name], self._scales[name], np.float32)
         self._flag_if(f"rounded_{name}", not column.exact)
         return column
 
@@ -206,9 +225,4 @@ class _Photons:
             channels = np.asarray(pi.values, np.int16)
             no_energy = channels < 1 if pi.null is None else (channels < 1) | pi.null
             return Nullable(energy_of_pi(channels), no_energy if no_energy.any() else None, exact=True)
-        if "energy" in chunk and self._fields["energy"].unit.lower() == "kev":
-            self._flag_if("energy_in_kev", is_so=True)
-            kev = reals(chunk["energy"], self._fields["energy"], np.float64)
-            ev = np.where(False if kev.null is None else kev.null, np.nan, kev.values) * 1000.0
-            return reals(ev, None, np.float32)
         return self._real(chunk, "energy")

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.errors import UnreadableFile
 from catalog.tables import TABLES
 from ingest.content import CHUNK_ROWS
-from ingest.fits import HDU, resolve_number
-from ingest.products.headers import Identity, clock
+from ingest.fits import HDU, Field, resolve_number
+from ingest.products.headers import Identity
+from ingest.products.mission_time import clock
 from ingest.products.nullable import reals
 
 _CCD_OF_NAME = re.compile(r"GTI(\d)(?:_|$)")
@@ -24,8 +24,11 @@ _NO_CCD = -1
 
 
 def is_good_times(hdu: HDU) -> bool:
-    """Tell whether a table is one of good times: GTI, GTI3_CPT, STDGTI, ..., or of that HDU class."""
-    return hdu.is_table and ((hdu.text("HDUCLAS1") or "").upper() == "GTI" or "GTI" in hdu.name)
+    """Tell whether a table is of good times: GTI, or that HDU class, or GTI3_CPT, STDGTI, ... with START and STOP."""
+    if not hdu.is_table:
+        return False
+    is_so = hdu.name == "GTI" or (hdu.text("HDUCLAS1") or "").upper() == "GTI"
+    return is_so or ("GTI" in hdu.name and {"start", "stop"} <= {name.lower() for name in hdu.column_names})
 
 
 @dataclass
@@ -33,22 +36,22 @@ class GoodTimes:
     """The good times of one file, gathered over its GTI extensions."""
 
     flags: set[str] = field(default_factory=set)
-    _parts: list[tuple[HDU, npt.NDArray[np.float64]]] = field(default_factory=list)
+    _parts: list[tuple[HDU, Field, npt.NDArray[np.float64]]] = field(default_factory=list)
 
     def take(self, hdu: HDU) -> None:
-        """Read one GTI extension.
+        """Read one GTI extension; one without START and STOP is flagged: it says nothing of the photons.
 
         Raises
         ------
         UnreadableFile
-            If it has no START and STOP.
+            If it is damaged.
         """
         start, stop = resolve_number(hdu.fields, "start"), resolve_number(hdu.fields, "stop")
         if start is None or stop is None:
-            names = ", ".join(f.name for f in hdu.fields)
-            raise UnreadableFile(f"columns START and STOP in {hdu.name or 'the GTI table'}", names or "no columns")
+            self.flags.add("bad_good_times")
+            return
         for chunk in hdu.chunks({"start": start.name, "stop": stop.name}, CHUNK_ROWS):
-            self._parts.append((hdu, np.column_stack([chunk["start"], chunk["stop"]]).astype(np.float64)))
+            self._parts.append((hdu, start, np.column_stack([chunk["start"], chunk["stop"]]).astype(np.float64)))
 
     def batch(self, file_id: int, identity: Identity, events: HDU) -> pa.RecordBatch:
         """Make the rows of product.good_time, sorted by CCD and start, each start once.
@@ -70,8 +73,8 @@ class GoodTimes:
         return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
     def _intervals(self, events: HDU) -> tuple[npt.NDArray[np.int64], ...]:
-        ccds = [np.full(len(part), _ccd_id(hdu), np.int64) for hdu, part in self._parts]
-        times = [clock(hdu, events).convert(reals(part, None, np.float64)).values for hdu, part in self._parts]
+        ccds = [np.full(len(part), _ccd_id(hdu), np.int64) for hdu, _, part in self._parts]
+        times = [clock(hdu, events, f).convert(reals(part, None, np.float64)).values for hdu, f, part in self._parts]
         ccd_id = np.concatenate([np.empty(0, np.int64), *ccds])
         start_s, stop_s = np.concatenate([np.empty((0, 2)), *times]).astype(np.float64).T
         with np.errstate(invalid="ignore"):

@@ -7,28 +7,22 @@ that knows them.
 from __future__ import annotations
 
 import datetime as dt
-import math
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from catalog.identifiers import ProductName, detection_id, parse_product_name
 from catalog.tables import TABLES
 from ingest.content import FileName
 from ingest.fits import HDU, resolve
-from ingest.products.nullable import Nullable, reals
+from ingest.products.mission_time import MJD_0, clock, clock_flags
+from ingest.products.missions import instrument_of, is_other_mission, mission, mission_flags
+from ingest.units import factor
 
 HeaderKind = Literal["events", "spectrum", "light_curve"]
 
-MJDREF = 50814.0
-"""MJD (TT) from which Chandra counts its seconds: 1998-01-01."""
-
-DAY_S = 86_400.0
 _CIRCLE, _POLE = 360.0, 90.0  # deg
 
-_MJD_0 = dt.datetime.fromisoformat("1858-11-17")  # without a zone: TT has none
 _LONGEST = 10  # digits of an identifier; more are damage, and Python's int() refuses thousands of them
 
 _TEXTS: dict[str, tuple[str, ...]] = {
@@ -43,11 +37,9 @@ _NUMBERS: dict[str, tuple[str, ...]] = {
     "dec_pnt": ("DEC_PNT",),
     "roll_pnt": ("ROLL_PNT",),
     "exposure_s": ("EXPOSURE", "LIVETIME"),
-    "frame_time_s": ("TIMEDEL",),
 }
 _START_DATE = ("DATE-OBS", "DATE_OBS")
 _START_MJD = ("MJD-OBS", "MJD_OBS")
-_UNITS_S = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "d": DAY_S, "day": DAY_S, "days": DAY_S}
 
 
 class Identity(NamedTuple):
@@ -57,36 +49,6 @@ class Identity(NamedTuple):
     obi: int | None
     region_id: int | None
     detection_id: str | None
-
-
-@dataclass(frozen=True)
-class Clock:
-    """How a table's times become mission seconds: `time * scale + offset_s`.
-
-    Source: OGIP memo OGIP/93-003: absolute time = MJDREF + TIMEZERO + TIME.
-    """
-
-    scale: float = 1.0
-    offset_s: float = 0.0
-
-    @property
-    def is_mission_time(self) -> bool:
-        """Whether the table's times are mission seconds already, as in every Chandra product."""
-        return self.scale == 1.0 and self.offset_s == 0.0
-
-    def seconds(self, time: float | None) -> float | None:
-        """Bring one time into mission seconds; None stays None, and so becomes what overflows."""
-        seconds = math.nan if time is None else time * self.scale + self.offset_s
-        return seconds if math.isfinite(seconds) else None
-
-    def convert(self, times: Nullable) -> Nullable:
-        """Bring a column of times into mission seconds; untouched to the last bit where they are."""
-        if self.is_mission_time:
-            return times
-        with np.errstate(over="ignore", invalid="ignore"):
-            seconds = times.values.astype(np.float64) * self.scale + self.offset_s
-        null = times.null if times.null is not None else np.zeros(seconds.shape, bool)
-        return reals(np.where(null, np.nan, seconds), None, np.float64)
 
 
 class SkyWCS(NamedTuple):
@@ -103,7 +65,8 @@ class SkyWCS(NamedTuple):
 def identity(hdu: HDU, file: FileName) -> Identity:
     """Tell which observation and detection a product belongs to.
 
-    The header goes first, the product's name fills in; a merged file (OBS_ID 'Merged') belongs to none.
+    The header goes first, the product's name fills in; a merged file (OBS_ID 'Merged') belongs to none, and so does
+    another mission's, whose OBS_ID is no ObsID.
 
     Examples
     --------
@@ -112,14 +75,16 @@ def identity(hdu: HDU, file: FileName) -> Identity:
     >>> identity(hdu, FileName.of("regevt3.fits"))
     Identity(obsid=23022, obi=0, region_id=122, detection_id='23022.0.122')
     """
+    if is_other_mission(hdu):
+        return Identity(None, None, None, None)
     name = parse_product_name(file.name)
-    obsid_text = hdu.text("OBS_ID")
+    obsid_text = hdu.observed("OBS_ID")
     obsid = _whole(obsid_text, 1, 31)
     if obsid is None and (obsid_text is None or not obsid_text.isalpha()):
         obsid = name.obsid if name else None
     if obsid is None:
         return Identity(None, None, None, None)
-    obi, region = _whole(hdu.text("OBI_NUM"), 0, 15), _whole(hdu.text("REGIONID"), 1, 31)
+    obi, region = _whole(hdu.observed("OBI_NUM"), 0, 15), _whole(hdu.observed("REGIONID"), 1, 31)
     # A name speaks for the header only where both mean the same observation.
     if name and name.obsid == obsid:
         obi = name.obi if obi is None else obi
@@ -136,33 +101,8 @@ def _whole(text: str | None, least: int, bits: int) -> int | None:
 
 def instrument(hdu: HDU, file: FileName) -> str | None:
     """Return 'ACIS' or 'HRC' (or what else INSTRUME says), from the header or the product's name."""
-    said = hdu.text("INSTRUME") or (hdu.text("DETNAM") or "").partition("-")[0]
     name = parse_product_name(file.name)
-    return said.upper() or (name.detector.upper() if name else None)
-
-
-def clock(hdu: HDU, parent: HDU | None = None) -> Clock:
-    """Read how a table counts time.
-
-    Parameters
-    ----------
-    hdu : HDU
-        The table.
-    parent : HDU, optional
-        The table it belongs to, asked for keywords it lacks: good times seldom repeat TIMEZERO.
-    """
-    hdus = [hdu] if parent is None else [hdu, parent]
-    reference = _first(hdus, "MJDREF")
-    if reference is None and (whole := _first(hdus, "MJDREFI")) is not None:
-        reference = whole + (_first(hdus, "MJDREFF") or 0.0)
-    unit = next((t for h in hdus if (t := h.text("TIMEUNIT"))), "s")
-    scale = _UNITS_S.get(unit.lower(), 1.0)
-    days = 0.0 if reference is None else reference - MJDREF
-    return Clock(scale, days * DAY_S + scale * (_first(hdus, "TIMEZERO") or 0.0))
-
-
-def _first(hdus: list[HDU], keyword: str) -> float | None:
-    return next((value for h in hdus if (value := h.number(keyword)) is not None), None)
+    return instrument_of(hdu) or (name.detector.upper() if name else None)
 
 
 def sky_wcs(hdu: HDU) -> SkyWCS | None:
@@ -189,22 +129,15 @@ def _axis(hdu: HDU, column: str | None, projection: str) -> tuple[float, float, 
         next((v for form in forms if (v := hdu.number(f"{form}{n}")) is not None), None)
         for forms in (("TCRPX", "TCRP"), ("TCRVL", "TCRV"), ("TCDLT", "TCDE"))
     )
-    if kind.upper() != projection or crpix is None or crval is None or not cdelt:
+    degrees = factor(hdu.text(f"TCUNI{n}") or "deg", "deg")
+    if kind.upper() != projection or crpix is None or crval is None or not cdelt or degrees is None:
         return None
-    return crpix, crval, cdelt
+    return crpix, crval * degrees, cdelt * degrees
 
 
 def header_flags(hdu: HDU) -> list[str]:
     """Say what in a header is not as Chandra's products have it."""
-    flags = []
-    telescope = (hdu.text("TELESCOP") or hdu.text("MISSION") or "CHANDRA").upper()
-    if telescope not in {"CHANDRA", "AXAF"}:
-        flags.append("not_chandra")
-    system = (hdu.text("TIMESYS") or "TT").lower()
-    if system != "tt":
-        flags.append(f"timesys_{system}")
-    if not clock(hdu).is_mission_time:
-        flags.append("time_shifted")
+    flags = [*mission_flags(hdu), *clock_flags(hdu)]
     frame = _frame(hdu)
     if frame != "icrs":
         flags.append(f"radesys_{frame}")
@@ -239,21 +172,25 @@ def header_batch(hdu: HDU, file: FileName, kind: HeaderKind, n_rows: int) -> pa.
         "file_id": file.file_id,
         "kind": kind,
         **whose._asdict(),
+        "mission": mission(hdu),
+        "obs_id": hdu.observed("OBS_ID"),
         "instrument": instrument(hdu, file),
-        **{column: next((t for k in keys if (t := hdu.text(k))), None) for column, keys in _TEXTS.items()},
+        **{column: next((t for k in keys if (t := hdu.observed(k))), None) for column, keys in _TEXTS.items()},
         **{column: _first_number(hdu, keys) for column, keys in _NUMBERS.items()},
         "ra_src": ra_src,
         "dec_src": dec_src,
         "date_obs": start_date(hdu),
-        "tstart_s": times.seconds(hdu.number("TSTART")),
-        "tstop_s": times.seconds(hdu.number("TSTOP")),
+        "frame_time_s": times.duration(hdu.observed_number("TIMEDEL")),
+        "tstart_s": times.seconds(hdu.observed_number("TSTART")),
+        "tstop_s": times.seconds(hdu.observed_number("TSTOP")),
         "n_rows": n_rows,
         "release": _release(hdu, file, name),
         "version": name.version if name else None,
         **(wcs._asdict() if wcs else dict.fromkeys(SkyWCS._fields)),
     }
     # GRATING = 'NONE' is an answer here, not a missing one.
-    row["grating"] = "NONE" if str(hdu.header.get("GRATING")).strip().upper() == "NONE" else row["grating"]
+    said = hdu.header.get("GRATING", hdu.primary.get("GRATING"))
+    row["grating"] = "NONE" if str(said).strip().upper() == "NONE" else row["grating"]
     if kind == "light_curve":
         row["frame_time_s"] = None  # there TIMEDEL is the width of a bin
     schema = TABLES["product.header"].schema
@@ -286,11 +223,11 @@ def source_position(hdu: HDU) -> tuple[float | None, float | None]:
 
 
 def _frame(hdu: HDU) -> str:
-    return (hdu.text("RADESYS") or hdu.text("RADECSYS") or "ICRS").lower()
+    return (hdu.observed("RADESYS") or hdu.observed("RADECSYS") or "ICRS").lower()
 
 
 def _first_number(hdu: HDU, keywords: tuple[str, ...]) -> float | None:
-    return next((value for k in keywords if (value := hdu.number(k)) is not None), None)
+    return next((value for k in keywords if (value := hdu.observed_number(k)) is not None), None)
 
 
 def _release(hdu: HDU, file: FileName, name: ProductName | None) -> str | None:
@@ -305,7 +242,7 @@ def _release(hdu: HDU, file: FileName, name: ProductName | None) -> str | None:
 
 def start_date(hdu: HDU) -> dt.datetime | None:
     """Return the start of the observation as the header has it (TT); None where it has none."""
-    for text in filter(None, map(hdu.text, _START_DATE)):
+    for text in filter(None, map(hdu.observed, _START_DATE)):
         try:
             date = dt.datetime.fromisoformat(text)
         except ValueError:
@@ -313,6 +250,6 @@ def start_date(hdu: HDU) -> dt.datetime | None:
         return date.replace(tzinfo=None)
     days = _first_number(hdu, _START_MJD)
     try:
-        return None if days is None else _MJD_0 + dt.timedelta(days=days)
+        return None if days is None else MJD_0 + dt.timedelta(days=days)
     except OverflowError:
         return None

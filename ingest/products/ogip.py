@@ -1,4 +1,4 @@
-"""What spectra and responses share: small OGIP tables read whole, file references, content hashes.
+"""What spectra and responses share: small OGIP tables read whole, energy grids, content hashes.
 
 Source: OGIP/92-007 (The OGIP Spectral File Format, Arnaud, George & Tennant), CAL/GEN/92-002 and
 CAL/GEN/92-002a (The Calibration Requirements for Spectral Analysis, George, Arnaud, Pence & Ruamsuwan).
@@ -7,8 +7,7 @@ CAL/GEN/92-002a (The Calibration Requirements for Spectral Analysis, George, Arn
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +17,7 @@ from catalog.errors import UnreadableFile
 from ingest.fits import HDU
 from ingest.fits.columns import Array, Field, decode, field_named, native_dtype, null_mask, resolve, row_dtype
 from ingest.fits.header import integer
+from ingest.products.nullable import scale_to
 
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -27,9 +27,8 @@ MAX_CHANNELS = 1 << 20
 
 QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 """Decorates what computes with a file's numbers: damaged ones overflow, and end as NULL."""
+_GAP = 0.01  # of a bin's width: above the rounding of single-precision edges, below any real gap
 _WIDTHS = {"B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8}
-_CALL = re.compile(r"^\w+\((.*)\)$", re.DOTALL)
-_FOLDER = re.compile(r"^.*[/\\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -215,20 +214,36 @@ def whole(values: Array, what: str) -> Integers:
     return numbers.astype(np.int64)
 
 
-def file_reference(text: str | None) -> str | None:
-    """Reduce what ANCRFILE, RESPFILE or BACKFILE say to the base name of a file; None where they name none.
+def scale(table: SmallTable, name: str, unit: str, say: Callable[[str], None]) -> float:
+    """Return how many of a unit one of a column's is: `scale_to`, 1 where there is no such column."""
+    column = table.find(name)
+    return 1.0 if column is None else scale_to(column, unit, say)
 
-    Examples
-    --------
-    >>> file_reference("grid(../3c273.rmf[MATRIX][cols ENERG_LO,ENERG_HI])"), file_reference(" NONE ")
-    ('3c273.rmf', None)
-    """
-    name = (text or "").strip()
-    if match := _CALL.match(name):
-        name = match[1]
-    name = _FOLDER.sub("", re.split(r"[\[{]", name, maxsplit=1)[0]).strip().strip("'\"!@")
-    name = re.sub(r"\+\d+$", "", name)
-    return None if name.lower() in {"", "none", "null", "n/a", "caldb"} else name
+
+def edges(
+    table: SmallTable, lo: Numbers, hi: Numbers, names: tuple[str, str], say: Callable[[str], None]
+) -> tuple[Numbers, Numbers]:
+    """Bring the edges of energy bins into keV; an upper edge without a unit has the lower one's."""
+    factor = scale(table, names[0], "keV", say)
+    upper = table.find(names[1])
+    return finite(lo * factor), finite(hi * (scale_to(upper, "keV", say) if upper and upper.unit else factor))
+
+
+def contiguous(lo: Numbers, hi: Numbers) -> bool:
+    """Tell whether bins follow one another without gap or overlap, upwards or (gratings) downwards."""
+    width = hi - lo
+    if not (width > 0).all() or not (lo >= 0).all():  # also where NaN
+        return False
+    tolerance = _GAP * np.minimum(width[1:], width[:-1])
+    up, down = np.abs(lo[1:] - hi[:-1]), np.abs(hi[1:] - lo[:-1])
+    return bool((up <= tolerance).all() or (down <= tolerance).all())
+
+
+def single(values: Array) -> npt.NDArray[np.float32]:
+    """Round to single precision, which responses have; what does not fit is null."""
+    with np.errstate(over="ignore"):
+        rounded = values.astype(np.float32)
+    return np.where(np.isfinite(rounded), rounded, np.float32(np.nan))
 
 
 def content_id(columns: Mapping[str, Array | float | str | bool | None]) -> str:

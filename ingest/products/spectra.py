@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -19,25 +18,26 @@ from catalog.tables import TABLES
 from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus
 from ingest.products.headers import header_batch, identity
-from ingest.products.ogip import (
-    MAX_CHANNELS,
-    QUIET,
-    Integers,
-    Numbers,
-    SmallTable,
-    file_reference,
-    finite,
-    small_int,
-    whole,
+from ingest.products.left_out import columns_not_kept, tables_not_kept
+from ingest.products.missions import mission_flags
+from ingest.products.ogip import QUIET, Integers, Numbers, SmallTable, finite, small_int
+from ingest.products.pha_table import (
+    REFERENCES,
+    USED,
+    Flags,
+    RawSpectrum,
+    as_list,
+    broadcast,
+    channels,
+    integers_or_none,
+    is_spectrum,
+    placed,
+    raw_spectra,
 )
+from ingest.products.references import file_reference
 
 Row = dict[str, object]
-Flags = dict[str, None]  # a set that keeps its order
 
-_DATA = ("COUNTS", "RATE", "COUNT_RATE")
-_PER_CHANNEL = ("CHANNEL", *_DATA, "STAT_ERR", "QUALITY", "GROUPING", "BACKGROUND_UP", "BACKGROUND_DOWN")
-_SCALINGS = ("EXPOSURE", "BACKSCAL", "AREASCAL", "BACKSCUP", "BACKSCDN", "TG_M", "TG_PART")
-_REFERENCES = ("ANCRFILE", "RESPFILE", "BACKFILE")
 _PIECE = 1 << 20
 
 
@@ -66,7 +66,8 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     Flag
         'rate_only', 'non_integer_counts', 'negative_counts', 'null_counts', 'no_exposure', 'no_backscal',
         'backscal_varies', 'areascal_varies', 'no_channel_column', 'channels_filled', 'detchans_differs',
-        'background_channels_differ', 'background_not_counts', 'background_in_file'.
+        'background_channels_differ', 'background_not_counts', 'background_in_file', 'not_chandra', 'unknown_unit',
+        'unit_assumed', 'correction_not_used', 'columns_not_kept', 'tables_not_kept'.
 
     Raises
     ------
@@ -78,11 +79,18 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     hashing = _Hashing(stream)
     flags: Flags = {}
     read: list[tuple[HDU, list[Row]]] = []
+    others: list[HDU] = []
     seen = []
     for hdu in read_hdus(cast("BinaryIO", hashing)):
         seen.append(hdu.name or f"HDU {hdu.index}")
-        if _is_spectrum(hdu):
-            read.append((hdu, [_row(raw, hdu, file, flags) for raw in _raw_spectra(SmallTable(hdu))]))
+        if is_spectrum(hdu):
+            flags.update(dict.fromkeys(mission_flags(hdu)))
+            raws = raw_spectra(SmallTable(hdu), flags.setdefault)
+            read.append((hdu, [_row(raw, hdu, file, flags) for raw in raws]))
+            if hdu.text("CORRFILE"):
+                flags["correction_not_used"] = None
+        else:
+            others.append(hdu)
     if not read:
         raise UnreadableFile("a SPECTRUM table with COUNTS or RATE", f"{', '.join(seen)}")
     content = hashing.finish()
@@ -92,7 +100,8 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
         row["spec_num"] = number
         row["spectrum_id"] = hashlib.sha256(content + number.to_bytes(4, "big")).hexdigest()[:16]
     yield Rows("product.spectrum", pa.RecordBatch.from_pylist(rows, TABLES["product.spectrum"].schema))
-    yield from map(Flag, flags)
+    left = [*columns_not_kept([hdu for hdu, _ in read], USED), *tables_not_kept(others)]
+    yield from map(Flag, (*flags, *left))
 
 
 class _Hashing(io.RawIOBase):
@@ -112,58 +121,10 @@ class _Hashing(io.RawIOBase):
         return self._hash.digest()
 
 
-def _is_spectrum(hdu: HDU) -> bool:
-    if not hdu.is_table or "SPECTRUM" not in {hdu.name, (hdu.text("HDUCLAS1") or "").upper()}:
-        return False
-    return any(str(hdu.header.get(f"TTYPE{n}") or "").upper().strip() in _DATA for n in range(1, 1000))
-
-
-@dataclass(frozen=True)
-class _RawSpectrum:
-    """One spectrum as the table has it: arrays of one value, or one per channel in the order of the rows."""
-
-    columns: dict[str, Numbers]
-    references: dict[str, str | None]
-    tlmin: int | None
-
-    @property
-    def data(self) -> Numbers:
-        """Counts, or the rate where there are none; as they stand in the table."""
-        return next(self.columns[name] for name in _DATA if name in self.columns)
-
-    def scaling(self, name: str, hdu: HDU) -> tuple[float | None, bool]:
-        """Return a scaling, column before keyword, as its mean, and whether it differs between channels."""
-        values = self.columns.get(name, np.empty(0))
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return hdu.number(name), False
-        mean, varies = float(values.mean()), bool((values != values[0]).any())
-        return (mean if varies else float(values[0])) if np.isfinite(mean) else None, varies
-
-
-def _raw_spectra(table: SmallTable) -> Iterator[_RawSpectrum]:
-    """Take a table apart into spectra: type I has one number per row in its data column, type II an array."""
-    data = table.find(*_DATA)
-    if data is None or not table.n_rows:
-        raise UnreadableFile("channels in the SPECTRUM table", f"{table.n_rows} rows")
-    channel = table.find("CHANNEL")
-    tlmin = channel.minimum if channel else None
-    names = (*_PER_CHANNEL, *_SCALINGS)
-    if not data.element and data.repeat == 1:
-        columns = {name: column for name in names if (column := table.numbers(name)) is not None}
-        yield _RawSpectrum(columns, {k: table.hdu.text(k) for k in _REFERENCES}, tlmin)
-        return
-    rows = {name: arrays for name in names if (arrays := table.rows(name)) is not None}
-    texts = {name: words for name in _REFERENCES if (words := table.texts(name)) is not None}
-    for i in range(table.n_rows):
-        references = {k: texts[k][i] if k in texts else table.hdu.text(k) for k in _REFERENCES}
-        yield _RawSpectrum({name: arrays[i] for name, arrays in rows.items()}, references, tlmin)
-
-
 @QUIET
-def _row(raw: _RawSpectrum, hdu: HDU, file: FileName, flags: Flags) -> Row:
+def _row(raw: RawSpectrum, hdu: HDU, file: FileName, flags: Flags) -> Row:
     """Make the row of product.spectrum, but for its number and id."""
-    first, places, n = _channels(raw, hdu, flags)
+    first, places, n = channels(raw, hdu, flags)
     exposure, _ = raw.scaling("EXPOSURE", hdu)
     if exposure is None or exposure <= 0:
         exposure = None
@@ -180,68 +141,37 @@ def _row(raw: _RawSpectrum, hdu: HDU, file: FileName, flags: Flags) -> Row:
     order, _ = raw.scaling("TG_M", hdu)
     part, _ = raw.scaling("TG_PART", hdu)
     hduclas2 = (hdu.text("HDUCLAS2") or "").upper()
-    quality = _placed(_broadcast(raw, "QUALITY", hdu), places, n, 0)
-    grouping = _placed(_broadcast(raw, "GROUPING", hdu), places, n, 1)
+    quality = placed(broadcast(raw, "QUALITY", hdu), places, n, 0)
+    grouping = placed(broadcast(raw, "GROUPING", hdu), places, n, 1)
     return {
         "file_id": file.file_id,
         **identity(hdu, file)._asdict(),
         "role": "background" if hduclas2 == "BKG" else "source",
         "hduclas2": hduclas2 or None,
         "first_channel": first,
-        "counts": _list(counts),
-        "rate": _list(rate),
+        "counts": as_list(counts),
+        "rate": as_list(rate),
         "stat_err": _stat_err(raw, hdu, places, n),
+        "sys_err": _sys_err(raw, hdu, places, n),
+        **{name.lower(): as_list(placed(raw.columns.get(name), places, n, np.nan)) for name in ("BIN_LO", "BIN_HI")},
         "exposure_s": exposure,
         **scalings,
         **_grating_background(raw, hdu, places, n, exposure, scalings["areascal"], flags),
-        "quality": _integers(quality, "QUALITY", trivial=(0,)),
-        "grouping": _integers(grouping, "GROUPING", trivial=(0, 1)),
-        **{name.lower(): file_reference(raw.references[name]) for name in _REFERENCES},
+        "quality": integers_or_none(quality, "QUALITY", trivial=(0,)),
+        "grouping": integers_or_none(grouping, "GROUPING", trivial=(0, 1)),
+        **_references(raw),
         "grating_order": small_int(order),
         "grating_part": small_int(part),
     }
 
 
-def _channels(raw: _RawSpectrum, hdu: HDU, flags: Flags) -> tuple[int, Integers, int]:
-    """Return the number of the first channel, the place of each value from 0, and the number of channels.
-
-    DETCHANS and TLMIN of CHANNEL say what the detector has; channels the table leaves out have no counts.
-    """
-    n_values = len(raw.data)
-    if not n_values or n_values > MAX_CHANNELS:
-        raise UnreadableFile(f"1 to {MAX_CHANNELS} channels", str(n_values))
-    column = raw.columns.get("CHANNEL")
-    if column is None or len(column) != n_values:
-        flags["no_channel_column"] = None
-        return 1 if raw.tlmin is None else max(0, min(raw.tlmin, 1)), np.arange(n_values), n_values
-    channel = whole(column, "CHANNEL")
-    lowest, highest = int(channel.min()), int(channel.max())
-    said = hdu.number("DETCHANS")
-    detchans = int(said) if said is not None and 0 < said <= MAX_CHANNELS and said == int(said) else None
-    if detchans == highest - lowest + 1:
-        first = lowest
-    elif raw.tlmin is not None and 0 <= lowest - raw.tlmin < MAX_CHANNELS:
-        first = raw.tlmin
-    else:
-        first = min(lowest, 1)
-    n = detchans or highest - first + 1
-    if highest - first >= n:
-        flags["detchans_differs"] = None
-        n = highest - first + 1
-    if n > MAX_CHANNELS or len(np.unique(channel)) != len(channel):
-        raise UnreadableFile("each channel once in CHANNEL", f"{n_values} rows for channels {lowest}..{highest}")
-    if n > n_values:
-        flags["channels_filled"] = None
-    return first, channel - first, n
-
-
 def _counts_and_rate(
-    raw: _RawSpectrum, places: Integers, n: int, exposure: float | None, flags: Flags
+    raw: RawSpectrum, places: Integers, n: int, exposure: float | None, flags: Flags
 ) -> tuple[Numbers | None, Numbers | None]:
     """Return counts where they are whole numbers, else a rate: never one made up from the other."""
     if "COUNTS" not in raw.columns:
         flags["rate_only"] = None
-        return None, _placed(raw.data, places, n, 0)
+        return None, placed(raw.data, places, n, 0)
     counts = raw.columns["COUNTS"]
     known = counts[np.isfinite(counts)]
     if not len(known):
@@ -254,14 +184,14 @@ def _counts_and_rate(
         flags["non_integer_counts"] = None
         if exposure is None:
             raise UnreadableFile("whole COUNTS, or an EXPOSURE to make them a rate", "neither")
-        return None, _placed(finite(counts / exposure), places, n, 0)
+        return None, placed(finite(counts / exposure), places, n, 0)
     if np.abs(known).max() >= 1 << 31:
         raise UnreadableFile("COUNTS that fit in 32 bits", f"{np.abs(known).max():g}")
-    return _placed(counts, places, n, 0), None
+    return placed(counts, places, n, 0), None
 
 
 def _grating_background(
-    raw: _RawSpectrum,
+    raw: RawSpectrum,
     hdu: HDU,
     places: Integers,
     n: int,
@@ -269,21 +199,27 @@ def _grating_background(
     areascal: float | None,
     flags: Flags,
 ) -> Row:
-    """Return the background_* columns: the sum of the regions on both sides of a grating's arm, if there are."""
+    """Return the background_* columns: the sum of the regions on both sides of a grating's arm, if there are.
+
+    It is a rate where the columns are, or where they are no whole numbers, as the spectrum is then.
+    """
     arms = {"BACKGROUND_UP": "BACKSCUP", "BACKGROUND_DOWN": "BACKSCDN"}
-    sides = {scaling: raw.columns[name] for name, scaling in arms.items() if name in raw.columns}
+    sides = {name: raw.columns[name] for name in arms if name in raw.columns}
     if not sides:
         return _background(None)
     if {len(side) for side in sides.values()} != {len(places)}:
         flags["background_channels_differ"] = None
         return _background(None)
     total = np.sum(list(sides.values()), axis=0)
-    if not (np.abs(total) < 1 << 31).all() or (total != np.rint(total)).any():  # also where NaN
+    is_rate = bool(raw.rates)
+    if not is_rate and (total != np.rint(total)).any():  # also where NaN
+        is_rate, total = True, total / (exposure or np.nan)
+    if len(raw.rates) not in {0, len(sides)} or not (np.abs(total) < 1 << 31).any():
         flags["background_not_counts"] = None
         return _background(None)
-    scalings = [raw.scaling(name, hdu)[0] for name in sides]
+    scalings = [raw.scaling(arms[name], hdu)[0] for name in sides]
     row: Row = {
-        "counts": _list(_placed(total, places, n, 0)),
+        "rate" if is_rate else "counts": as_list(placed(finite(total), places, n, 0)),
         "exposure_s": exposure,
         "backscal": sum(s for s in scalings if s is not None) if None not in scalings else None,
         "areascal": areascal,
@@ -312,44 +248,24 @@ def _join_background(rows: list[Row], file: FileName, flags: Flags) -> list[Row]
     return [source | _background(background)]
 
 
-def _stat_err(raw: _RawSpectrum, hdu: HDU, places: Integers, n: int) -> list[float | None] | None:
+def _references(raw: RawSpectrum) -> Row:
+    """Return which files the header names, and which of several in a file."""
+    row: Row = {}
+    for name in REFERENCES:
+        row[name.lower()], row[f"{name.lower()}_part"] = file_reference(raw.references[name])
+    return row
+
+
+def _sys_err(raw: RawSpectrum, hdu: HDU, places: Integers, n: int) -> list[float | None] | None:
+    """Return SYS_ERR, a column or a keyword, where it says something."""
+    errors = placed(broadcast(raw, "SYS_ERR", hdu), places, n, 0)
+    return as_list(finite(errors)) if errors is not None and np.nan_to_num(errors).any() else None
+
+
+def _stat_err(raw: RawSpectrum, hdu: HDU, places: Integers, n: int) -> list[float | None] | None:
     """Return STAT_ERR unless it follows from the counts."""
     errors = raw.columns.get("STAT_ERR")
     if errors is None or len(errors) != len(places) or hdu.header.get("POISSERR") is True:
         return None
-    placed = _placed(errors, places, n, 0)
-    return _list(placed) if placed is not None and np.nan_to_num(placed).any() else None
-
-
-def _broadcast(raw: _RawSpectrum, name: str, hdu: HDU) -> Numbers | None:
-    """Return a column; one value, in a column or keyword, holds for all channels."""
-    values = raw.columns.get(name)
-    if values is None:
-        number = hdu.number(name)
-        values = None if number is None else np.array([number])
-    return np.broadcast_to(values, len(raw.data)) if values is not None and len(values) == 1 else values
-
-
-def _placed(values: Numbers | None, places: Integers, n: int, missing: float) -> Numbers | None:
-    """Put the table's values at their channels, shape (n,)."""
-    if values is None or len(values) != len(places):
-        return None
-    placed = np.full(n, float(missing))
-    placed[places] = values
-    return placed
-
-
-def _list(values: Numbers | None) -> list[float | None] | None:
-    """Return numbers as a list with None for NaN."""
-    if values is None:
-        return None
-    items: list[float | None] = values.tolist()
-    return [None if v != v else v for v in items] if np.isnan(values).any() else items  # noqa: PLR0124 - NaN
-
-
-def _integers(values: Numbers | None, name: str, trivial: tuple[int, ...]) -> list[int] | None:
-    """Return flags per channel; None where they say nothing."""
-    if values is None:
-        return None
-    integers = whole(values, name)
-    return None if any((integers == t).all() for t in trivial) else integers.tolist()
+    out = placed(errors, places, n, 0)
+    return as_list(out) if out is not None and np.nan_to_num(out).any() else None

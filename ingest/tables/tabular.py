@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
@@ -160,7 +159,9 @@ def _arrow(values: Array, f: FitsField) -> pa.Array:
         values = values == 1
     if values.ndim == 1:
         return pa.array(values, mask=mask)
-    cells = values if mask is None else np.where(mask, None, values)
+    cells = values.astype(object)
+    if mask is not None:
+        cells[mask] = None
     return pa.array(cells.reshape(len(cells), -1).tolist())
 
 

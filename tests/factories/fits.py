@@ -199,7 +199,8 @@ def light_curve_file(
         rate = rng.gamma(2.0, 0.01, n)
         values = [T0 + 500.0 * np.arange(n), rate, 0.1 * rate, 0.7 * rate, 1.3 * rate]
         values[0] = values[0] + (shift_s if name.startswith("BKG") else 0.0)
-        columns = [fits.Column(c, "1D", array=v) for c, v in zip(names, values, strict=False)]
+        units = ("s", *["count/s"] * 4)
+        columns = [fits.Column(c, "1D", u, array=v) for c, u, v in zip(names, units, values, strict=False)]
         hdu = fits.BinTableHDU.from_columns(columns, name=name)
         said = {**KEYWORDS, "INSTRUME": "ACIS", "OBS_ID": "10542", "OBI_NUM": 0, "REGIONID": "0017", "BAND": "broad"}
         said |= {"TIMEDEL": 500.0, "CONTENT": "LIGHTCURVE", "HDUCLAS1": "LIGHTCURVE", "HDUCLAS2": "TOTAL"}

@@ -34,6 +34,7 @@ def spectrum_hdu(
     channel=None,
     data="COUNTS",
     form="J",
+    unit=None,
     first=1,
     tlmin=True,
     columns: list[fits.Column] | None = None,
@@ -43,7 +44,7 @@ def spectrum_hdu(
     """A type-I spectrum. `columns` are added, other arguments are keywords; None takes a keyword away."""
     n = len(counts)
     channel = np.arange(first, first + n) if channel is None else np.asarray(channel)
-    made = [fits.Column("CHANNEL", "J", array=channel), fits.Column(data, form, array=np.asarray(counts))]
+    made = [fits.Column("CHANNEL", "J", array=channel), fits.Column(data, form, unit, array=np.asarray(counts))]
     usual = {
         "HDUCLAS1": "SPECTRUM",
         "HDUCLAS2": "TOTAL",
@@ -71,23 +72,34 @@ def pha(counts=COUNTS, *, background=None, background_backscal=1e-5, **quirks) -
     return to_bytes(*hdus)
 
 
-def pha2(counts=None, *, background=True, orders=(-1, 1), **header) -> bytes:
-    """A type-II file of gratings: one spectrum per row, shape (n_spectra, n_channels)."""
+def pha2(
+    counts=None,
+    *,
+    background=True,
+    orders=(-1, 1),
+    data="COUNTS",
+    unit="count",
+    background_unit=None,
+    columns=(),
+    **header,
+) -> bytes:
+    """A type-II file of gratings: one spectrum per row, shape (n_spectra, n_channels); `columns` are added."""
     counts = np.arange(2 * N_CHANNELS).reshape(2, N_CHANNELS) if counts is None else np.asarray(counts)
     n_spectra, n = counts.shape
-    columns = [
+    made = [
         fits.Column("SPEC_NUM", "I", array=np.arange(1, n_spectra + 1)),
         fits.Column("TG_M", "I", array=np.asarray(orders)),
         fits.Column("TG_PART", "I", array=np.ones(n_spectra)),
         fits.Column("CHANNEL", f"{n}I", array=np.tile(np.arange(1, n + 1), (n_spectra, 1))),
-        fits.Column("COUNTS", f"{n}I", array=counts),
+        fits.Column(data, f"{n}{'I' if data == 'COUNTS' else 'D'}", unit, array=counts),
         fits.Column("EXPOSURE", "D", array=100.0 * np.arange(1, n_spectra + 1)),
     ]
     if background:
-        columns += [fits.Column(f"BACKGROUND_{side}", f"{n}I", array=counts + 1) for side in ("UP", "DOWN")]
+        sides = [f"BACKGROUND_{side}" for side in ("UP", "DOWN")]
+        made += [fits.Column(side, f"{n}D", background_unit, array=counts + 1) for side in sides]
     usual = {"HDUCLAS1": "SPECTRUM", "HDUCLAS2": "TOTAL", "HDUCLAS4": "TYPE:II", "DETCHANS": n, "AREASCAL": 1.0}
     usual |= {"BACKSCAL": 1.0, "BACKSCUP": 4.0, "BACKSCDN": 3.0, "OBS_ID": "459", "TLMIN4": 1}
-    return to_bytes(table(columns, "SPECTRUM", usual | header))
+    return to_bytes(table([*made, *columns], "SPECTRUM", usual | header))
 
 
 def arf_hdu(areas=None, *, form="E", fraction=False, edges=EDGES, unit="cm**2", **header) -> fits.BinTableHDU:

@@ -9,7 +9,8 @@ import pytest
 from catalog.tables import TABLES
 from ingest.content import FileName
 from ingest.fits import HDU
-from ingest.products.headers import clock, header_batch, header_flags, identity, instrument, sky_wcs, start_date
+from ingest.products.headers import header_batch, header_flags, identity, instrument, sky_wcs, start_date
+from ingest.products.mission_time import clock
 
 CSC = "acisf10542_001N021_r0085_pha3.fits.gz"
 
@@ -116,8 +117,11 @@ def test_no_sky_wcs(change):
 
 def test_flags():
     assert header_flags(hdu(TELESCOP="CHANDRA", RADECSYS="ICRS", TIMESYS="TT")) == []
-    cards = {"TELESCOP": "XMM", "RADESYS": "FK5", "TIMESYS": "TDB", "TIMEZERO": 1.0}
+    cards = {"TELESCOP": "XMM", "RADESYS": "FK5", "TIMESYS": "TDB", "TIMEZERO": 1.0, "MJDREF": 50814.0}
     assert header_flags(hdu(**cards)) == ["not_chandra", "timesys_tdb", "time_shifted", "radesys_fk5"]
+    assert header_flags(hdu(TELESCOP="XMM")) == ["not_chandra", "no_time_reference"]
+    assert header_flags(hdu(TIMEUNIT="furlong")) == ["unknown_unit: TIMEUNIT (furlong)"]
+    assert header_flags(hdu(MJDREFI=50814, MJDREFF=0.0, TIMESYS="TT")) == []
 
 
 def test_header_row():

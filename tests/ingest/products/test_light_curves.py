@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 from astropy.io import fits
-from factories.fits import T0, events_file, light_curve_file
+from factories.fits import T0, events_file, light_curve_file, to_bytes
 
 from catalog.errors import UnreadableFile
 from catalog.tables import TABLES
@@ -74,6 +74,69 @@ def test_a_background_of_other_bins_is_no_background():
     curve, _, flags = read(light_curve_file(4, shift_s=1.0))
     assert flags == ["background_bins_differ"]
     assert curve["background_rate"] == [None] * 4
+
+
+def dmextract(n=3, *, columns=(), header=None):
+    """A light curve as dmextract makes it: source and background in one table."""
+    values = {
+        "TIME": ("s", 50.0 + 100 * np.arange(n)),
+        "COUNTS": ("count", np.arange(n)),
+        "COUNT_RATE": ("count/s", np.arange(n) / 100),
+        "COUNT_RATE_ERR": ("count/s", np.arange(n) / 1000),
+        "BG_COUNTS": ("count", np.full(n, 10.0)),
+        "BG_ERR": ("count", np.full(n, 4.0)),
+        "BG_EXPOSURE": ("s", np.full(n, 100.0)),
+        "BG_RATE": ("count/s", np.full(n, 0.1)),
+        "NET_RATE": ("count/s", np.zeros(n)),
+    } | dict(columns)
+    made = [fits.Column(name, "1D", unit, array=array) for name, (unit, array) in values.items()]
+    hdu = fits.BinTableHDU.from_columns(made, name="LIGHTCURVE")
+    hdu.header.update({"TELESCOP": "CHANDRA", "OBS_ID": "4321", "HDUCLAS1": "LIGHTCURVE", "HDUCLAS2": "TOTAL"})
+    hdu.header.update(header or {})
+    return to_bytes([hdu])
+
+
+def test_a_background_may_stand_in_the_same_table():
+    curve, _, flags = read(dmextract(), "lc.fits")
+    assert (curve["background_rate"], curve["background_rate_err"]) == ([0.1] * 3, [0.04] * 3)
+    assert (curve["count_rate"], curve["obsid"]) == ([0.0, 0.01, 0.02], [4321] * 3)
+    assert flags == ["no_band", "columns_not_kept: COUNTS, BG_COUNTS, NET_RATE"]
+    missing = dmextract(columns={"BG_RATE": ("count/s", np.full(3, np.nan))})
+    assert "no_background" in read(missing, "lc.fits")[2]
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "expected"),
+    [
+        ("COUNT_RATE", "counts/ks", 1e-3),
+        ("COUNT_RATE", "ct/s", 1.0),
+        ("COUNT_RATE", "photon/min", 1 / 60),
+        ("COUNT_RATE", "erg/s", None),
+        ("BG_RATE", "count/ks", 1e-3),
+    ],
+)
+def test_rates_of_every_unit_become_counts_a_second(column, unit, expected):
+    curve, _, flags = read(dmextract(columns={column: (unit, np.ones(3))}), "lc.fits")
+    stored = {"COUNT_RATE": "count_rate", "BG_RATE": "background_rate"}[column]
+    assert curve[stored] == ([None] * 3 if expected is None else [pytest.approx(expected)] * 3)
+    assert (f"unknown_unit: {column} ({unit})" in flags) is (expected is None)
+
+
+@pytest.mark.parametrize(
+    ("unit", "timeunit", "expected"),
+    [("s", "d", [50.0, 150.0]), ("d", "s", [4_320_000.0, 12_960_000.0]), ("", "d", [4_320_000.0, 12_960_000.0])],
+)
+def test_a_columns_own_unit_goes_before_timeunit(unit, timeunit, expected):
+    data = dmextract(2, columns={"TIME": (unit or None, np.array([50.0, 150.0]))}, header={"TIMEUNIT": timeunit})
+    assert read(data, "lc.fits")[0]["time_s"] == expected
+
+
+def test_another_missions_light_curve_is_of_no_chandra_observation():
+    curve, header, flags = read(dmextract(header={"TELESCOP": "NICER", "MJDREF": 56658.0}), LC3)
+    assert "not_chandra" in flags
+    assert (header["mission"], header["obs_id"], header["obsid"]) == ("NICER", "4321", None)
+    assert curve["obsid"] == curve["detection_id"] == [None] * 3
+    assert curve["time_s"][0] == 50.0 + (56658 - 50814) * 86_400
 
 
 def test_nan_is_null_and_time_is_shifted():

@@ -152,6 +152,86 @@ def test_one_file_may_hold_both_and_several():
     assert (len(twice["product.arf"]), len(twice["product.response_file"])) == (1, 2)
 
 
+def coarse(rows, every=2):
+    """A matrix on a grid of `every` bins in one: the first of each few rows."""
+    return ogip.matrix_hdu(rows[::every], edges=ogip.EDGES[::every], EXTVER=2)
+
+
+def parts(content):
+    """Return the rows of product.response_file, the batches of product.rmf by id, and the flags."""
+    batches, flags = read(content)
+    rmfs = {b.column("rmf_id")[0].as_py(): b for b in batches.get("product.rmf", [])}
+    return [b.to_pylist()[0] for b in batches["product.response_file"]], rmfs, flags
+
+
+def test_matrices_of_one_spectrum_are_added():
+    fine, tail = ogip.groups(), ogip.groups(seed=5)
+    files, rmfs, flags = parts(ogip.to_bytes(ogip.matrix_hdu(fine), ogip.matrix_hdu(tail), ogip.ebounds_hdu()))
+    assert flags == ["matrices_added"]
+    assert [(f["response_num"], f["hdu"]) for f in files] == [(0, None), (1, 1), (2, 2)]
+    total = rmfs[files[0]["response_id"]]
+    assert np.allclose(to_dense(total), ogip.dense(fine) + ogip.dense(tail), rtol=1e-6)
+    assert total.to_pylist()[0]["valid"] is True
+    for f, rows in zip(files[1:], (fine, tail), strict=True):
+        assert np.array_equal(to_dense(rmfs[f["response_id"]]), ogip.dense(rows))
+
+
+@pytest.mark.parametrize("first", ["fine", "coarse"])
+def test_matrices_on_different_grids_are_added_on_the_finer(first):
+    fine, tail = ogip.groups(), ogip.groups(seed=5)
+    hdus = [ogip.matrix_hdu(fine), coarse(tail)]
+    files, rmfs, flags = parts(ogip.to_bytes(*(hdus if first == "fine" else hdus[::-1]), ogip.ebounds_hdu()))
+    total = rmfs[files[0]["response_id"]]
+    assert flags == ["matrices_added"]
+    assert total.to_pylist()[0]["energ_lo"] == ogip.EDGES[:-1].tolist()
+    assert np.allclose(to_dense(total), ogip.dense(fine) + np.repeat(ogip.dense(tail[::2]), 2, axis=0), rtol=1e-6)
+
+
+def test_a_matrix_of_part_of_the_energies_is_added_where_it_is():
+    short = ogip.matrix_hdu(ogip.groups(3, seed=5), edges=ogip.EDGES[2:6])
+    files, rmfs, _ = parts(ogip.to_bytes(ogip.matrix_hdu(), short, ogip.ebounds_hdu()))
+    added = to_dense(rmfs[files[0]["response_id"]]) - ogip.dense(ogip.groups())
+    assert np.allclose(added[2:5], ogip.dense(ogip.groups(3, seed=5)), atol=1e-6)
+    assert np.allclose(added[[0, 1, 5, 6, 7]], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "differ", [{"TG_M": (-1, 1)}, {"TG_PART": (1, 2)}, {"TSTART": (0.0, 5.0)}, {"HDUCLAS3": ("REDIST", "FULL")}]
+)
+def test_matrices_of_different_spectra_are_not_added(differ):
+    ((key, values),) = differ.items()
+    hdus = [ogip.matrix_hdu(ogip.groups(seed=i), **{key: value}) for i, value in enumerate(values)]
+    files, _, flags = parts(ogip.to_bytes(*hdus, ogip.ebounds_hdu()))
+    assert [f["response_num"] for f in files] == [1, 2]
+    assert "several_matrices" in flags
+
+
+def test_responses_are_numbered_as_their_extver_says():
+    hdus = [ogip.arf_hdu(np.full(8, float(v)), EXTVER=v) for v in (2, 1, 7)]
+    assert [(f["response_num"], f["hdu"]) for f in parts(ogip.to_bytes(*hdus))[0]] == [(2, 1), (1, 2), (7, 3)]
+    hdus = [ogip.arf_hdu(np.full(8, float(v)), EXTVER=1) for v in (2, 1, 7)]
+    assert [f["response_num"] for f in parts(ogip.to_bytes(*hdus))[0]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", ["0", " 0", 0])
+def test_the_least_channel_may_be_written_as_a_text(value):
+    row, flags = one(ogip.rmf(first=0, TLMIN4=value), "product.rmf")
+    assert (row["rmf_id"], flags) == (one(ogip.rmf(first=0), "product.rmf")[0]["rmf_id"], [])
+
+
+def test_a_least_channel_that_cannot_be_gives_way_to_ebounds():
+    last = [[(ogip.N_CHANNELS - 2, np.ones(2) / 2)]] * 8
+    row, flags = one(ogip.rmf(last, TLMIN4=0), "product.rmf")
+    assert (row["f_chan"], flags) == ([ogip.N_CHANNELS - 2] * 8, ["first_channel_differs"])
+
+
+@pytest.mark.parametrize("content", [ogip.arf(TELESCOP="XMM", OBS_ID="0123700101"), ogip.rmf(TELESCOP="XMM")])
+def test_another_missions_response_is_of_no_chandra_observation(content):
+    batches, flags = read(content, "/d/acisf01575_001N001_r0085_arf3.fits")
+    (file,) = batches["product.response_file"][0].to_pylist()
+    assert (file["mission"], file["obsid"], file["detection_id"], flags) == ("XMM", None, None, ["not_chandra"])
+
+
 def test_areas_of_gratings_may_stand_in_arrays():
     lo, hi = (np.tile(e, (2, 1)) for e in (ogip.EDGES[:-1], ogip.EDGES[1:]))
     areas = np.arange(16.0).reshape(2, 8)
@@ -172,9 +252,13 @@ def test_areas_with_holes_are_kept_as_not_valid(areas, flag):
 
 
 def test_units_are_brought_to_the_stores():
-    row, flags = one(ogip.arf(unit="m**2"), "product.arf")
-    assert (row["specresp"][0], flags) == (1_000_000.0, [])
-    assert one(ogip.arf(unit="furlong"), "product.arf")[1] == ["unknown_unit"]
+    for unit, square_cm in (("m**2", 1e4), ("m^2", 1e4), ("MM2", 1e-2), ("cm^{2}", 1.0), ("cm2", 1.0)):
+        row, flags = one(ogip.arf(unit=unit), "product.arf")
+        assert (row["specresp"][0], flags) == (pytest.approx(100 * square_cm), [])
+    row, flags = one(ogip.arf(unit="furlong"), "product.arf")
+    assert (row["specresp"], row["valid"]) == ([None] * 8, False)
+    assert flags == ["unknown_unit: SPECRESP (furlong)", "null_areas"]
+    assert one(ogip.arf(unit=""), "product.arf")[1] == ["unit_assumed: SPECRESP (cm**2)"]
 
 
 def test_gaps_are_found_upwards_and_downwards():
@@ -248,8 +332,8 @@ def test_a_damaged_keyword_is_refused_or_read(keyword, value):
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
-        ("rmf_no_ebounds.rmf", ["first_channel_assumed", "no_ebounds"]),
-        ("rmf_discontinuous.rmf", ["first_channel_assumed", "energy_gaps"]),
+        ("rmf_no_ebounds.rmf", ["unit_assumed: ENERG_LO (keV)", "first_channel_assumed", "no_ebounds"]),
+        ("rmf_discontinuous.rmf", ["unit_assumed: ENERG_LO (keV)", "first_channel_assumed", "energy_gaps"]),
     ],
 )
 def test_real_broken_matrices_are_loaded_as_not_valid(real, name, flags):

@@ -14,17 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
+from catalog.flags import QUIET, word_of
 from catalog.tables import TABLES
 from ingest.content import FileName, Flag, Rows
 from ingest.products.spectra import read_spectra
 
 
-def read(content, name="/d/x.pi"):
-    """Return the rows of product.spectrum and the flags."""
+def read(content, name="/d/x.pi", *, quiet=False):
+    """Return the rows of product.spectrum and the flags, if `quiet` the quiet ones too."""
     rows, flags = [], []
     for item in read_spectra(io.BytesIO(content), FileName.of(name)):
         if isinstance(item, Flag):
-            flags.append(item.text)
+            if quiet or word_of(item.text) not in QUIET:
+                flags.append(item.text)
         else:
             assert item.batch.schema.equals(TABLES[item.table].schema)
             rows += item.batch.to_pylist() if item.table == "product.spectrum" else []
@@ -99,8 +101,19 @@ def test_a_table_without_channels_is_read_in_order():
 
 def test_rates_stay_rates():
     rate = ogip.COUNTS / 1000.0
-    row, flags = one(ogip.pha(rate, data="RATE", form="D"))
+    row, flags = one(ogip.pha(rate, data="RATE", form="D", unit="counts/s"))
     assert (row["counts"], row["rate"], flags) == (None, rate.tolist(), ["rate_only"])
+    row, flags = one(ogip.pha(rate, data="RATE", form="D"))
+    assert (row["rate"], flags) == (rate.tolist(), ["unit_assumed: RATE (count/s)", "rate_only"])
+
+
+def test_rates_of_every_unit_become_counts_a_second_with_their_errors():
+    errors = [fits.Column("STAT_ERR", "D", "counts/ks", array=np.ones(ogip.N_CHANNELS))]
+    data = {"data": "RATE", "form": "D", "columns": errors, "POISSERR": False}
+    row, _ = one(ogip.pha(np.ones(ogip.N_CHANNELS), unit="counts/ks", **data))
+    assert row["rate"] == row["stat_err"] == [0.001] * ogip.N_CHANNELS
+    row, flags = one(ogip.pha(np.ones(ogip.N_CHANNELS), unit="photon/cm**2/s", **data))
+    assert (row["rate"], flags[0]) == ([None] * ogip.N_CHANNELS, "unknown_unit: RATE (photon/cm**2/s)")
 
 
 def test_counts_in_floats_are_counts_if_whole():
@@ -145,6 +158,82 @@ def test_errors_are_kept_where_they_are_not_poisson():
     errors = [column("STAT_ERR", np.full(ogip.N_CHANNELS, 1.5), "D")]
     assert one(ogip.pha(columns=errors, POISSERR=False))[0]["stat_err"] == [1.5] * ogip.N_CHANNELS
     assert one(ogip.pha(columns=errors, POISSERR=True))[0]["stat_err"] is None
+
+
+def test_systematic_errors_are_columns_or_keywords():
+    n = ogip.N_CHANNELS
+    varying = np.linspace(0, 0.1, n)
+    assert one(ogip.pha(columns=[column("SYS_ERR", varying, "D")]))[0]["sys_err"] == varying.tolist()
+    assert one(ogip.pha(SYS_ERR=0.03))[0]["sys_err"] == [0.03] * n
+    assert one(ogip.pha(columns=[column("SYS_ERR", np.full(n, 0.02), "D")], SYS_ERR=0.5))[0]["sys_err"] == [0.02] * n
+    for nothing in ({}, {"SYS_ERR": 0.0}, {"SYS_ERR": 0}, {"columns": [column("SYS_ERR", np.zeros(n), "E")]}):
+        assert one(ogip.pha(**nothing))[0]["sys_err"] is None
+    rows, _ = read(ogip.pha2(columns=[column("SYS_ERR", np.array([[0.1] * 12, [0.0] * 12]), "12D")]))
+    assert [r["sys_err"] for r in rows] == [[0.1] * 12, None]
+
+
+@pytest.mark.parametrize(("unit", "angstrom"), [("angstrom", 1.0), ("Angstrom", 1.0), ("nm", 10.0)])
+def test_wavelengths_of_gratings_are_kept(unit, angstrom):
+    lo = np.tile(np.arange(12.0), (2, 1))
+    columns = [fits.Column("BIN_LO", "12D", unit, array=lo), fits.Column("BIN_HI", "12D", unit, array=lo + 1)]
+    rows, flags = read(ogip.pha2(columns=columns), quiet=True)
+    assert flags == []
+    for row in rows:
+        assert row["bin_lo"] == pytest.approx(np.arange(12.0) * angstrom)
+        assert row["bin_hi"] == pytest.approx(np.arange(1.0, 13.0) * angstrom)
+    assert read(ogip.pha2())[0][0]["bin_lo"] is None
+
+
+def test_the_background_of_a_type_ii_rate_is_a_rate():
+    rate = np.arange(24).reshape(2, 12) / 7
+    for unit in ("counts/s", None):
+        rows, flags = read(ogip.pha2(rate, data="RATE", unit="counts/s", background_unit=unit))
+        assert [r["rate"] for r in rows] == rate.tolist()
+        assert [r["background_rate"] for r in rows] == (2 * (rate + 1)).tolist()
+        assert [(r["background_counts"], r["background_backscal"]) for r in rows] == [(None, 7.0)] * 2
+        assert flags[0] == "rate_only" if unit else "unit_assumed: BACKGROUND_UP (count/s)"
+    rows, _ = read(ogip.pha2(rate, data="RATE", unit="counts/s", background_unit="count"))
+    assert rows[0]["background_rate"] == pytest.approx((2 * (rate[0] + 1) / 100.0).tolist())  # of EXPOSURE 100 s
+    whole = np.arange(24).reshape(2, 12)
+    rows, _ = read(ogip.pha2(whole, data="RATE", unit="counts/s", background_unit="counts"))
+    assert rows[0]["background_counts"] == (2 * (whole[0] + 1)).tolist()
+
+
+def test_another_missions_spectrum_is_of_no_chandra_observation():
+    row, flags = one(ogip.pha(TELESCOP="SUZAKU", OBS_ID="402033010"), "/d/acisf01575_001N001_r0085_pha3.fits")
+    assert (row["obsid"], row["detection_id"], flags) == (None, None, ["not_chandra"])
+
+
+def test_what_is_not_kept_of_a_spectrum_is_said():
+    more = [column("BG_AREA", np.ones(ogip.N_CHANNELS), "D"), column("GRP_NUM", np.ones(ogip.N_CHANNELS))]
+    content = ogip.to_bytes(ogip.spectrum_hdu(columns=more, CORRFILE="corr.pi"), ogip.arf_hdu())
+    said = ["correction_not_used", "columns_not_kept: BG_AREA", "tables_not_kept: SPECRESP"]
+    assert read(content, quiet=True)[1] == said
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("two.arf{2}", ("two.arf", "2")),
+        ("two.arf{ 02 }", ("two.arf", "2")),
+        ("/data/two.arf[SPECRESP,2]", ("two.arf", "2")),
+        ("two.arf[specresp, 2]", ("two.arf", "2")),
+        ("two.arf[EXTNAME=SPECRESP,EXTVER=2]", ("two.arf", "2")),
+        ("two.rmf[SPECRESP MATRIX,2][cols ENERG_LO]", ("two.rmf", "2")),
+        ("two.arf[SPECRESP2]", ("two.arf", "2")),
+        ("two.arf[2]", ("two.arf", "+2")),
+        ("two.arf+2", ("two.arf", "+2")),
+        ("two.arf[SPECRESP]", ("two.arf", None)),
+        ("grid(x.rmf[MATRIX][cols ENERG_LO,ENERG_HI])", ("x.rmf", None)),
+        ("ngc253+2.arf", ("ngc253+2.arf", None)),
+        ("src2.arf", ("src2.arf", None)),
+        ("none", (None, None)),
+        ("[SPECRESP,2]", (None, None)),
+    ],
+)
+def test_which_response_of_a_file_is_meant(said, expected):
+    row, _ = one(ogip.pha(ANCRFILE=said))
+    assert (row["ancrfile"], row["ancrfile_part"]) == expected
 
 
 def test_type_ii_has_a_row_per_spectrum():
