@@ -1,8 +1,8 @@
 """What the flags of a file mean: the one home of each flag's word and its explanation.
 
-A reader flags what a user should know of a file that was loaded all the same: in `meta.file.flags`, once per file. A flag
-is a word that is explained here, often with details behind a colon ('columns_not_kept: grade, status'), or else a
-sentence that explains itself.
+A reader flags what a user should know of a file that was loaded all the same: in `meta.file.flags`, once per file. A
+flag is a word that is explained here, often with details behind a colon ('columns_not_kept: grade, status'), or else
+a sentence that explains itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS: dict[str, str] = {
     "no_time_reference": "The file of another mission does not say from when its times count (MJDREF): they are NULL.",
     "timesys_*": "The times are in this time system (TIMESYS), not in TT; they stand as they are.",
     "no_good_times": "The file has no good times; the span from the first photon to the last counts as good.",
-    "bad_good_times": "Some good times could not be used: without START and STOP, not finite, or ending before they start.",
+    "bad_good_times": "Some good times could not be used: no START or STOP, not finite, or a stop before the start.",
     "repeated_good_times": "Some good times stand in the file more than once; each counts once.",
     "exposure_exceeds_span": "EXPOSURE is longer than the file's own good times or its TSTART to TSTOP allow: the file "
     "was probably cut, and the keyword left as it was. Rates from exposure_s would be too low.",
@@ -42,10 +42,10 @@ FLAGS: dict[str, str] = {
     "energy_from_pi": "The file has no energies; they are the middles of the PI channels, 14.6 eV wide.",
     "no_pi": "The photons have no PI channel.",
     "pi_0_is_null": "PI of 0 stands for NULL in the store, also where 0 is a channel (HRC).",
-    "several_event_tables": "The file has several tables of events: the photons of all are loaded, one after the other.",
+    "several_event_tables": "The file has several tables of events: the photons of all are loaded in turn.",
     "bad_*": "Some values of this column are no whole numbers of the store's type: they are NULL.",
     "rounded_*": "Some values of this column were rounded to single precision, or were too large for it and are NULL.",
-    "events_capped": "The file holds only some of the photons that were observed. Rates made from them would be too low.",
+    "events_capped": "The file holds only some of the photons that were observed: rates would be too low.",
     # spectra
     "rate_only": "The spectrum has a rate per channel and no counts: Poisson statistics cannot be used.",
     "non_integer_counts": "COUNTS are no whole numbers (background subtracted, or weighted): they are kept as a rate.",
@@ -60,12 +60,12 @@ FLAGS: dict[str, str] = {
     "detchans_differs": "DETCHANS is not the number of channels that the table has.",
     "background_in_file": "The background stands in the same file, though BACKFILE names another.",
     "background_channels_differ": "The background has not as many channels as the spectrum.",
-    "background_not_counts": "The background columns are neither whole counts nor a rate that can be read: they are NULL.",
+    "background_not_counts": "The background columns are neither whole counts nor a rate: they are NULL.",
     # responses
     "no_ebounds": "The matrix has no EBOUNDS: the energies of its channels are NULL.",
-    "ebounds_channel_ignored": "The channel numbers of EBOUNDS repeat or are no whole numbers: its rows are the channels.",
-    "first_channel_assumed": "F_CHAN has no TLMIN: its channels are counted from the first channel of EBOUNDS, or from 0 "
-    "or 1 by what the column holds.",
+    "ebounds_channel_ignored": "The channel numbers of EBOUNDS repeat or are not whole: its rows are the channels.",
+    "first_channel_assumed": "F_CHAN has no TLMIN: its channels are counted from the first of EBOUNDS, else from 0 or "
+    "1 by what the column holds.",
     "first_channel_differs": "TLMIN of F_CHAN and the first channel of EBOUNDS differ; TLMIN counts for F_CHAN, "
     "unless its groups would not fit.",
     "energy_gaps": "The energy bins leave gaps or overlap: the response is not valid.",
@@ -73,7 +73,7 @@ FLAGS: dict[str, str] = {
     "negative_areas": "Some effective areas are below zero: the response is not valid.",
     "null_matrix": "Some elements of the matrix are missing (NULL): the response is not valid.",
     "rmf_includes_area": "The matrix includes the effective area: fold with it alone, without an ARF.",
-    "rmf_row_sum_above_one": "Rows of the matrix add up to more than one: the area may be in it, though it does not say so.",
+    "rmf_row_sum_above_one": "Rows of the matrix add up to more than one: the area may be in it without a word.",
     "matrices_added": "The file has several matrices for the same spectrum: their sum is what it is linked with.",
     "several_matrices": "The file has several matrices that are not for the same spectrum: each stands by itself.",
     # light curves

@@ -46,9 +46,9 @@ def _objects() -> Iterator[str]:
 def _flags() -> Iterator[str]:
     yield "## Flags\n"
     yield (
-        "What a user should know of a file that was loaded: `meta.file.flags`, one row a flag in `meta.flagged`. Details "
-        "stand behind a colon. A word that ends with `*` stands for all that begin so; flags that are sentences explain "
-        "themselves.\n"
+        "What a user should know of a file that was loaded: `meta.file.flags`, one row a flag in `meta.flagged`. "
+        "Details stand behind a colon. A word that ends with `*` stands for all that begin so; flags that are "
+        "sentences explain themselves.\n"
     )
     rows = "\n".join(f"| `{word}` | {text} |" for word, text in FLAGS.items())
     yield f"| flag | means |\n|---|---|\n{rows}\n"

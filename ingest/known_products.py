@@ -72,7 +72,9 @@ _BY_SUFFIX = {
     **dict.fromkeys(("eps", "gif", "jpeg", "jpg", "png", "svg"), "a picture"),
 }
 # The last word of a name and its level: acisf04321_000N003_bpix1, pcadf04321_000N001_asol1, acisf04321_repro_fov1.
-_WORD = re.compile(r"(?:^|_)([a-z]+)(?:\d[a-z]?)?(?:\.(?:fits?|asc|txt))?(?:\.gz)?$", re.IGNORECASE | re.ASCII)
+_WORD = re.compile(
+    r"(?:^|_)([a-z]+)(?:\d[a-z]?)?(?:\.(?:fits?|asc|txt|html?|pdf|jpe?g))?(?:\.gz)?$", re.IGNORECASE | re.ASCII
+)
 _SUFFIX = re.compile(r"\.([a-z]+)(?:\.gz)?$", re.IGNORECASE | re.ASCII)
 
 

@@ -23,7 +23,7 @@ from catalog.tables import TABLES, Table
 from ingest import paper_links
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
-from ingest.products.linking import link_statements
+from ingest.products.linking import link_statements, rules
 
 _LOG = logging.getLogger(__name__)
 
@@ -149,13 +149,18 @@ def refresh(
         new = [s for s in add if s not in known]
         sources = list(add) or known
         report, plan = _plan(connection, store, sources, again=again)
-        linked = lake.recall(connection, LINKS) != STALE and not paper_links.is_stale(connection)
+        linked = _is_linked(connection) and not paper_links.is_stale(connection)
         idle = linked and not plan.read and not new
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
             _Writer(store, report, workers, on_progress).run(sources, new, again=again)
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _is_linked(connection: lake.Connection) -> bool:
+    """Tell whether spectra are linked by the rules of this version; a store that never had one is."""
+    return lake.recall(connection, LINKS) in {None, rules()}
 
 
 def _open(store: Path) -> lake.Connection:
@@ -218,11 +223,11 @@ class _Writer:
                 _, plan = _plan(connection, self._store, sources, again=False)
                 stale = {path for path, known in manifest.read_ledger(connection).items() if known.status == STALE}
                 plan.read = [file for file in plan.read if file.path in stale]
-            if lake.recall(connection, LINKS) == STALE:
+            if not _is_linked(connection):
                 with lake.transaction(connection, "link spectra with responses and backgrounds"):
                     for statement in link_statements():
                         connection.execute(statement)
-                    lake.remember(connection, LINKS, "current")
+                    lake.remember(connection, LINKS, rules())
             if paper_links.is_stale(connection):
                 self._report.linked = paper_links.relink(connection)
             if self._report.kinds or new:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +23,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from catalog.console import shows_bars
+from catalog.flags import QUIET, meaning, word_of
 from catalog.manifest import FileEntry
 from ingest.ledger import Status
 from ingest.literature.links import CONFIDENT
@@ -103,8 +106,41 @@ def show_report(console: Console, report: Report, store: Path) -> None:
     for place in report.missing_sources:
         console.print(f"[yellow]{escape(place)} is not there now; it is asked again next time.")
     _list(console, "the same content twice, loaded once", report.duplicates, store)
-    _list(console, "loaded, with something to know", report.notes, store)
+    _list(console, "loaded, with something to know", loud(report.notes), store)
     _list(console, "not loaded", report.problems, store)
+    if n_left := sum(any(word_of(flag) in QUIET for flag in e.flags) for e in report.notes):
+        console.print(
+            f"\n{n_left:,} files have columns or tables that are not kept: python -m ingest status --store {store}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def loud(entries: Sequence[FileEntry]) -> list[FileEntry]:
+    """Return the files with a flag that not nearly every file has, with those flags alone."""
+    left = (replace(e, flags=tuple(f for f in e.flags if word_of(f) not in QUIET)) for e in entries)
+    return [e for e in left if e.flags]
+
+
+def show_left_out(console: Console, entries: Sequence[FileEntry]) -> None:
+    """Print what readers leave out, summed up over the files of a kind."""
+    counted = Counter((e.kind, flag) for e in entries for flag in e.flags if word_of(flag) in QUIET)
+    if not counted:
+        return
+    console.print("\n[bold]left out of what was loaded")
+    for (kind, flag), n in sorted(counted.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+        line = f"  {n:,} {kind} file{'s' if n > 1 else ''}: {flag}"
+        console.print(escape(line), soft_wrap=True, highlight=False)
+
+
+def show_meanings(console: Console, entries: Sequence[FileEntry]) -> None:
+    """Print what the flags of some files mean, each once."""
+    words = dict.fromkeys(word_of(flag) for e in entries for flag in e.flags)
+    explained = [(word, text) for word in words if (text := meaning(word))]
+    if explained:
+        console.print("\n[bold]what the flags mean")
+    for word, text in explained:
+        console.print(f"  {escape(word)}: {escape(text)}", soft_wrap=True, highlight=False)
 
 
 def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> None:
@@ -135,8 +171,10 @@ def show_status(console: Console, status: Status) -> None:
         grid.add_row(k.kind, k.status, f"{k.n_files:,}", f"{k.n_rows:,}", megabytes(k.bytes))
     console.print(grid)
     show_entries(console, status.duplicates, "the same content twice, loaded once")
-    show_entries(console, status.flagged, "loaded, with something to know")
+    show_entries(console, loud(status.flagged), "loaded, with something to know")
     show_entries(console, status.problems, "not loaded")
+    show_left_out(console, status.flagged)
+    show_meanings(console, status.flagged)
     if status.unlinked:
         console.print(f"\n[bold]spectra that name files the store does not have ({len(status.unlinked):,})")
         for path, names in status.unlinked.items():

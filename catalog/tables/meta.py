@@ -31,7 +31,7 @@ META: tuple[Table, ...] = (
         ("name",),
         (
             Column("name", TEXT, "A view or macro, '*' for all definitions together, or 'links'", ucd="meta.id"),
-            Column("value", TEXT, "Fingerprint of the definition; 'current' or 'stale' of the links"),
+            Column("value", TEXT, "Fingerprint of the definition; of the links that of their rules, or 'stale'"),
         ),
         writing="internal",
     ),

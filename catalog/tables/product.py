@@ -112,6 +112,7 @@ PRODUCT: tuple[Table, ...] = (
             FILE_ID,
             Column("spec_num", INT32, "Number of the spectrum in its file, from 1: SPEC_NUM of a type-II file"),
             *_IDENTITY,
+            MISSION,
             Column("role", TEXT, "source or background, as HDUCLAS2 or another spectrum's BACKFILE says"),
             Column("hduclas2", TEXT, "HDUCLAS2: TOTAL, NET (background already subtracted) or BKG"),
             Column("first_channel", INT32, "Number of the first channel: 1, or 0"),
@@ -119,8 +120,12 @@ PRODUCT: tuple[Table, ...] = (
             Column("rate", DOUBLES, "Count rate per channel where the file gives no counts", "count/s", "arith.rate"),
             Column("stat_err", DOUBLES, "STAT_ERR where it is not Poisson (POISSERR); of rate where counts is NULL"),
             Column("sys_err", DOUBLES, "SYS_ERR: systematic error per channel as a fraction; NULL where there is none"),
-            Column("bin_lo", DOUBLES, "BIN_LO of gratings: lower wavelength of each channel", "angstrom", "em.wl;stat.min"),
-            Column("bin_hi", DOUBLES, "BIN_HI of gratings: upper wavelength of each channel", "angstrom", "em.wl;stat.max"),
+            Column(
+                "bin_lo", DOUBLES, "BIN_LO: shortest wavelength of a grating's channels", "angstrom", "em.wl;stat.min"
+            ),
+            Column(
+                "bin_hi", DOUBLES, "BIN_HI: longest wavelength of a grating's channels", "angstrom", "em.wl;stat.max"
+            ),
             Column("background_counts", INTS, "Background counts per channel", "count", "phot.count"),
             Column("background_rate", DOUBLES, "Background rate where there are no counts", "count/s", "arith.rate"),
             Column("exposure_s", FLOAT64, "Exposure", "s", "time.duration;obs.exposure"),
@@ -164,7 +169,7 @@ PRODUCT: tuple[Table, ...] = (
             *_IDENTITY,
             Column("grating_order", INT8, "TG_M: grating order it is for"),
             Column("grating_part", INT8, "TG_PART: 1 HEG, 2 MEG, 3 LEG"),
-            Column("hdu", INT32, "Extension of the file it stands in, from 1; NULL for a sum of several", ucd="meta.number"),
+            Column("hdu", INT32, "Extension of the file it stands in, from 1; NULL for a sum", ucd="meta.number"),
             MISSION,
         ),
     ),

@@ -19,7 +19,7 @@ from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus
 from ingest.products.headers import header_batch, identity
 from ingest.products.left_out import columns_not_kept, tables_not_kept
-from ingest.products.missions import mission_flags
+from ingest.products.missions import mission, mission_flags
 from ingest.products.ogip import QUIET, Integers, Numbers, SmallTable, finite, small_int
 from ingest.products.pha_table import (
     REFERENCES,
@@ -146,6 +146,7 @@ def _row(raw: RawSpectrum, hdu: HDU, file: FileName, flags: Flags) -> Row:
     return {
         "file_id": file.file_id,
         **identity(hdu, file)._asdict(),
+        "mission": mission(hdu),
         "role": "background" if hduclas2 == "BKG" else "source",
         "hduclas2": hduclas2 or None,
         "first_channel": first,

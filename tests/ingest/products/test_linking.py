@@ -201,6 +201,174 @@ def test_an_ambiguous_name_links_nothing(quick):
     assert quick.spectrum("/a/x.pi")["arf_id"] == quick.id("/b/x.arf")
 
 
+ONE = {"/srcA/spec.pi": "A", "/srcB/spec.pi": "B", "/srcB/spec.arf": 5.0, "/srcB/spec.rmf": 6, "/srcB/spec_bg.pi": "b"}
+
+
+def files_of(layout, **header):
+    """Files by path: spectra that name spec.arf, spec.rmf and spec_bg.pi, areas, matrices and backgrounds."""
+    said = {"ANCRFILE": "spec.arf", "RESPFILE": "spec.rmf", "BACKFILE": "spec_bg.pi", **header}
+    responses = {key: value for key, value in header.items() if key in {"OBS_ID", "TELESCOP"}}
+    made = {}
+    for path, what in layout.items():
+        if path.endswith("_bg.pi"):
+            made[path] = ogip.pha(ogip.COUNTS + len(path), OBJECT=what, **responses)
+        elif path.endswith(".pi"):
+            made[path] = ogip.pha(OBJECT=what, **said)
+        elif path.endswith(".arf"):
+            made[path] = ogip.arf(np.full(8, float(what)), **responses)
+        else:
+            made[path] = ogip.rmf(ogip.groups(seed=what), **responses)
+    return made
+
+
+def linked(store, path):
+    """Return which of arf, rmf and background a spectrum is linked with."""
+    row = store.spectrum(path)
+    return tuple(row[name] is not None for name in ("arf_id", "rmf_id", "background_id"))
+
+
+@pytest.mark.parametrize("obs_id", ["4321", "Merged", "", None])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_response_of_another_target_is_never_taken(quick, obs_id, order):
+    files = files_of(ONE, OBS_ID=obs_id)
+    for path in [*files][::order]:
+        quick.put({path: files[path]})
+        quick.link()
+    assert linked(quick, "/srcA/spec.pi") == (False, False, False)
+    assert linked(quick, "/srcB/spec.pi") == (True, True, True)
+    assert sorted(r["name"] for r in quick.rows(unlinked_query())) == ["spec.arf", "spec.rmf", "spec_bg.pi"]
+
+
+def test_also_not_where_the_other_target_names_nothing(quick):
+    files = files_of(ONE) | {"/srcB/spec.pi": spectrum(OBJECT="B", ANCRFILE="none", RESPFILE="none", BACKFILE="none")}
+    quick.put({path: content for path, content in files.items() if not path.endswith("_bg.pi")})
+    quick.link()
+    assert linked(quick, "/srcA/spec.pi") == linked(quick, "/srcB/spec.pi") == (False, False, False)
+
+
+def test_a_response_apart_serves_the_spectra_of_one_folder(quick):
+    layout = {"/spectra/spec.pi": "A", "/apart/spec.arf": 5.0, "/apart/spec.rmf": 6, "/apart/spec_bg.pi": "b"}
+    quick.put(files_of(layout))
+    quick.link()
+    assert linked(quick, "/spectra/spec.pi") == (True, True, True)
+    quick.put(files_of({"/other/spec.pi": "C"}))
+    quick.link()
+    # One area cannot be of two places in the sky; a matrix of the calibration is of many.
+    assert linked(quick, "/spectra/spec.pi") == linked(quick, "/other/spec.pi") == (False, True, False)
+
+
+@pytest.mark.parametrize(
+    "header", [{"OBS_ID": "7"}, {"OBS_ID": "1575", "REGIONID": 86, "OBI_NUM": 1}, {"TELESCOP": "XMM", "OBS_ID": None}]
+)
+def test_a_response_apart_that_says_it_is_of_something_else_is_not_taken(quick, header):
+    quick.put({"/a/x.pi": spectrum(OBS_ID="1575", REGIONID=85, OBI_NUM=1)})
+    quick.put({"/b/x.arf": ogip.arf(**header)})
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] is None
+    quick.put({"/a/x.arf": ogip.arf(np.ones(8), **header)})  # beside the spectrum, its name says enough
+    quick.link()
+    assert quick.spectrum("/a/x.pi")["arf_id"] == quick.id("/a/x.arf")
+
+
+@pytest.mark.parametrize("folder", ["2CXOJ1/01575_001", "arf3"])
+def test_files_of_one_detection_may_lie_in_many_folders(quick, folder):
+    for region in (85, 86):
+        name = f"acisf01575_001N001_r{region:04d}"
+        named = {"ANCRFILE": f"{name}_arf3.fits", "RESPFILE": "none", "BACKFILE": "none"}
+        quick.put({f"/csc/pha3/{name}_pha3.fits.gz": ogip.pha(ogip.COUNTS + region, **named)})
+        quick.put({f"/csc/{folder}/{name}_arf3.fits.gz": ogip.arf(np.full(8, float(region)), OBS_ID="1575")})
+        quick.put({f"/csc/{folder}/{name}_other_pha3.fits.gz": ogip.pha(ogip.COUNTS * region)})
+    quick.link()
+    for region in (85, 86):
+        name = f"acisf01575_001N001_r{region:04d}"
+        row = quick.spectrum(f"/csc/pha3/{name}_pha3.fits.gz")
+        assert row["arf_id"] == quick.id(f"/csc/{folder}/{name}_arf3.fits.gz")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_copy_of_a_spectrum_finds_what_lies_beside_it(quick, order):
+    files = {"/a/x.pi": spectrum(), "/b/x.pi": spectrum()}
+    for path in [*files][::order]:
+        quick.put({path: files[path]})
+    quick.put({"/b/x.arf": ogip.arf()})
+    quick.link()
+    holder = [*files][::order][0]
+    assert quick.spectrum(holder)["arf_id"] == quick.id("/b/x.arf")
+    quick.put({"/a/x.arf": ogip.arf(np.ones(8))})
+    quick.link()
+    assert quick.spectrum(holder)["arf_id"] == quick.id(holder.replace(".pi", ".arf"))
+
+
+NUMBERS = [("x.arf{2}", 2), ("x.arf[SPECRESP,2]", 2), ("x.arf[2]", 2), ("x.arf+2", 2), ("x.arf{1}", 1), ("x.arf", 1)]
+
+
+@pytest.mark.parametrize(("named", "number"), [*NUMBERS, ("x.arf{3}", None), ("x.arf+9", None)])
+def test_the_response_that_is_named_is_taken(quick, named, number):
+    areas = [ogip.arf_hdu(np.full(8, 100.0 * n), EXTVER=n) for n in (1, 2)]
+    quick.put({"/d/x.pi": spectrum(ANCRFILE=named), "/d/x.arf": ogip.to_bytes(*areas)})
+    quick.link()
+    assert quick.spectrum("/d/x.pi")["arf_id"] == (number and quick.id("/d/x.arf", number))
+    missing = [r["name"] for r in quick.rows(unlinked_query()) if r["what"] == "ancrfile"]
+    assert missing == ([] if number else [named.replace("+9", "{+9}")])
+
+
+def test_extver_goes_before_the_place_in_the_file(quick):
+    areas = [ogip.arf_hdu(np.full(8, 100.0 * n), EXTVER=n) for n in (2, 1)]
+    quick.put({"/d/x.pi": spectrum(ANCRFILE="x.arf{2}"), "/d/x.arf": ogip.to_bytes(*areas)})
+    quick.put({"/d/y.pi": spectrum(ANCRFILE="x.arf[2]")})
+    quick.link()
+    first = "SELECT specresp[1] AS area FROM lake.product.arf WHERE arf_id = "
+    areas = [quick.rows(f"{first}'{quick.spectrum(f'/d/{n}.pi')['arf_id']}'")[0]["area"] for n in "xy"]
+    assert areas == [200.0, 100.0]  # EXTVER 2 comes first in the file; the second extension has EXTVER 1
+
+
+def test_the_first_extension_by_either_count(quick):
+    quick.put(
+        {"/d/x.rmf": ogip.rmf(), "/d/x.pi": spectrum(RESPFILE="x.rmf[1]"), "/d/y.pi": spectrum(RESPFILE="x.rmf[2]")}
+    )
+    quick.link()
+    assert quick.spectrum("/d/x.pi")["rmf_id"] == quick.spectrum("/d/y.pi")["rmf_id"] == quick.id("/d/x.rmf")
+
+
+def test_a_spectrum_of_several_names_its_background_by_number(quick):
+    quick.put({"/d/bg.pha": ogip.pha2(background=False, OBS_ID="1575"), "/d/x.pi": spectrum(BACKFILE="bg.pha{2}")})
+    quick.link()
+    assert quick.spectrum("/d/x.pi")["background_id"] == quick.spectrum("/d/bg.pha", 2)["spectrum_id"]
+
+
+def test_the_sum_of_several_matrices_is_taken_and_one_where_it_is_named(quick):
+    both = ogip.to_bytes(ogip.matrix_hdu(), ogip.matrix_hdu(ogip.groups(seed=5)), ogip.ebounds_hdu())
+    quick.put({"/d/x.rmf": both, "/d/x.pi": spectrum(), "/d/y.pi": spectrum(RESPFILE="x.rmf{2}")})
+    quick.link()
+    assert quick.spectrum("/d/x.pi")["rmf_id"] == quick.id("/d/x.rmf", 0)
+    assert quick.spectrum("/d/y.pi")["rmf_id"] == quick.id("/d/x.rmf", 2)
+
+
+def test_orders_of_a_grating_in_one_file_go_by_their_order_not_by_their_place(quick):
+    areas = [ogip.arf_hdu(np.full(8, 5.0 + m), TG_M=m, TG_PART=1) for m in (1, -1)]
+    quick.put({"/d/pha2.fits": ogip.pha2(ANCRFILE="arf2.fits"), "/d/arf2.fits": ogip.to_bytes(*areas)})
+    quick.link()
+    found = [quick.spectrum("/d/pha2.fits", n)["arf_id"] for n in (1, 2)]
+    assert found == [quick.id("/d/arf2.fits", 2), quick.id("/d/arf2.fits", 1)]
+
+
+def test_orders_of_a_grating_are_not_taken_from_beside_another_spectrum(quick):
+    quick.put({"/a/pha2.fits": ogip.pha2(), "/b/heg.arf": ogip.arf(OBS_ID="459", TG_M=-1, TG_PART=1)})
+    quick.link()
+    assert quick.spectrum("/a/pha2.fits", 1)["arf_id"] == quick.id("/b/heg.arf")
+    quick.put({"/b/pha2.fits": ogip.pha2(np.ones((2, 12)))})
+    quick.link()
+    assert quick.spectrum("/a/pha2.fits", 1)["arf_id"] is None
+    assert quick.spectrum("/b/pha2.fits", 1)["arf_id"] == quick.id("/b/heg.arf")
+
+
+def test_more_spectra_than_responses_are_not_guessed_at(quick):
+    three = ogip.pha2(np.ones((3, 12)), orders=(1, 2, 3), ANCRFILE="arf2.fits")
+    quick.put({"/d/pha2.fits": three, "/d/arf2.fits": ogip.to_bytes(ogip.arf_hdu(), ogip.arf_hdu(np.ones(8)))})
+    quick.link()
+    assert [quick.spectrum("/d/pha2.fits", n)["arf_id"] for n in (1, 2, 3)] == [None] * 3
+
+
 def test_elsewhere_only_the_same_observation_is_taken(quick):
     quick.put({"/a/x.pi": spectrum(OBS_ID="1575")})
     quick.put({"/b/x.arf": ogip.arf(OBS_ID="7")})
