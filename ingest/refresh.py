@@ -350,10 +350,12 @@ class _Writer:
             self._connection.execute(f"INSERT INTO lake.{table.full_name} BY NAME {kept}")
         elif table.writing == "content":
             key = table.key[0]
-            self._connection.execute(
-                f"INSERT INTO lake.{table.full_name} BY NAME SELECT DISTINCT ON ({key}) * FROM {source} "
-                f"WHERE {key} NOT IN (SELECT {key} FROM lake.{table.full_name})"
-            )
+            known = f"SELECT {key} FROM lake.{table.full_name}"
+            new = f"SELECT DISTINCT ON ({key}) * FROM {source} WHERE {key} NOT IN ({known})"
+            # A part, not an INSERT: DuckLake keeps a few rows as text in its catalog, and a matrix has millions of cells.
+            path = Path(parts[0].path).with_suffix(".new.parquet")
+            lake.add_parts(self._connection, self._store, table.full_name, [path] if self._write(new, path) else [])
+            path.unlink(missing_ok=True)
         else:
             kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, {ids}))" if drop else source
             merge(self._connection, table, kept)
@@ -363,13 +365,16 @@ class _Writer:
         table = TABLES[part.table]
         if part.sorted or not table.order:
             return part
-        path = str(Path(part.path).with_suffix(".sorted.parquet"))
-        self._connection.execute(
-            f"COPY (SELECT * FROM read_parquet({literal(part.path)}) ORDER BY {', '.join(table.order)}) "
-            f"TO {literal(path)} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd)"
-        )
+        path = Path(part.path).with_suffix(".sorted.parquet")
+        self._write(f"SELECT * FROM read_parquet({literal(part.path)}) ORDER BY {', '.join(table.order)}", path)
         Path(part.path).unlink()
-        return replace(part, path=path, sorted=True)
+        return replace(part, path=str(path), sorted=True)
+
+    def _write(self, query: str, path: Path) -> int:
+        """Write the rows of a query into a part; return how many there are."""
+        to = f"TO {literal(str(path))} (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd)"
+        row = self._connection.execute(f"COPY ({query}) {to}").fetchone()
+        return int(row[0]) if row else 0
 
     def _note(self, entries: Sequence[FileEntry], seconds: dict[str, float]) -> None:
         for entry in entries:

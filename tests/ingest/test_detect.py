@@ -94,7 +94,8 @@ def test_renamed_products_are_named_by_their_content(hdu, said):
         ("dmextract.par", b"infile,f,a,,,,input\n", "a parameter file"),
         ("axaff04321_000N003_obs0a.par", b"obs_id,i,h,4321\n", "a parameter file"),
         ("acisf04321_asol1.lis", b"pcadf04321_000N001_asol1.fits\n", "a list of file names"),
-        ("acisf04321N003_cntr_img2.jpg", b"\xff\xd8\xff\xe0\0\0", "a picture"),
+        ("acisf04321N003_cntr_img2.jpg", b"\xff\xd8\xff\xe0\0\0", "an image"),
+        ("plot.png", b"\x89PNG\r\n\x1a\n\0", "a picture"),
         ("axaff04321N003_VV001_vv2.pdf", b"%PDF-1.4\n\xff\xff", "a report of validation and verification"),
     ],
 )
