@@ -352,7 +352,7 @@ class _Writer:
             key = table.key[0]
             known = f"SELECT {key} FROM lake.{table.full_name}"
             new = f"SELECT DISTINCT ON ({key}) * FROM {source} WHERE {key} NOT IN ({known})"
-            # A part, not an INSERT: DuckLake keeps a few rows as text in its catalog, and a matrix has millions of cells.
+            # A part, no INSERT: DuckLake keeps a few rows as text in its catalog, and a matrix has millions of cells.
             path = Path(parts[0].path).with_suffix(".new.parquet")
             lake.add_parts(self._connection, self._store, table.full_name, [path] if self._write(new, path) else [])
             path.unlink(missing_ok=True)

@@ -163,11 +163,12 @@ def placed(values: Numbers | None, places: Integers, n: int, missing: float) -> 
 
 
 def as_list(values: Numbers | None) -> list[float | None] | None:
-    """Return numbers as a list with None for NaN."""
+    """Return numbers as a list with None for NaN; None where all are."""
     if values is None:
         return None
+    null = np.isnan(values)
     items: list[float | None] = values.tolist()
-    return [None if v != v else v for v in items] if np.isnan(values).any() else items  # noqa: PLR0124 - NaN
+    return None if null.all() else [None if v != v else v for v in items] if null.any() else items  # noqa: PLR0124 - NaN
 
 
 def integers_or_none(values: Numbers | None, name: str, trivial: tuple[int, ...]) -> list[int] | None:
