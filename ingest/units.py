@@ -54,7 +54,7 @@ def factor(unit: str, to: str) -> float | None:
     >>> factor("KEV", "eV"), factor("count/ks", "count/s"), factor("furlong", "cm**2") is None
     (1000.0, 0.001, True)
     """
-    if unit == to:
+    if _respelled(unit) == _respelled(to):
         return 1.0
     from astropy import units as u  # noqa: PLC0415 - half a second, and nearly every file has the registry's own unit
 
@@ -62,7 +62,7 @@ def factor(unit: str, to: str) -> float | None:
     # As it stands first: 'S' may be siemens and 'meV' a thousandth of an eV, and only then a careless spelling.
     for text in (_COUNTS.sub("1", unit), _respelled(unit)):
         try:
-            found = u.Unit(text.translate(_BRACKETS))
+            found = u.Unit(text)
             scale = float(found.to(target)) if isinstance(found, u.UnitBase) else math.nan  # no logarithms
         except (ValueError, TypeError, AttributeError, ZeroDivisionError, OverflowError):
             continue  # UnitConversionError is a TypeError and a ValueError; the parser fails on odd texts in many ways
@@ -72,4 +72,4 @@ def factor(unit: str, to: str) -> float | None:
 
 
 def _respelled(unit: str) -> str:
-    return _WORD.sub(lambda word: _WORDS.get(word[0].lower(), word[0]), unit)
+    return _WORD.sub(lambda word: _WORDS.get(word[0].lower(), word[0]), unit).replace("^", "**").translate(_BRACKETS)

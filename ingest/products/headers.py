@@ -23,6 +23,7 @@ HeaderKind = Literal["events", "spectrum", "light_curve"]
 
 _CIRCLE, _POLE = 360.0, 90.0  # deg
 
+_OBSIDS = 1_000_000  # Chandra's have at most six digits; longer numbers are other missions'
 _LONGEST = 10  # digits of an identifier; more are damage, and Python's int() refuses thousands of them
 
 _TEXTS: dict[str, tuple[str, ...]] = {
@@ -79,7 +80,8 @@ def identity(hdu: HDU, file: FileName) -> Identity:
         return Identity(None, None, None, None)
     name = parse_product_name(file.name)
     obsid_text = hdu.observed("OBS_ID")
-    obsid = _whole(obsid_text, 1, 31)
+    obsid = _whole(obsid_text, 1, 20)
+    obsid = obsid if obsid is not None and obsid < _OBSIDS else None
     if obsid is None and (obsid_text is None or not obsid_text.isalpha()):
         obsid = name.obsid if name else None
     if obsid is None:

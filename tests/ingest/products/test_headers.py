@@ -36,6 +36,9 @@ def hdu(**cards):
         ({}, "acisf00942N004_evt2.fits", (942, None, None, None)),
         ({"OBS_ID": "9" * 5000}, "x.fits", (None, None, None, None)),
         ({"OBS_ID": "-3"}, "x.fits", (None, None, None, None)),
+        ({"OBS_ID": "1200120106"}, "x.fits", (None, None, None, None)),  # NICER's, without a word of the telescope
+        ({"OBS_ID": "0112880201"}, "x.fits", (None, None, None, None)),
+        ({"OBS_ID": "999999"}, "x.fits", (999_999, None, None, None)),
         ({"OBS_ID": "755", "OBI_NUM": 99_999, "REGIONID": 2**31}, "x.fits", (755, None, None, None)),
     ],
 )

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
+from catalog.fits_table import write_fits
 from catalog.identifiers import is_detection_id
 from catalog.tables import TABLES
 from ingest.content import FileName, Flag
@@ -479,3 +480,12 @@ def test_damaged_tables_are_read_or_refused_and_never_raise_anything_else(base, 
     else:
         for rows in tables.values():
             assert rows
+
+
+def test_a_logical_null_of_a_fits_table_stays_null_ours_included():
+    mood = [[True, None], [False, True], [None, None]]
+    stream = io.BytesIO()
+    write_fits(pa.table({"name": NAMES, "conf_flag": [True, False, None], "mood": mood}), stream, {})
+    rows = read(stream.getvalue(), "exported.fits")[0][MASTER]
+    assert [row["conf_flag"] for row in rows] == [True, False, None]
+    assert [dict(row["extra"])["mood"] for row in rows] == ["[true, null]", "[false, true]", "[null, null]"]
