@@ -17,8 +17,9 @@ from catalog.manifest import Source
 from ingest import loading
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound
+from ingest.products.linking import rules
+from ingest.refresh import LINKS, refresh
 from ingest.refresh import _Writer as Refresh
-from ingest.refresh import refresh
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_everything_in_a_folder_comes_in(store, folder):
     assert query(store, linked) == [(3, 3, 3, 3)]
     assert archive.keys_repeat(store) == []
     assert verify(store) == []
+
+
+def test_links_that_other_rules_made_are_made_anew(store, tmp_path):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection, lake.transaction(connection):
+        lake.remember(connection, LINKS, "current")  # what earlier versions wrote
+    load(store, tmp_path / "s")
+    assert query(store, f"SELECT value FROM meta.state WHERE name = '{LINKS}'") == [(rules(),)]
 
 
 def test_bad_files_are_named_with_a_reason_and_stop_nothing(store, folder):
