@@ -404,6 +404,15 @@ def test_a_catalog_product_finds_its_detections_responses(quick):
     assert row["rmf_id"] == quick.id("/b/acisf01575_001N002_r0085_rmf3.fits")
 
 
+def test_another_version_of_a_named_product_may_be_of_another_source(quick):
+    old, new = "acisf01575_001N001_r0085", "acisf01575_001N021_r0085"
+    quick.put({f"/a/{new}_pha3.fits": spectrum(ANCRFILE=f"{new}_arf3.fits", RESPFILE="none")})
+    quick.put({f"/a/{old}_arf3.fits": ogip.arf(OBS_ID="1575")})
+    quick.link()
+    assert quick.spectrum(f"/a/{new}_pha3.fits")["arf_id"] is None
+    assert f"{new}_arf3.fits" in [r["name"] for r in quick.rows(unlinked_query())]
+
+
 def test_spectra_that_name_nothing_and_are_of_no_detection_stay_alone(quick):
     quick.put({"/a/x.pi": spectrum(ANCRFILE="none", RESPFILE="none", BACKFILE="none")})
     quick.put({"/a/x.arf": ogip.arf(OBS_ID="1575")})
