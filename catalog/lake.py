@@ -270,6 +270,8 @@ def _missing(connection: duckdb.DuckDBPyConnection) -> list[str]:
     for table in TABLES.values():
         if table.full_name not in columns:
             statements += [*table.ddl(), *_primed(table)]
+            if columns and table.first_rows:  # not in a new store, which has no rows to make them from
+                statements.append(f"INSERT INTO lake.{table.full_name} BY NAME {table.first_rows}")
         else:
             new = [c for c in table.columns if c.name not in columns[table.full_name]]
             statements += [f"ALTER TABLE lake.{table.full_name} ADD COLUMN {c.ddl}" for c in new]

@@ -8,10 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog.intervals import merged
 from embed.event_maps import Bools, Photons, energy_time_map, energy_time_step_cube, photons, windows
 from embed.prepared import Arrays, Prepared, ids_and_names
 from embed.ragged import ragged
 from embed.summary_statistics import summary
+
+_REASONS = {
+    "no_energy": "its photons have no energies (HRC), and the event encoders read energies",
+    "capped": "its list of photons was cut: their rate is not that of the source",
+    "no_region": "its source region is not known: its photons cannot be told from those of the field",
+}
 
 
 def prepare(rows: pa.Table) -> Prepared:
@@ -21,7 +28,8 @@ def prepare(rows: pa.Table) -> Prepared:
     ----------
     rows : pyarrow.Table
         id, name, photon (list of {time_s, energy_ev}, any order, empty or NULL for none), good (list of
-        {start_s, stop_s}), no_energy (there are photons, and none has an energy): see `embed.inputs`.
+        {start_s, stop_s}, which may overlap), no_energy (there are photons, and none has an energy), no_region (its
+        source region is not known), capped (its list of photons was cut): see `embed.inputs`.
 
     Returns
     -------
@@ -29,15 +37,17 @@ def prepare(rows: pa.Table) -> Prepared:
         Arrays `counts` (n, 64, 3), `exposure` (n, 64), `map` (n, 24, 16), `summary` (n, n_statistic), all float32,
         `shorter` and `longer` (n,) bool: see `embed.event_maps` and `embed.summary_statistics`; `cube`
         (n, 24, 16, 16), ten times as large as all the others, is made when it is asked for. A detection without
-        a single photon is kept; one whose photons have no energy (HRC) is not.
+        a single photon is kept; one whose photons have no energy (HRC), are not known to be the source's, or are not
+        all there is not.
     """
     time, energy = ragged(rows["photon"], "time_s"), ragged(rows["photon"], "energy_ev")
     start, stop = ragged(rows["good"], "start_s"), ragged(rows["good"], "stop_s")
     n = rows.num_rows
     p = photons(time.flat, energy.flat, time.row, n)
     whole = np.isfinite(start.flat) & np.isfinite(stop.flat) & (stop.flat > start.flat)
-    w = windows(p, start.flat[whole], stop.flat[whole], start.row[whole])
-    kept = ~np.asarray(rows["no_energy"].to_numpy(), np.bool_)
+    w = windows(p, *merged(start.flat[whole], stop.flat[whole], start.row[whole]))
+    unusable = {name: np.asarray(rows[name].to_numpy(), np.bool_) for name in _REASONS}
+    kept = ~np.any(list(unusable.values()), axis=0)
     ids, names = ids_and_names(rows, kept)
     arrays = {
         "counts": w.counts,
@@ -47,10 +57,11 @@ def prepare(rows: pa.Table) -> Prepared:
         "shorter": w.shorter,
         "longer": w.longer,
     }
-    lost = [] if kept.all() else rows["id"].filter(pa.array(~kept)).to_pylist()
-    reason = "its photons have no energies (HRC), and the event encoders read energies"
+    skipped: dict[str, str] = {}
+    for name, mask in unusable.items():
+        skipped |= dict.fromkeys(rows["id"].filter(pa.array(mask)).to_pylist(), _REASONS[name])
     held = _WithCube({k: v[kept] for k, v in arrays.items()}, p, kept)
-    return Prepared(ids, names, held, dict.fromkeys(lost, reason))
+    return Prepared(ids, names, held, skipped)
 
 
 class _WithCube(Mapping[str, npt.NDArray[np.generic]]):

@@ -57,40 +57,48 @@ SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan,
 _FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace("'spectrum-1'", "'spectrum-counts-1', coalesce(c.arf_id, '-')")
 
 # One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
-# detection's photons fell on.
+# detection's photons fell on, in each of its files.
 _EVENTS_ROWS = """
 WITH region AS (
-  SELECT detection_id AS id, name, file_id FROM product.detection_region
+  SELECT detection_id AS id, any_value(name) AS name, list(file_id) AS file_ids,
+    bool_and(region_from IS NULL) AS no_region, bool_or(coalesce(flag LIKE '%events_capped%', false)) AS capped
+  FROM product.detection_region
   WHERE detection_id IN (SELECT id FROM {selected})
+  GROUP BY detection_id
 ),
 photon AS (
   SELECT detection_id AS id, mode(ccd_id) AS ccd_id, count(*) AS n_all, count(energy_ev) AS n_with_energy,
     list({'time_s': time_s, 'energy_ev': CAST(energy_ev AS DOUBLE)})
       FILTER (energy_ev >= 500 AND energy_ev < 7000 AND time_s IS NOT NULL) AS photon
   FROM product.detection_event
-  WHERE detection_id IN (SELECT id FROM {selected}) AND in_source_region IS NOT FALSE
+  WHERE detection_id IN (SELECT id FROM {selected}) AND in_source_region
   GROUP BY detection_id
 ),
 good AS (
-  SELECT file_id, ccd_id, list({'start_s': start_s, 'stop_s': stop_s}) AS good
-  FROM product.good_time
-  WHERE file_id IN (SELECT file_id FROM region)
-  GROUP BY file_id, ccd_id
+  SELECT f.id, g.ccd_id, list({'start_s': g.start_s, 'stop_s': g.stop_s}) AS good
+  FROM product.good_time AS g
+  JOIN (SELECT id, unnest(file_ids) AS file_id FROM region) AS f ON f.file_id = g.file_id
+  GROUP BY f.id, g.ccd_id
 )
-SELECT r.id, r.name, p.photon, coalesce(p.n_all > 0 AND p.n_with_energy = 0, false) AS no_energy,
+SELECT r.id, r.name, p.photon, coalesce(p.n_all > 0 AND p.n_with_energy = 0, false) AS no_energy, r.no_region, r.capped,
   coalesce(g.good, every.good) AS good
 FROM region AS r
 LEFT JOIN photon AS p ON p.id = r.id
-LEFT JOIN good AS g ON g.file_id = r.file_id AND g.ccd_id = p.ccd_id
-LEFT JOIN good AS every ON every.file_id = r.file_id AND every.ccd_id IS NULL
+LEFT JOIN good AS g ON g.id = r.id AND g.ccd_id = p.ccd_id
+LEFT JOIN good AS every ON every.id = r.id AND every.ccd_id IS NULL
 """
 _EVENTS_FINGERPRINTS = """
-SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-1', coalesce(f.sha256, f.path),
-  coalesce(r.x, -1), coalesce(r.y, -1), coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1),
-  coalesce(r.angle_deg, -1))) AS input_sha256
-FROM product.detection_region AS r
-JOIN meta.file AS f ON f.file_id = r.file_id
-WHERE r.detection_id IN (SELECT id FROM {selected})
+SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-2', string_agg(input, ';' ORDER BY input)))
+  AS input_sha256
+FROM (
+  SELECT r.detection_id AS id, r.name, concat_ws(',', coalesce(f.sha256, f.path), coalesce(r.x, -1), coalesce(r.y, -1),
+    coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1), coalesce(r.angle_deg, -1),
+    coalesce(r.shapes::VARCHAR, '-'), coalesce(r.flag, '-')) AS input
+  FROM product.detection_region AS r
+  JOIN meta.file AS f ON f.file_id = r.file_id
+  WHERE r.detection_id IN (SELECT id FROM {selected})
+)
+GROUP BY id
 """
 _PAPERS_ROWS = """
 SELECT bibcode AS id, bibcode AS name, title, abstract FROM lit.paper

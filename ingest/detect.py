@@ -16,6 +16,7 @@ from ingest.content import FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
 from ingest.known_products import known_product
+from ingest.products.regions import is_region
 from ingest.simulate.truth import is_truth
 
 HEAD = 1 << 16
@@ -155,6 +156,8 @@ def classify(hdu: HDU) -> str | None:
     for kind, names in _CLASSES.items():
         if words & names:
             return kind
+    if is_region(hdu):
+        return "region"
     columns = {name.lower() for name in hdu.column_names}
     is_catalog = bool(columns & _SOURCE_NAMES) or {"obsid", "region_id"} <= columns
     return "source_table" if is_catalog else None

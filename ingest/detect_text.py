@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ingest.products.region_text import looks_like_regions
 from ingest.tables.column_names import resolve
 from ingest.tables.tabular import HEAD_BYTES, Field
 
@@ -39,7 +40,7 @@ def detect_text(head: bytes, name: str) -> str | None:
     Returns
     -------
     str or None
-        'source_table', 'papers', 'corpus', or None; `why_not` says why.
+        'source_table', 'papers', 'corpus', 'region', or None; `why_not` says why.
 
     Examples
     --------
@@ -55,6 +56,8 @@ def detect_text(head: bytes, name: str) -> str | None:
         return "corpus"
     if looks_like_papers(head):
         return "papers"
+    if looks_like_regions(head.decode("utf-8", "replace")):
+        return "region"
     return _meant_as(head, name)
 
 

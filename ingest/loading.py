@@ -30,7 +30,9 @@ from ingest.detect import ReplayStream, detect
 from ingest.planning import Found
 from ingest.readers import reader
 
-ASIDE = frozenset({"product.header", "product.good_time", "product.response_file"})
+ASIDE = frozenset(
+    {"product.header", "product.good_time", "product.response_file", "product.event_list", "product.region"}
+)
 """Tables whose rows are not counted as rows of a file: they say something of it."""
 
 HELD_BYTES = 256 << 20
@@ -225,12 +227,12 @@ class _Gatherer:
 
     def keep_file(self) -> int:
         """Make the rows of the file just taken part of the batch; return how many there are."""
-        n_rows = 0
+        counts: dict[str, int] = {}
         for table, writer in self._spilled.items():
             if batches := self._held.pop(table, []):
                 writer.write(pa.Table.from_batches(batches))
             writer.close()
-            n_rows += 0 if table in ASIDE else writer.n_rows
+            counts[table] = writer.n_rows
             self._close(table)  # rows of earlier files come first: where rows merge, later ones override
             self._parts.append(Part(table, str(writer.path), (self._file_id,), writer.n_rows, not self._unsorted))
         self._spilled = {}
@@ -238,7 +240,7 @@ class _Gatherer:
             if not batches:
                 continue
             rows = pa.Table.from_batches(batches)
-            n_rows += 0 if table in ASIDE else rows.num_rows
+            counts[table] = rows.num_rows
             if self._unsorted and TABLES[table].order:
                 rows = rows.sort_by([(name, "ascending") for name in TABLES[table].order])
             self._small[table].append(rows)
@@ -247,7 +249,8 @@ class _Gatherer:
             if sum(t.num_rows for t in small) >= CHUNK_ROWS or sum(t.nbytes for t in small) >= HELD_BYTES:
                 self._flush(table)
         self._held = {}
-        return n_rows
+        # A spectrum's region says something of it; a region file has nothing else.
+        return sum(n for table, n in counts.items() if table not in ASIDE) or counts.get("product.region", 0)
 
     def drop_file(self) -> None:
         """Forget the rows of the file just taken."""

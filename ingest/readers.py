@@ -13,6 +13,7 @@ READERS: dict[str, str] = {
     "arf": "ingest.products.responses:read_response",
     "rmf": "ingest.products.responses:read_response",
     "light_curve": "ingest.products.light_curves:read_light_curve",
+    "region": "ingest.products.regions:read_region",
     "source_table": "ingest.tables.source_tables:read_source_table",
     "papers": "ingest.literature.papers:read_papers",
     "corpus": "ingest.tables.corpus:read_corpus",

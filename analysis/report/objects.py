@@ -56,7 +56,7 @@ def _spectrum(found: dict[str, object]) -> bytes:
 
 
 def _light_curve(found: dict[str, object]) -> bytes:
-    if not found:
+    if not found.get("rate"):
         return b""
     start, stop, rate, low, high = (
         np.asarray(found[k], np.float64) for k in ("start_s", "stop_s", "rate", "rate_lolim", "rate_hilim")

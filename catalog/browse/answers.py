@@ -16,7 +16,7 @@ from catalog.browse.spectra import binned
 from catalog.catalog import Catalog
 from catalog.cells import is_plain, json_text
 from catalog.columns import quote
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.tables import TABLES
 
 Json = dict[str, object]
@@ -191,33 +191,55 @@ class Answers:
         return {"edges_kev": made.edges_kev.tolist(), "rate": made.rate.tolist(), "error": made.error.tolist()}
 
     def light_curve(self, id_: str) -> Json:
-        """Return a detection's light curve in about forty bins."""
-        region = self._regions.of(id_)
-        if region == {}:
-            return {}
-        span = (region or {}).pop("span_s", None) or self._span(id_)
-        if not span:
-            return {}
-        bin_s = float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}")
-        columns = "start_s, stop_s, rate, rate_lolim, rate_hilim"
-        if region is None:
-            found = self.catalog.sql(f"SELECT {columns} FROM light_curve($id, $bin) ORDER BY bin", id=id_, bin=bin_s)
-        else:
-            query = f"SELECT {columns} FROM region_light_curve($id, $region, $bin) ORDER BY bin"
-            found = self.catalog.sql(query, id=id_, region=region, bin=bin_s)
-        rows = found.arrow()
-        return {"bin_s": bin_s, **{n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names}}
+        """Return a detection's light curve in about forty bins; without photons, the one that a file of it holds.
 
-    def _span(self, id_: str) -> object:
-        """Return the time from a detection's first photon to its last [s]; None where it has none."""
+        `said` tells what is to be known of it, or why there is none; an empty answer is for a detection of which the
+        store has neither.
+        """
+        regions = self._regions.of(id_)
+        span = max((float(str(r.pop("span_s") or 0)) for r in regions or ()), default=0.0)
+        span = span or (0.0 if regions == [] else self._span(id_))
+        if not span:
+            return self._held_curve(id_)
+        bin_s = float(f"{max(span / _N_BINS, 1.0):.2g}")
+        function = "light_curve($id, $bin)" if regions is None else "region_light_curve($id, $regions, $bin)"
+        query = f"SELECT start_s, stop_s, rate, rate_lolim, rate_hilim, flag FROM {function} ORDER BY bin"
+        given: dict[str, object] = {"id": id_, "bin": bin_s} | ({} if regions is None else {"regions": regions})
+        try:
+            rows = self.catalog.sql(query, snapshot=None, timeout_s=None, **given).arrow()
+        except QueryError as error:  # the function's own word of why there is nothing to count
+            return {"said": str(error)}
+        flags = [flag for flag in rows["flag"].unique().to_pylist() if flag]
+        curve = {n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
+        return {"bin_s": bin_s, **curve, **({"said": ", ".join(flags)} if flags else {})}
+
+    def _held_curve(self, id_: str) -> Json:
+        """Return the bins of a detection's light curve file: the newest, of the broadest band."""
+        rows = self.catalog.sql(
+            "SELECT l.time_s, l.count_rate, l.count_rate_err, l.band FROM product.light_curve AS l "
+            "JOIN product.header AS h USING (file_id) WHERE l.detection_id = $id QUALIFY dense_rank() OVER (ORDER BY "
+            "l.band IN ('b', 'w') DESC, h.version DESC NULLS LAST, l.file_id) = 1 ORDER BY l.time_s",
+            id=id_,
+        ).arrow()
+        if rows.num_rows <= 1:
+            return {}
+        start, rate, error = (rows[n].to_numpy(zero_copy_only=False) for n in rows.column_names[:3])
+        bin_s = float(np.median(np.diff(start)))
+        made = {"start_s": start, "stop_s": start + bin_s, "rate": rate}
+        made |= {"rate_lolim": rate - error, "rate_hilim": rate + error}
+        said = f"from its light curve file, band {rows['band'][0].as_py()}: the store has no photons of it"
+        return {"bin_s": bin_s, **{n: [_number(float(v)) for v in values] for n, values in made.items()}, "said": said}
+
+    def _span(self, id_: str) -> float:
+        """Return the time from a detection's first photon to its last [s]; 0 where it has none."""
         # Photons of a file of its own are found by their id; only those of a whole field must be looked for.
         for table in ("product.event", "product.detection_event"):
             ((span,),) = self.catalog.sql(
                 f"SELECT max(time_s) - min(time_s) FROM {table} WHERE detection_id = $id", id=id_
             ).fetchall()
             if span:
-                return span
-        return None
+                return float(str(span))
+        return 0.0
 
     def neighbours(self, space: str, id_: str, k: int = 12) -> Json:
         """Return the nearest rows of a space."""

@@ -46,8 +46,8 @@ class Regions:
         finally:
             self._reading.release()
 
-    def of(self, id_: str) -> dict[str, object] | None:
-        """Return the row of a detection, empty for one without photons; None where they have yet to be read.
+    def of(self, id_: str) -> list[dict[str, object]] | None:
+        """Return the rows of a detection, none for one without photons; None where they have yet to be read.
 
         Where the store has a new snapshot since they were read, they are read again in the background.
         """
@@ -57,5 +57,5 @@ class Regions:
         if held[0] != self.catalog.snapshot:
             threading.Thread(target=self.read, daemon=True).start()
             return None
-        row = pc.index(held[1]["detection_id"], pa.scalar(id_)).as_py()
-        return {} if row < 0 else dict(held[1].slice(row, 1).to_pylist()[0])
+        found: list[dict[str, object]] = held[1].filter(pc.equal(held[1]["detection_id"], id_)).to_pylist()
+        return found

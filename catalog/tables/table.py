@@ -32,6 +32,8 @@ class Table:
         internal: photonlake's own bookkeeping.
     order : tuple of str
         Sort order on disk, so that scans prune.
+    first_rows : str
+        SQL of the rows that the table begins with in a store made before there was such a table.
     """
 
     full_name: str
@@ -40,6 +42,7 @@ class Table:
     columns: tuple[Column, ...]
     writing: Writing = "file"
     order: tuple[str, ...] = ()
+    first_rows: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts itself."""

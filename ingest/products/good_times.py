@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalog.intervals import Floats, Ints, merged
 from catalog.tables import TABLES
 from ingest.content import CHUNK_ROWS
 from ingest.fits import HDU, Field, resolve_number
@@ -54,10 +55,10 @@ class GoodTimes:
             self._parts.append((hdu, start, np.column_stack([chunk["start"], chunk["stop"]]).astype(np.float64)))
 
     def batch(self, file_id: int, identity: Identity, events: HDU) -> pa.RecordBatch:
-        """Make the rows of product.good_time, sorted by CCD and start, each start once.
+        """Make the rows of product.good_time, sorted by CCD and start; none overlaps another of its CCD.
 
-        Merged files repeat intervals in several extensions. Of two with the same start on the same CCD the
-        longer one counts: it holds the other.
+        Merged files repeat intervals in several extensions, and tables that name no CCD tell the same time each:
+        intervals that overlap become one, so that no second counts twice.
         """
         ccd_id, start_s, stop_s = self._intervals(events)
         n = len(start_s)
@@ -72,7 +73,7 @@ class GoodTimes:
         schema = TABLES["product.good_time"].schema
         return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
-    def _intervals(self, events: HDU) -> tuple[npt.NDArray[np.int64], ...]:
+    def _intervals(self, events: HDU) -> tuple[Ints, Floats, Floats]:
         ccds = [np.full(len(part), _ccd_id(hdu), np.int64) for hdu, _, part in self._parts]
         times = [clock(hdu, events, f).convert(reals(part, None, np.float64)).values for hdu, f, part in self._parts]
         ccd_id = np.concatenate([np.empty(0, np.int64), *ccds])
@@ -81,13 +82,14 @@ class GoodTimes:
             real = np.isfinite(start_s) & np.isfinite(stop_s) & (start_s <= stop_s)
         if not real.all():
             self.flags.add("bad_good_times")
-        order = np.lexsort((-stop_s[real], start_s[real], ccd_id[real]))
-        ccd_id, start_s, stop_s = (a[real][order] for a in (ccd_id, start_s, stop_s))
-        first = np.ones(len(start_s), bool)
-        first[1:] = (ccd_id[1:] != ccd_id[:-1]) | (start_s[1:] != start_s[:-1])
-        if not first.all():
+        ccd_id, start_s, stop_s = ccd_id[real], start_s[real], stop_s[real]
+        n_starts = len(np.unique(np.column_stack([ccd_id, start_s]), axis=0))
+        joined = merged(start_s, stop_s, ccd_id)
+        if n_starts < len(ccd_id):
             self.flags.add("repeated_good_times")
-        return ccd_id[first], start_s[first], stop_s[first]
+        if len(joined[0]) < n_starts:
+            self.flags.add("overlapping_good_times")
+        return joined[2], joined[0], joined[1]
 
 
 def longest_s(batch: pa.RecordBatch) -> float | None:

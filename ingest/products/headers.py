@@ -17,9 +17,10 @@ from ingest.content import FileName
 from ingest.fits import HDU, resolve
 from ingest.products.mission_time import MJD_0, clock, clock_flags
 from ingest.products.missions import instrument_of, is_other_mission, mission, mission_flags
+from ingest.products.processing import Processing, processing
 from ingest.units import factor
 
-HeaderKind = Literal["events", "spectrum", "light_curve"]
+HeaderKind = Literal["events", "spectrum", "light_curve", "region"]
 
 _CIRCLE, _POLE = 360.0, 90.0  # deg
 
@@ -117,12 +118,12 @@ def sky_wcs(hdu: HDU) -> SkyWCS | None:
 
     Source: FITS WCS papers I and II (Greisen & Calabretta 2002, Calabretta & Greisen 2002), pixel list keywords.
     """
-    x = _axis(hdu, resolve(hdu.fields, "x"), "RA---TAN")
-    y = _axis(hdu, resolve(hdu.fields, "y"), "DEC--TAN")
+    x = _axis(hdu, resolve(hdu.fields, "x"), "RA---TAN", "XLON-TAN")  # the second as region files have it
+    y = _axis(hdu, resolve(hdu.fields, "y"), "DEC--TAN", "XLAT-TAN")
     return SkyWCS(*x, *y) if x and y else None
 
 
-def _axis(hdu: HDU, column: str | None, projection: str) -> tuple[float, float, float] | None:
+def _axis(hdu: HDU, column: str | None, *projections: str) -> tuple[float, float, float] | None:
     if column is None:
         return None
     n = 1 + next(i for i, f in enumerate(hdu.fields) if f.name == column)
@@ -132,7 +133,7 @@ def _axis(hdu: HDU, column: str | None, projection: str) -> tuple[float, float, 
         for forms in (("TCRPX", "TCRP"), ("TCRVL", "TCRV"), ("TCDLT", "TCDE"))
     )
     degrees = factor(hdu.text(f"TCUNI{n}") or "deg", "deg")
-    if kind.upper() != projection or crpix is None or crval is None or not cdelt or degrees is None:
+    if kind.upper() not in projections or crpix is None or crval is None or not cdelt or degrees is None:
         return None
     return crpix, crval * degrees, cdelt * degrees
 
@@ -155,7 +156,7 @@ def header_batch(hdu: HDU, file: FileName, kind: HeaderKind, n_rows: int) -> pa.
         Its main table.
     file : FileName
         Its name.
-    kind : {'events', 'spectrum', 'light_curve'}
+    kind : {'events', 'spectrum', 'light_curve', 'region'}
         What the file holds.
     n_rows : int
         Rows of the main table.
@@ -188,6 +189,7 @@ def header_batch(hdu: HDU, file: FileName, kind: HeaderKind, n_rows: int) -> pa.
         "n_rows": n_rows,
         "release": _release(hdu, file, name),
         "version": name.version if name else None,
+        **(processing(hdu, file)._asdict() if kind == "events" else dict.fromkeys(Processing._fields)),
         **(wcs._asdict() if wcs else dict.fromkeys(SkyWCS._fields)),
     }
     # GRATING = 'NONE' is an answer here, not a missing one.

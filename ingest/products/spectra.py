@@ -35,6 +35,7 @@ from ingest.products.pha_table import (
     raw_spectra,
 )
 from ingest.products.references import file_reference
+from ingest.products.regions import is_region, spectrum_regions
 
 Row = dict[str, object]
 
@@ -62,7 +63,7 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     Yields
     ------
     Rows
-        For product.spectrum and product.header.
+        For product.header, product.spectrum and product.region.
     Flag
         'rate_only', 'non_integer_counts', 'negative_counts', 'null_counts', 'no_exposure', 'no_backscal',
         'backscal_varies', 'areascal_varies', 'no_channel_column', 'channels_filled', 'detchans_differs',
@@ -90,7 +91,7 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
             if hdu.text("CORRFILE"):
                 flags["correction_not_used"] = None
         else:
-            others.append(hdu)
+            others += [] if is_region(hdu) else [hdu]  # the header told the same
     if not read:
         raise UnreadableFile("a SPECTRUM table with COUNTS or RATE", f"{', '.join(seen)}")
     content = hashing.finish()
@@ -100,6 +101,7 @@ def read_spectra(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
         row["spec_num"] = number
         row["spectrum_id"] = hashlib.sha256(content + number.to_bytes(4, "big")).hexdigest()[:16]
     yield Rows("product.spectrum", pa.RecordBatch.from_pylist(rows, TABLES["product.spectrum"].schema))
+    yield from spectrum_regions([hdu for hdu, _ in read], file)
     left = [*columns_not_kept([hdu for hdu, _ in read], USED), *tables_not_kept(others)]
     yield from map(Flag, (*flags, *left))
 

@@ -28,7 +28,7 @@ BATCH_RECORDS = 200  # a full corpus has 50,000 photons a record
 PHOTONS = "original_event_list"
 FURTHER = "further_fields"
 _WINDOW = "event_list"
-_EVENTS = "product.event_stored"
+_EVENTS, _LISTS = "product.event_stored", "product.event_list"
 _LARGEST = 3e38  # what a float32 energy can hold
 _LARGEST_IDS = {"obsid": 999_999, "obi": 999, "region_id": 99_999}
 
@@ -45,8 +45,8 @@ def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     Yields
     ------
     Rows
-        For product.event_stored (rows counted through the file), csc.master_source, csc.observation_source
-        and csc.classification.
+        For product.event_stored (rows counted through the file), product.event_list, csc.master_source,
+        csc.observation_source and csc.classification.
     Flag
         'events_capped: n of m' where the copy holds fewer photons than were observed; what
         `ingest.tables.source_tables` flags.
@@ -64,6 +64,7 @@ def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     >>> for item in read_corpus(io.BytesIO(record), FileName.of("a.json")):
     ...     print(item.text if isinstance(item, Flag) else (item.table, item.batch.num_rows))
     ('product.event_stored', 1)
+    ('product.event_list', 1)
     ('csc.master_source', 1)
     ('csc.observation_source', 1)
     unknown columns, kept in extra: _event_list_original_size
@@ -96,6 +97,7 @@ class _Photons:
     def __init__(self, file: FileName) -> None:
         self._file = file
         self._batches: list[pa.RecordBatch] = []
+        self._lists: list[dict[str, object]] = []
         self._n_stored = self._n_observed = self._n_bad = self._n_relative = 0
         self._capped = False
 
@@ -107,10 +109,14 @@ class _Photons:
         pairs = [e for e in events if _is_photon(e)] if isinstance(events, list) else []
         self._n_bad += len(events) - len(pairs) if isinstance(events, list) else 0
         size = record.get("_event_list_original_size")
-        self._n_observed += size if isinstance(size, int) and size > len(pairs) else len(pairs)
-        self._capped |= isinstance(size, int) and size > len(pairs)
+        observed = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+        self._n_observed += max(observed or 0, len(pairs))
+        capped = record.get("_event_list_capped") in (True, "true", "True") or (observed or 0) > len(pairs)
+        self._capped |= capped
         if pairs:
-            self._batches.append(self._batch(record, np.asarray(pairs, np.float64)))
+            whose = self._whose(record)
+            self._lists.append(whose | {"n_events": len(pairs), "n_observed": observed, "capped": capped})
+            self._batches.append(self._batch(whose, np.asarray(pairs, np.float64)))
             self._n_stored += len(pairs)
         return record
 
@@ -119,6 +125,9 @@ class _Photons:
         batches, self._batches = self._batches, []
         for batch in pa.Table.from_batches(batches).combine_chunks().to_batches(CHUNK_ROWS) if batches else ():
             yield Rows(_EVENTS, batch)
+        lists, self._lists = [made for made in self._lists if made["detection_id"]], []
+        if lists:
+            yield Rows(_LISTS, pa.RecordBatch.from_pylist(lists, TABLES[_LISTS].schema))
 
     def flags(self) -> Iterator[Flag]:
         """Yield what is missing."""
@@ -129,21 +138,18 @@ class _Photons:
         if self._n_relative:
             yield Flag(f"records without {PHOTONS}, whose event_list has no mission times: {self._n_relative:,}")
 
-    def _batch(self, record: Record, pairs: npt.NDArray[np.float64]) -> pa.RecordBatch:
+    def _whose(self, record: Record) -> dict[str, object]:
+        """Return the file and the detection of a record."""
         obsid, obi, region = (_whole(record.get(key), n) for key, n in _LARGEST_IDS.items())
         name = record.get("source_name") or record.get("name")
         where = region if region is not None else name if isinstance(name, str) and is_source_name(name) else None
         key = None
         if obsid is not None and where is not None:
             key = detection_id(obsid, obi, source_name(where) if isinstance(where, str) else where)
-        made = {
-            "file_id": self._file.file_id,
-            "obsid": obsid,
-            "obi": obi,
-            "region_id": region,
-            "detection_id": key,
-            "pi_stored": 0,
-        }
+        return {"file_id": self._file.file_id, "obsid": obsid, "obi": obi, "region_id": region, "detection_id": key}
+
+    def _batch(self, whose: dict[str, object], pairs: npt.NDArray[np.float64]) -> pa.RecordBatch:
+        made = whose | {"pi_stored": 0}
         n = len(pairs)
         columns = {
             "row": pa.array(np.arange(self._n_stored, self._n_stored + n)),

@@ -2,7 +2,7 @@
 -- most of the work: who asks for many curves reads product.detection_region once, and gives its rows as parameters.
 -- parameters:
 --   detection {meta.id;src} A detection_id: obsid.obi.region_id
---   region Its row of product.detection_region, as a STRUCT; in Python, a dictionary
+--   regions Its rows of product.detection_region, as a list of STRUCTs; in Python, a list of dictionaries
 --   bin_s [s] {time.duration} Length of a bin
 -- columns:
 --   bin {meta.number} Number of the bin, from 0
@@ -13,38 +13,63 @@
 --   rate [count/s] {arith.rate;phot.count} Counts over good time
 --   rate_lolim [count/s] {arith.rate;stat.min} One-sigma lower limit
 --   rate_hilim [count/s] {arith.rate;stat.max} One-sigma upper limit
-CREATE MACRO region_light_curve(detection, region, bin_s) AS TABLE
-WITH place AS MATERIALIZED (SELECT unnest(region)),
+--   flag {meta.note} What to know: that of product.detection_region, and no_good_times; NULL for nothing
+CREATE MACRO region_light_curve(detection, regions, bin_s) AS TABLE
+WITH place AS MATERIALIZED (
+  SELECT unnest(given) FROM (SELECT unnest(regions) AS given)
+),
+known AS (SELECT 0 AS n_bins, false AS is_known),
 -- light_curve goes on so
 -- The photons that product.detection_event gives the detection.
 photon AS MATERIALIZED (
   SELECT e.file_id, e.ccd_id, e.time_s
   FROM product.event AS e JOIN place AS r ON r.file_id = e.file_id
-  WHERE e.detection_id = detection AND r.taken_from <> 'whole field'
-    AND inside_ellipse((e.x - r.x) * r.x_step_arcsec, (e.y - r.y) * r.y_step_arcsec,
-                       r.semi_major_arcsec, r.semi_minor_arcsec, r.angle_deg) IS NOT FALSE
+  WHERE e.detection_id = detection AND r.taken_from <> 'whole field' AND in_source_region(e.x, e.y, r)
   UNION ALL
   SELECT e.file_id, e.ccd_id, e.time_s
   FROM product.event AS e JOIN place AS r ON r.file_id = e.file_id AND r.obsid = e.obsid
-  WHERE r.taken_from = 'whole field'
-    AND inside_ellipse((e.x - r.x) * r.x_step_arcsec, (e.y - r.y) * r.y_step_arcsec,
-                       r.semi_major_arcsec, r.semi_minor_arcsec, r.angle_deg)
+  WHERE r.taken_from = 'whole field' AND in_source_region(e.x, e.y, r)
 ),
 chip AS MATERIALIZED (
-  SELECT p.file_id, mode(p.ccd_id) AS ccd_id, min(p.time_s) AS first_s, max(p.time_s) AS last_s
-  FROM photon AS p GROUP BY p.file_id
+  SELECT r.file_id, mode(p.ccd_id) AS ccd_id, min(p.time_s) AS first_s, max(p.time_s) AS last_s
+  FROM place AS r LEFT JOIN photon AS p ON p.file_id = r.file_id
+  GROUP BY r.file_id
 ),
 told AS MATERIALIZED (
   SELECT g.start_s, g.stop_s
   FROM product.good_time AS g
   JOIN chip AS c ON g.file_id = c.file_id AND (g.ccd_id = c.ccd_id OR g.ccd_id IS NULL OR c.ccd_id IS NULL)
   WHERE g.stop_s > g.start_s
-  QUALIFY g.ccd_id IS NOT NULL OR count(g.ccd_id) OVER () = 0
+  QUALIFY g.ccd_id IS NOT NULL OR count(g.ccd_id) OVER (PARTITION BY g.file_id) = 0
 ),
+-- Several tables, or the files of interleaved exposures, may tell the same time: it is merged before it is added.
 good AS MATERIALIZED (
-  SELECT t.start_s, t.stop_s FROM told AS t
+  SELECT min(s.start_s) AS start_s, max(s.stop_s) AS stop_s
+  FROM (
+    SELECT b.start_s, b.stop_s, sum(b.begins) OVER (ORDER BY b.start_s, b.stop_s ROWS UNBOUNDED PRECEDING) AS stretch
+    FROM (
+      SELECT t.start_s, t.stop_s, CASE WHEN t.start_s <= max(t.stop_s) OVER (ORDER BY t.start_s, t.stop_s
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS begins
+      FROM told AS t
+    ) AS b
+  ) AS s
+  GROUP BY s.stretch
   UNION ALL
-  SELECT c.first_s, c.last_s FROM chip AS c WHERE NOT EXISTS (FROM told)
+  SELECT min(c.first_s), max(c.last_s) FROM chip AS c WHERE NOT EXISTS (FROM told) HAVING count(c.first_s) > 0
+),
+-- Why there is nothing to count.
+reason AS MATERIALIZED (
+  SELECT CASE WHEN EXISTS (FROM good) AND p.n_regions > 0 THEN NULL
+    WHEN p.n_regions > 0 THEN 'the store has neither photons in the source region of ' || detection || ' nor good times'
+    WHEN p.n > 0 THEN 'it is not known where in the event file of ' || detection || ' its source region is; load its '
+      || 'reg3, its pha3 or its row of the catalog. All photons of the file: product.detection_event'
+    WHEN k.n_bins > 0 THEN 'the store has no photons of ' || detection || ', but ' || k.n_bins || ' bins of its light '
+      || 'curve file: SELECT * FROM product.light_curve WHERE detection_id = ''' || detection || ''''
+    WHEN k.is_known THEN 'the store has no photons of ' || detection || '; load its regevt3, or an event file of ObsID '
+      || split_part(detection, '.', 1)
+    ELSE 'the store has no detection ' || detection || '; light_curve takes a detection_id, obsid.obi.region_id'
+    END AS text
+  FROM (SELECT count(*) AS n, count(r.region_from) AS n_regions FROM place AS r) AS p, known AS k
 ),
 origin AS MATERIALIZED (
   SELECT min(g.start_s) AS zero_s, CASE WHEN bin_s > 0 THEN bin_s ELSE error('bin_s must be above 0') END AS width_s
@@ -68,13 +93,28 @@ counted AS (
 joined AS (
   SELECT coalesce(e.bin, n.bin) AS bin, coalesce(e.exposure_s, 0) AS exposure_s, coalesce(n.counts, 0) AS counts
   FROM exposed AS e FULL JOIN counted AS n ON n.bin = e.bin
+),
+-- Over this time a rate can be told: not over less than a frame, in which the CCD may not have been read once.
+timed AS (
+  SELECT j.bin, j.exposure_s, j.counts, f.flag,
+    CASE WHEN NOT f.is_cut AND j.exposure_s >= least(f.frame_s, 0.999 * bin_s) THEN nullif(j.exposure_s, 0) END AS over_s
+  FROM joined AS j, (
+    SELECT coalesce(bool_or(r.flag LIKE '%events_capped%'), false) AS is_cut,
+      coalesce(min(r.frame_time_s), 0) AS frame_s,
+      nullif(concat_ws(', ', string_agg(DISTINCT r.flag, ', '),
+        CASE WHEN NOT EXISTS (FROM told) THEN 'no_good_times' END), '') AS flag
+    FROM place AS r
+  ) AS f
 )
-SELECT j.bin, o.zero_s + j.bin * o.width_s AS start_s, o.zero_s + (j.bin + 1) * o.width_s AS stop_s,
-  j.exposure_s, j.counts,
-  j.counts / nullif(j.exposure_s, 0) AS rate,
-  CASE WHEN j.counts > 0 THEN j.counts * power(1 - 1 / (9.0 * j.counts) - 1 / (3 * sqrt(j.counts)), 3) ELSE 0 END
-    / nullif(j.exposure_s, 0) AS rate_lolim,
-  (j.counts + 1 + sqrt(j.counts + 0.75)) / nullif(j.exposure_s, 0) AS rate_hilim
-FROM joined AS j, origin AS o
-WHERE j.exposure_s > 0 OR j.counts > 0
-ORDER BY j.bin;
+SELECT t.bin, o.zero_s + t.bin * o.width_s AS start_s, o.zero_s + (t.bin + 1) * o.width_s AS stop_s,
+  t.exposure_s, t.counts,
+  t.counts / t.over_s AS rate,
+  CASE WHEN t.counts > 0 THEN t.counts * power(1 - 1 / (9.0 * t.counts) - 1 / (3 * sqrt(t.counts)), 3) ELSE 0 END
+    / t.over_s AS rate_lolim,
+  (t.counts + 1 + sqrt(t.counts + 0.75)) / t.over_s AS rate_hilim,
+  t.flag
+FROM timed AS t, origin AS o
+WHERE t.exposure_s > 0 OR t.counts > 0
+UNION ALL BY NAME
+SELECT NULL::BIGINT AS bin FROM reason AS r WHERE r.text IS NOT NULL AND error(r.text) IS NOT NULL
+ORDER BY bin;

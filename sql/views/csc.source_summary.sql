@@ -6,7 +6,7 @@
 --   significance {stat.snr} Highest flux significance of all stacks and bands
 --   n_detections {meta.number} Rows of csc.observation_source
 --   n_observations {meta.number} Different ObsIDs of these
---   n_events {meta.number} Photons in its source regions: product.detection_event
+--   n_events {meta.number} Photons that the store has in its source regions: product.detection_event
 --   n_spectra {meta.number} Source spectra of its detections
 --   n_light_curves {meta.number} Light curve files of its detections
 --   n_papers {meta.number} Papers linked to it: lit.paper_source
@@ -25,7 +25,7 @@ detected AS (
 ),
 photons AS (
   SELECT e.name, count(*) AS n_events
-  FROM product.detection_event AS e WHERE e.in_source_region IS NOT FALSE GROUP BY e.name
+  FROM product.detection_event AS e WHERE e.in_source_region GROUP BY e.name
 ),
 products AS (
   SELECT n.name, count(*) FILTER (p.kind = 'spectrum') AS n_spectra, count(*) FILTER (p.kind = 'curve') AS n_light_curves

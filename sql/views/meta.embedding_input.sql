@@ -33,12 +33,17 @@ FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
 UNION ALL
 SELECT 'events' AS modality, id, name, input_sha256 FROM (
-SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-1', coalesce(f.sha256, f.path),
-  coalesce(r.x, -1), coalesce(r.y, -1), coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1),
-  coalesce(r.angle_deg, -1))) AS input_sha256
-FROM product.detection_region AS r
-JOIN meta.file AS f ON f.file_id = r.file_id
-WHERE r.detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.detection_region))
+SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-2', string_agg(input, ';' ORDER BY input)))
+  AS input_sha256
+FROM (
+  SELECT r.detection_id AS id, r.name, concat_ws(',', coalesce(f.sha256, f.path), coalesce(r.x, -1), coalesce(r.y, -1),
+    coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1), coalesce(r.angle_deg, -1),
+    coalesce(r.shapes::VARCHAR, '-'), coalesce(r.flag, '-')) AS input
+  FROM product.detection_region AS r
+  JOIN meta.file AS f ON f.file_id = r.file_id
+  WHERE r.detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.detection_region))
+)
+GROUP BY id
 )
 UNION ALL
 SELECT 'papers' AS modality, id, name, input_sha256 FROM (

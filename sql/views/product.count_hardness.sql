@@ -1,4 +1,4 @@
--- Hardness ratios from counts, one row per detection with photons in its source region: (hard - soft) / (hard + soft)
+-- Hardness ratios from counts, one row per detection with photons known to be in its source region: (hard - soft) / (hard + soft)
 -- in the catalog's bands, with the 68.3 % Wilson interval of a binomial share (see hr_counts_lolim). These are not
 -- the catalog's hard_hs, hard_hm, hard_ms: background and effective area are not taken out.
 -- columns:
@@ -17,6 +17,7 @@
 --   hr_counts_ms {phot.count;arith.ratio} Medium against soft
 --   hr_counts_ms_lolim {phot.count;arith.ratio;stat.min} Its lower limit
 --   hr_counts_ms_hilim {phot.count;arith.ratio;stat.max} Its upper limit
+--   flag {meta.note} What to know of the photons: product.detection_region.flag; NULL for nothing
 CREATE VIEW product.count_hardness AS
 SELECT detection_id, name, obsid, counts_s, counts_m, counts_h,
   hr_counts(counts_s, counts_h) AS hr_counts_hs,
@@ -27,13 +28,14 @@ SELECT detection_id, name, obsid, counts_s, counts_m, counts_h,
   hr_counts_hilim(counts_m, counts_h) AS hr_counts_hm_hilim,
   hr_counts(counts_s, counts_m) AS hr_counts_ms,
   hr_counts_lolim(counts_s, counts_m) AS hr_counts_ms_lolim,
-  hr_counts_hilim(counts_s, counts_m) AS hr_counts_ms_hilim
+  hr_counts_hilim(counts_s, counts_m) AS hr_counts_ms_hilim,
+  flag
 FROM (
-  SELECT detection_id, name, obsid,
+  SELECT detection_id, name, obsid, flag,
     count(*) FILTER (energy_ev >= 500 AND energy_ev < 1200) AS counts_s,
     count(*) FILTER (energy_ev >= 1200 AND energy_ev < 2000) AS counts_m,
     count(*) FILTER (energy_ev >= 2000 AND energy_ev < 7000) AS counts_h
   FROM product.detection_event
-  WHERE in_source_region IS NOT FALSE AND energy_ev IS NOT NULL
-  GROUP BY detection_id, name, obsid
+  WHERE in_source_region AND energy_ev IS NOT NULL
+  GROUP BY detection_id, name, obsid, flag
 );

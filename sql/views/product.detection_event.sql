@@ -16,7 +16,8 @@
 --   y [pixel] {pos.cartesian.y} Sky y, 0.492 arcsec pixels in ACIS
 --   energy_ev [eV] {em.energy} Energy; NULL for HRC
 --   pi {spect.binSize;em.energy} Pulse-invariant channel, 14.6 eV wide, from 1
---   in_source_region {meta.code} Inside the source region; NULL where the source's position is not known
+--   in_source_region {meta.code} Inside the source region, or in a source's list; NULL where the region is not known
+--   flag {meta.note} What to know of the detection's photons: product.detection_region.flag; NULL for nothing
 CREATE VIEW product.detection_event AS
 WITH cell AS (
   -- The sky in squares of 64 pixels: photons and regions meet on equal squares, not every one with every other.
@@ -30,17 +31,14 @@ WITH cell AS (
   )
 )
 SELECT d.detection_id, d.name, d.obsid, d.obi, d.region_id, e.file_id, e.row, e.ccd_id, e.time_s, e.x, e.y,
-  e.energy_ev, e.pi,
-  inside_ellipse((e.x - d.x) * d.x_step_arcsec, (e.y - d.y) * d.y_step_arcsec,
-                 d.semi_major_arcsec, d.semi_minor_arcsec, d.angle_deg) AS in_source_region
+  e.energy_ev, e.pi, in_source_region(e.x, e.y, d) AS in_source_region, d.flag
 FROM product.event AS e
 JOIN product.detection_region AS d ON d.file_id = e.file_id AND d.detection_id = e.detection_id
 WHERE d.taken_from <> 'whole field'
 UNION ALL
 SELECT c.detection_id, c.name, c.obsid, c.obi, c.region_id, e.file_id, e.row, e.ccd_id, e.time_s, e.x, e.y,
-  e.energy_ev, e.pi, true AS in_source_region
+  e.energy_ev, e.pi, true AS in_source_region, c.flag
 FROM product.event AS e
 JOIN cell AS c ON c.file_id = e.file_id AND c.obsid = e.obsid
   AND c.cell_x = floor(e.x / 64)::BIGINT AND c.cell_y = floor(e.y / 64)::BIGINT
-WHERE inside_ellipse((e.x - c.x) * c.x_step_arcsec, (e.y - c.y) * c.y_step_arcsec,
-                     c.semi_major_arcsec, c.semi_minor_arcsec, c.angle_deg);
+WHERE in_source_region(e.x, e.y, c);

@@ -1,6 +1,6 @@
 -- Observations, one row per obsid and obi: what the headers of its files say. Each value is taken from the best file
--- that has it: event files of the whole field, then of regions, then spectra, then light curves; of these the
--- highest version. A file that does not tell its obi counts to the only one its obsid has.
+-- that has it: event files of the whole field, then of regions, then spectra, then others; of these the better one
+-- (product.event_file) A file that does not tell its obi counts to the only one its obsid has.
 -- columns:
 --   obsid {meta.id;obs} Observation identifier
 --   obi {meta.id;obs} Observation interval number; NULL where no file tells
@@ -18,16 +18,17 @@
 --   n_files {meta.number} Product files of the observation in the store
 CREATE VIEW product.observation AS
 WITH known AS (
-  SELECT *, min(obi) OVER (PARTITION BY obsid) AS first_obi, max(obi) OVER (PARTITION BY obsid) AS last_obi
-  FROM product.header
-  WHERE obsid IS NOT NULL
+  SELECT h.*, e.rank AS event_rank, min(h.obi) OVER same AS first_obi, max(h.obi) OVER same AS last_obi
+  FROM product.header AS h LEFT JOIN product.event_file AS e ON e.file_id = h.file_id
+  WHERE h.obsid IS NOT NULL
+  WINDOW same AS (PARTITION BY h.obsid)
 ),
 ranked AS (
   SELECT * EXCLUDE (obi),
     CASE WHEN first_obi = last_obi THEN first_obi ELSE obi END AS obi,
-    -- smaller is better: kind first, then version, then file_id so that ties have one answer
+    -- smaller is better
     (CASE kind WHEN 'events' THEN CASE WHEN region_id IS NULL THEN 0 ELSE 1 END WHEN 'spectrum' THEN 2 ELSE 3 END,
-     -coalesce(version, 0), file_id) AS rank
+     event_rank, -coalesce(version, 0), file_id) AS rank
   FROM known
 )
 SELECT obsid, obi,

@@ -110,6 +110,8 @@ def rows(*cases):
             "photon": pa.array(photons, photon),
             "good": pa.array(goods, good),
             "no_energy": list(dark),
+            "no_region": [False] * len(ids),
+            "capped": [False] * len(ids),
         }
     )
 

@@ -39,6 +39,14 @@ def detection(connection, detection_id, obi, name, **values):
     insert(connection, "csc.observation_source", **{"detection_id": detection_id} | where | values)
 
 
+def region(connection, file_id, radius=3.0, **where):
+    """A circle about the pixel (1, 1), as the header of a spectrum tells it."""
+    circle = {"x": [1.0], "y": [1.0], "r": [radius], "r_arcsec": [radius / 2], "shape": "circle"}
+    circle |= {"x_region": 1.0, "y_region": 1.0, "r_region": radius, "r_region_arcsec": radius / 2}
+    said = {"told_by": "spectrum", "role": "source", "component": 1, "include": True, "row": 0}
+    insert(connection, "product.region", file_id=100 + file_id, **where, **said, **circle)
+
+
 @pytest.fixture
 def filled(store):
     with contextlib.closing(lake.connect(store, read_only=False)) as connection:
@@ -57,9 +65,11 @@ def filled(store):
             insert(connection, "product.header", kind="events", n_rows=2, **where)
             insert(connection, "meta.file", file_id=file_id, path=f"/{obsid}.fits", sha256=f"{obsid}" * 32)
             insert(connection, "product.good_time", file_id=file_id, obsid=obsid, obi=0, start_s=0.0, stop_s=30_000.0)
+            region(connection, **where)
             for row in range(2 * (obsid < 22)):
-                energy = {"energy_ev": 1000.0} if obsid == 20 else {}
-                insert(connection, "product.event_stored", row=row, time_s=100.0 * (2 - row), **where, **energy)
+                values = {"energy_ev": 1000.0} if obsid == 20 else {}
+                values |= {"row": row, "time_s": 100.0 * (2 - row), "x": 1.0, "y": 1.0}
+                insert(connection, "product.event_stored", **where, **values)
         yield connection
 
 
@@ -115,6 +125,44 @@ def test_events_come_with_good_times_and_hrc_is_told(filled):
     assert (prepared.arrays["exposure"] > 0.9).all()
 
 
+def test_photons_of_no_known_region_and_cut_lists_are_told(filled):
+    filled.execute("DELETE FROM lake.product.region WHERE obsid = 20")
+    insert(filled, "meta.file", file_id=30, path="/c.json", sha256="c" * 64, kind="corpus", status="loaded")
+    listed = {"file_id": 30, "obsid": 23, "obi": 0, "region_id": 1, "detection_id": "23.0.1"}
+    insert(filled, "product.event_stored", row=0, time_s=1.0, energy_ev=900.0, **listed)
+    insert(filled, "product.event_list", n_events=1, **listed)
+    whole = fingerprints_of(filled, "23.0.1")
+    selected = "(SELECT '20.0.1' AS id UNION ALL SELECT '23.0.1')"
+    prepared = INPUTS["events"].prepare(rows_of(filled, "events", selected))
+    assert prepared.ids == ["23.0.1"]
+    assert "source region is not known" in prepared.skipped["20.0.1"]
+    filled.execute("UPDATE lake.product.event_list SET n_observed = 800, capped = true")
+    prepared = INPUTS["events"].prepare(rows_of(filled, "events", selected))
+    assert "was cut" in prepared.skipped["23.0.1"]
+    assert fingerprints_of(filled, "23.0.1") != whole
+
+
+def test_both_files_of_interleaved_exposures_are_one_input(filled):
+    where = {"obsid": 20, "obi": 0, "region_id": 1, "detection_id": "20.0.1", "file_id": 31}
+    before = fingerprints_of(filled, "20.0.1")
+    filled.execute("UPDATE lake.product.header SET interleaved = 1 WHERE file_id = 7")
+    insert(filled, "product.header", kind="events", n_rows=1, interleaved=2, **where)
+    insert(filled, "meta.file", file_id=31, path="/e2.fits", sha256="e" * 64)
+    insert(filled, "product.good_time", file_id=31, start_s=10.0, stop_s=30_010.0)
+    insert(filled, "product.event_stored", row=0, time_s=150.0, energy_ev=900.0, x=1.0, y=1.0, **where)
+    (row,) = rows_of(filled, "events", "(SELECT '20.0.1' AS id)").to_pylist()
+    assert len(row["photon"]) == 3
+    assert len(row["good"]) == 2  # joined by `merged`
+    assert INPUTS["events"].prepare(rows_of(filled, "events", "(SELECT '20.0.1' AS id)")).ids == ["20.0.1"]
+    assert fingerprints_of(filled, "20.0.1") != before
+
+
+def fingerprints_of(connection, id_):
+    ((found, _, digest),) = connection.execute(INPUTS["events"].fingerprints(f"(SELECT '{id_}' AS id)")).fetchall()
+    assert found == id_
+    return digest
+
+
 def test_papers_and_properties(filled):
     papers = INPUTS["papers"].prepare(rows_of(filled, "papers"))
     assert papers.arrays["text"].tolist() == ["A pulsar. It is."]
@@ -132,9 +180,11 @@ def test_the_fingerprint_changes_with_the_input_and_only_with_it(filled):
     filled.execute("UPDATE lake.csc.observation_source SET theta = 4 WHERE detection_id = '11.0.1'")
     filled.execute("UPDATE lake.lit.paper SET citation_count = 9")
     filled.execute("UPDATE lake.meta.file SET sha256 = 'other' WHERE file_id = 8")
+    filled.execute("DELETE FROM lake.product.region WHERE obsid = 22")
+    region(filled, 9, 4.0, obsid=22, obi=0, region_id=1, detection_id="22.0.1")
     after = {m: fingerprints(filled, m) for m in SELECTED}
     changed = {id_ for m, digests in after.items() for id_, d in digests.items() if before[m][id_] != d}
-    assert changed == {"11.0.1", "10.-.1", "21.0.1"}
+    assert changed == {"11.0.1", "10.-.1", "21.0.1", "22.0.1"}
     assert before["properties"]["11.0.1"] == after["properties"]["11.0.1"]
 
 

@@ -88,6 +88,8 @@ def photon_table(n: int, seed: int = 0) -> pa.Table:
             "photon": pa.array(photons, struct),
             "good": pa.array([[{"start_s": 0.0, "stop_s": 30_000.0}]] * n, good),
             "no_energy": [False] * n,
+            "no_region": [False] * n,
+            "capped": [False] * n,
         }
     )
 

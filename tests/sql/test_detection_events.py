@@ -5,44 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from factories.engine import insert
+from factories.sky import HEADER, SCALE, add_detection, photons
+from factories.sky import add_events as add_field
 
 from sql.objects import OBJECTS
-
-SCALE = 0.492
-POINTING = (83.8, -5.4)
-WCS = {"x_crpix": 4096.5, "x_crval": POINTING[0], "x_cdelt": -SCALE / 3600}
-WCS |= {"y_crpix": 4096.5, "y_crval": POINTING[1], "y_cdelt": SCALE / 3600}
-HEADER = {"kind": "events", "obsid": 5, "obi": 0, "ra_pnt": POINTING[0], "dec_pnt": POINTING[1]} | WCS
-
-
-def position_of(x, y):
-    """Right ascension and declination of a sky pixel close to the pointing, to some 1e-4 pixels."""
-    dec = POINTING[1] + (y - 4096.5) * SCALE / 3600
-    return POINTING[0] - (x - 4096.5) * SCALE / 3600 / np.cos(np.radians(dec)), dec
-
-
-def add_field(engine, x, y, file_id=1, **header):
-    insert(engine, "product.header", HEADER | {"file_id": file_id, "n_rows": len(x)} | header)
-    event = {"file_id": file_id, "obsid": 5, "obi": header.get("obi", 0), "ccd_id": 7, "energy_ev": 1000.0}
-    rows = (
-        event | {"row": i, "time_s": float(i), "x": float(a), "y": float(b)}
-        for i, (a, b) in enumerate(zip(x, y, strict=True))
-    )
-    insert(engine, "product.event_stored", *rows)
-
-
-def add_detection(engine, x, y, region_id=1, *, obi=0, **columns):
-    ra, dec = position_of(x, y)
-    name = f"2CXO J0535{region_id:02d}.0-052400"
-    insert(engine, "csc.master_source", {"name": name, "ra": ra, "dec": dec})
-    middle = "-" if obi is None else obi
-    row = {"detection_id": f"5.{middle}.{region_id}", "obsid": 5, "obi": obi, "region_id": region_id, "name": name}
-    insert(engine, "csc.observation_source", row | columns)
-
-
-def photons(engine, where="true"):
-    query = f"SELECT detection_id, file_id, row FROM product.detection_event WHERE {where} ORDER BY ALL"
-    return engine.execute(query).fetchall()
 
 
 def test_the_whole_field_is_cut_by_the_ellipse_of_the_catalog(engine):
@@ -151,8 +117,9 @@ def test_a_region_file_without_catalog_keeps_its_photons(engine):
 
 
 def test_a_corpus_gives_photons_where_nothing_else_does(engine):
-    insert(engine, "meta.file", {"file_id": 9, "kind": "corpus", "status": "loaded"})
-    event = {"file_id": 9, "obsid": 6, "obi": 0, "region_id": 4, "detection_id": "6.0.4", "time_s": 1.0}
+    listed = {"file_id": 9, "obsid": 6, "obi": 0, "region_id": 4, "detection_id": "6.0.4"}
+    insert(engine, "product.event_list", listed)
+    event = listed | {"time_s": 1.0}
     insert(engine, "product.event_stored", event | {"row": 0}, event | {"row": 1})
     taken = engine.execute("SELECT detection_id, taken_from FROM product.detection_region").fetchall()
     assert taken == [("6.0.4", "corpus")]
@@ -190,4 +157,5 @@ def test_one_detection_is_looked_up_without_reading_the_others(engine):
     query = "EXPLAIN (FORMAT json) FROM product.detection_event WHERE detection_id = '5.0.1'"
     plan = engine.execute(query).fetchone()[1]
     scans = [part for part in plan.split('"name"') if "event_stored" in part]
-    assert sum("detection_id='5.0.1'" in scan for scan in scans) >= 2  # region files and corpora
+    assert sum("detection_id='5.0.1'" in scan for scan in scans) == 1  # of region files and lists; one is of the field
+    assert len(scans) == 2

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pytest
 from factories.engine import insert
+from factories.sky import add_region, circle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ GOOD = [(1000.0, 1250.0), (1300.0, 1333.3), (2000.0, 2400.0)]
 def fill(engine, times, ccd=7, good=GOOD, good_ccd=7):
     insert(engine, "product.header", {"file_id": 1, "kind": "events", "obsid": 5, "obi": 0, "region_id": 3,
                                       "detection_id": "5.0.3", "n_rows": len(times)})  # fmt: skip
+    add_region(engine, circle(1.0, 1.0, 5.0), region_id=3, detection_id="5.0.3")
     identity = {"file_id": 1, "obsid": 5, "obi": 0, "region_id": 3, "detection_id": "5.0.3"}
     events = [identity | {"row": i, "ccd_id": ccd, "time_s": float(t), "x": 1.0, "y": 1.0} for i, t in enumerate(times)]
     if events:
@@ -39,7 +41,7 @@ def curve(engine, bin_s):
     st.sampled_from([7.3, 50.0, 100.0, 333.3, 5000.0]),
 )
 def test_bins_hold_what_brute_force_counts(engine, offsets, bin_s):
-    for table in ("header", "event_stored", "good_time"):
+    for table in ("header", "event_stored", "good_time", "region"):
         engine.execute(f"DELETE FROM product.{table}")
     times = [1000.25 + o for o in offsets]
     fill(engine, times)
@@ -106,7 +108,7 @@ def add_source(engine, files):
     wcs |= {"y_crpix": 4096.5, "y_crval": -5.4, "y_cdelt": 0.492 / 3600}
     identity = {"region_id": 3, "detection_id": "5.0.3"}
     if "corpus" in files:
-        insert(engine, "meta.file", {"file_id": 4, "kind": "corpus", "status": "loaded"})
+        insert(engine, "product.event_list", {"file_id": 4, "obsid": 5, "obi": 0} | identity)
     else:
         shape = {"mjr_axis_aper": 6.0, "mnr_axis_aper": 2.0, "pos_angle_aper": 40.0}
         place = {"name": "2CXO J0535", "ra_aper": 83.8, "dec_aper": -5.4}
@@ -137,21 +139,74 @@ def add_source(engine, files):
 def test_its_photons_are_those_of_the_view_and_a_region_at_hand_gives_the_same(engine, files, taken_from):
     add_source(engine, files)
     ((n, n_all),) = engine.execute(
-        "SELECT count(*) FILTER (in_source_region IS NOT FALSE), (SELECT count(*) FROM product.event_stored) "
+        "SELECT count(*) FILTER (in_source_region), (SELECT count(*) FROM product.event_stored) "
         "FROM product.detection_event WHERE detection_id = '5.0.3'"
     ).fetchall()
     rows = curve(engine, 50.0)
     assert sum(row["counts"] for row in rows) == n > 0
     assert (n == n_all) == (taken_from == "corpus")  # elsewhere the ellipse leaves some out
-    (region,) = engine.execute("FROM product.detection_region").to_arrow_table().to_pylist()
-    assert region["taken_from"] == taken_from
-    query = f"SELECT {', '.join(rows[0])} FROM region_light_curve('5.0.3', $region, 50.0)"
-    given = engine.execute(query, {"region": region}).fetchall()
+    regions = engine.execute("FROM product.detection_region").to_arrow_table().to_pylist()
+    assert [region["taken_from"] for region in regions] == [taken_from]
+    query = f"SELECT {', '.join(rows[0])} FROM region_light_curve('5.0.3', $regions, 50.0)"
+    given = engine.execute(query, {"regions": regions}).fetchall()
     assert [tuple(row.values()) for row in rows] == given
 
 
-def test_an_unknown_detection_has_no_bins(engine):
-    assert curve(engine, 100) == []
+def test_where_there_is_nothing_to_count_an_error_says_why(engine):
+    with pytest.raises(duckdb.InvalidInputException, match=r"no detection 5\.0\.3"):
+        curve(engine, 100)
+    insert(engine, "csc.observation_source", {"detection_id": "5.0.3", "obsid": 5, "obi": 0, "region_id": 3})
+    with pytest.raises(duckdb.InvalidInputException, match=r"no photons of 5\.0\.3; load its regevt3"):
+        curve(engine, 100)
+    insert(engine, "product.light_curve", *({"file_id": 8, "row": i, "detection_id": "5.0.3"} for i in range(3)))
+    with pytest.raises(duckdb.InvalidInputException, match=r"3 bins .* FROM product\.light_curve"):
+        curve(engine, 100)
+    fill(engine, [1001.0, 1002.0])
+    engine.execute("DELETE FROM product.region")
+    with pytest.raises(duckdb.InvalidInputException, match="not known where in the event file"):
+        curve(engine, 100)
+    with pytest.raises(duckdb.InvalidInputException, match="not known where"):  # whatever is asked of it
+        engine.execute("SELECT count(*) FROM light_curve('5.0.3', 100)")
+
+
+def test_a_source_without_a_photon_has_bins_of_none(engine):
+    fill(engine, [])
+    rows = curve(engine, 5000)
+    assert [row["counts"] for row in rows] == [0]
+    assert rows[0]["exposure_s"] == pytest.approx(sum(b - a for a, b in GOOD))
+
+
+def test_good_times_that_overlap_are_merged_before_they_are_added(engine):
+    fill(engine, [1001.0, 1002.0], good=[(1000.0, 1250.0), (1000.0, 1100.0), (1200.0, 1300.0), (1250.0, 1310.0)])
+    insert(engine, "product.good_time", {"file_id": 1, "ccd_id": 7, "start_s": 1400.0, "stop_s": 1500.0})
+    assert [r["exposure_s"] for r in curve(engine, 1000)] == [410.0]
+
+
+def test_interleaved_exposures_share_their_good_time(engine):
+    fill(engine, [1001.0, 1002.0], good=[(1000.0, 1100.0)])
+    identity = {"file_id": 2, "obsid": 5, "obi": 0, "region_id": 3, "detection_id": "5.0.3"}
+    engine.execute("UPDATE product.header SET interleaved = 1")
+    insert(engine, "product.header", identity | {"kind": "events", "interleaved": 2, "n_rows": 3})
+    insert(engine, "product.event_stored", *(identity | {"row": i, "ccd_id": 7, "time_s": 1050.0 + i, "x": 1, "y": 1}
+                                             for i in range(3)))  # fmt: skip
+    insert(engine, "product.good_time", {"file_id": 2, "ccd_id": 7, "start_s": 1000.5, "stop_s": 1100.5})
+    (row,) = curve(engine, 200)
+    assert (row["counts"], row["exposure_s"], row["rate"]) == (5, 100.5, pytest.approx(5 / 100.5))
+
+
+def test_a_list_that_was_cut_has_counts_and_no_rates(engine):
+    event = {"file_id": 4, "obsid": 5, "obi": 0, "region_id": 3, "detection_id": "5.0.3"}
+    insert(engine, "product.event_stored", *(event | {"row": i, "time_s": 1000.0 + i} for i in range(11)))
+    insert(engine, "product.event_list", event | {"n_events": 11, "capped": False})
+    query = "SELECT sum(counts), max(rate), max(rate_hilim), min(flag), max(flag) FROM light_curve('5.0.3', 5)"
+    assert engine.execute(query).fetchone() == (
+        11,
+        pytest.approx(1.0),
+        pytest.approx(1.8, abs=0.2),
+        *2 * ["no_good_times"],
+    )
+    engine.execute("UPDATE product.event_list SET n_observed = 900, capped = true")
+    assert engine.execute(query).fetchone() == (11, None, None, *2 * ["events_capped, no_good_times"])
 
 
 @pytest.mark.parametrize("bin_s", [0, -5.0])

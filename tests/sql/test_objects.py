@@ -18,9 +18,10 @@ def test_a_view_returns_the_columns_its_header_describes(engine, view):
 
 def test_table_macros_return_the_columns_their_headers_describe(engine):
     region = "{file_id: 1, obsid: 1, taken_from: '', x: 0, y: 0, x_step_arcsec: 1, y_step_arcsec: 1, "
-    region += "semi_major_arcsec: 1, semi_minor_arcsec: 1, angle_deg: 0}"
+    region += "semi_major_arcsec: 1, semi_minor_arcsec: 1, angle_deg: 0, region_from: '', frame_time_s: 3.2, "
+    region += "shapes: NULL, flag: NULL}"
     calls = {"cone": "cone(1, 2, 3)", "light_curve": "light_curve('1.0.1', 100)"}
-    calls["region_light_curve"] = f"region_light_curve('1.0.1', {region}, 100)"
+    calls["region_light_curve"] = f"region_light_curve('1.0.1', [{region}], 100)"
     assert set(calls) == {o.full_name for o in OBJECTS if o.kind == "table macro"}
     for name, call in calls.items():
         found = [row[0] for row in engine.execute(f"DESCRIBE FROM {call}").fetchall()]
@@ -69,7 +70,7 @@ def test_a_text_that_goes_on_as_another_says_where():
         shared({"a": "SELECT 1;", "b": "SELECT 2\n-- goes on as a\n;"})
     body = next(o.body for o in OBJECTS if o.full_name == "light_curve")
     assert "goes on" not in body
-    assert body.endswith("ORDER BY j.bin")
+    assert body.endswith("ORDER BY bin")
 
 
 def test_the_fingerprint_follows_the_definition():

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from factories.engine import insert
+from factories.sky import add_region, circle
 
 NAME = "2CXO J053500.0-052400"
 
@@ -142,7 +143,8 @@ def test_counts_of_a_source_do_not_multiply_each_other(engine):
         key = {"detection_id": f"{obsid}.0.1", "obsid": obsid, "obi": 0, "region_id": 1}
         insert(engine, "csc.observation_source", key | {"name": NAME})
         insert(engine, "product.header", key | {"file_id": obsid, "kind": "events", "n_rows": 3})
-        insert(engine, "product.event_stored", *(key | {"file_id": obsid, "row": i} for i in range(3)))
+        insert(engine, "product.event_stored", *(key | {"file_id": obsid, "row": i, "x": 1, "y": 1} for i in range(3)))
+        add_region(engine, circle(1.0, 1.0, 2.0), **key)
         insert(engine, "product.spectrum", key | {"spectrum_id": f"s{obsid}", "file_id": 10 + obsid, "role": "source"})
         insert(engine, "product.header", key | {"file_id": 20 + obsid, "kind": "light_curve"})
     insert(engine, "csc.observation_source", {"detection_id": "9.0.1", "obsid": 9, "name": other})
@@ -161,7 +163,9 @@ def test_hardness_from_counts_by_band(engine):
     key = {"detection_id": "5.0.1", "obsid": 5, "obi": 0, "region_id": 1, "file_id": 1}
     insert(engine, "product.header", key | {"kind": "events", "n_rows": 9})
     energies = [499.0, 500.0, 1199.0, 1200.0, 1999.0, 2000.0, 6999.0, 6000.0, 7000.0, None]
-    insert(engine, "product.event_stored", *(key | {"row": i, "energy_ev": e} for i, e in enumerate(energies)))
+    add_region(engine, circle(1.0, 1.0, 2.0))
+    event = key | {"x": 1, "y": 1}
+    insert(engine, "product.event_stored", *(event | {"row": i, "energy_ev": e} for i, e in enumerate(energies)))
     query = "SELECT counts_s, counts_m, counts_h, hr_counts_hs, hr_counts_hm, hr_counts_ms FROM product.count_hardness"
     assert one(engine, query) == (2, 2, 3, 0.2, 0.2, 0.0)
 

@@ -118,10 +118,16 @@ function pick(id) {
     s.rate.map((y, i) => ({ x: Math.sqrt(s.edges_kev[i] * s.edges_kev[i + 1]), y, low: y - s.error[i], high: y + s.error[i] })),
     { x: "energy [keV]", y: "count/s/keV", log: true },
   )));
-  part("light curve", light.then((c) => c.rate && chart(
-    c.rate.map((y, i) => ({ x: (c.start_s[i] - c.start_s[0]) / 1000, y, low: c.rate_lolim[i], high: c.rate_hilim[i] })),
-    { x: `time [ks], bins of ${c.bin_s} s`, y: "count/s" },
-  )));
+  part("light curve", light.then((c) => {
+    const drawn = c.rate && chart(
+      c.rate.map((y, i) => ({ x: (c.start_s[i] - c.start_s[0]) / 1000, y, low: c.rate_lolim[i], high: c.rate_hilim[i] })),
+      { x: `time [ks], bins of ${c.bin_s} s`, y: "count/s" },
+    );
+    if (!c.said) return drawn;
+    const box = make("div");
+    box.append(...(drawn ? [drawn] : []), make("p", c.said, { className: "none" }));
+    return box;
+  }));
   part(`neighbours in ${state.space}`, near.then((found) => {
     if (serial === state.serial) map.mark(found.rows.map((r) => r.id), id);
     return table(["id", "distance", "hard_hs", "type"], found.rows.map((r) => [r.id, r.distance, r.hard_hs, r.otype]), (row) => pick(row[0]));

@@ -53,6 +53,14 @@ def browsed(empty_store, tmp_path_factory):
     photon = {"file_id": 1, "obsid": 1, "obi": 0, "region_id": 1, "detection_id": ids[1], "ccd_id": 7}
     photons = (photon | {"row": i, "time_s": 1000.0 + 37.0 * i, "x": 1.0, "y": 1.0} for i in range(100))
     write_rows(store, "product.event_stored", *photons)
+    circle = {"shape": "circle", "x": [1.0], "y": [1.0], "r": [4.0], "r_arcsec": [2.0], "include": True, "row": 0}
+    circle |= {"x_region": 1.0, "y_region": 1.0, "r_region": 4.0, "r_region_arcsec": 2.0, "component": 1}
+    where = {k: header[k] for k in ("obsid", "obi", "region_id", "detection_id")} | {"file_id": 2}
+    write_rows(store, "product.region", circle | where | {"told_by": "reg3", "role": "source", "band": "b"})
+    held = {"file_id": 3, "detection_id": ids[3], "obsid": 1, "band": "b", "count_rate_err": 0.1}
+    write_rows(store, "product.header", {"file_id": 3, "kind": "light_curve", "detection_id": ids[3], "obsid": 1})
+    bins = (held | {"row": i, "time_s": 10.0 * i, "count_rate": 1.0 + i} for i in range(5))
+    write_rows(store, "product.light_curve", *bins)
     good = {"file_id": 1, "obsid": 1, "obi": 0, "ccd_id": 7, "start_s": 1000.0, "stop_s": 5000.0}
     write_rows(store, "product.good_time", good)
     low = [0.0146 * i for i in range(1024)]

@@ -92,9 +92,24 @@ def test_a_new_snapshot_is_seen(browsed, tmp_path):
     before = answers.overview()["snapshot"]
     key = {"file_id": 9, "obsid": 1, "obi": 0, "region_id": 2, "detection_id": "1.0.2"}
     write(store, "product.header", key | {"kind": "events", "n_rows": 2, "tstart_s": 0.0, "tstop_s": 400.0})
-    write(store, "product.event_stored", *(key | {"row": i, "time_s": 100.0 * i} for i in range(3)))
+    photon = key | {"x": 1.0, "y": 1.0}
+    write(store, "product.event_stored", *(photon | {"row": i, "time_s": 100.0 * i} for i in range(3)))
+    assert answers.overview()["snapshot"] > before
+    assert "not known where" in answers.light_curve("1.0.2")["said"]
+    circle = {"shape": "circle", "x": [1.0], "y": [1.0], "r": [4.0], "r_arcsec": [2.0], "include": True, "row": 0}
+    circle |= {"x_region": 1.0, "y_region": 1.0, "r_region": 4.0, "r_region_arcsec": 2.0, "component": 1}
+    write(store, "product.region", key | circle | {"file_id": 10, "told_by": "reg3", "role": "source"})
     assert answers.overview()["snapshot"] > before
     assert len(answers.light_curve("1.0.2")["rate"]) > 1
+
+
+def test_the_light_curve_of_a_file_stands_in_for_photons(browsed):
+    answers = Answers(browsed)
+    looked_up = answers.light_curve("1.0.3")
+    assert (looked_up["bin_s"], looked_up["rate"]) == (10, [1, 2, 3, 4, 5])
+    assert "light curve file" in looked_up["said"]
+    answers.rehearse()
+    assert answers.light_curve("1.0.3") == looked_up
 
 
 @pytest.mark.parametrize(
