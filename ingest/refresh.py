@@ -24,11 +24,14 @@ from ingest import paper_links
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
+from ingest.products.region_links import link_regions
 
 _LOG = logging.getLogger(__name__)
 
 LINKS = "links"
-LINKED = frozenset({"product.spectrum", "product.response_file"})
+LINKED = frozenset(
+    {"product.spectrum", "product.response_file", "product.region", "product.header", "csc.observation_source"}
+)
 """Tables whose rows refer to one another: new ones leave the links to be worked out."""
 
 COMMIT_SECONDS = 1.0
@@ -227,6 +230,7 @@ class _Writer:
                 with lake.transaction(connection, "link spectra with responses and backgrounds"):
                     for statement in link_statements():
                         connection.execute(statement)
+                    link_regions(connection)
                     lake.remember(connection, LINKS, rules())
             if paper_links.is_stale(connection):
                 self._report.linked = paper_links.relink(connection)

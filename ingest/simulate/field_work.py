@@ -26,7 +26,7 @@ from ingest.simulate.keywords import product_name
 from ingest.simulate.master import master_row
 from ingest.simulate.measure import Measured, Value, measure
 from ingest.simulate.photons import Detection, Exposure, Photons, background, draw_index, expose, observe, to_photons
-from ingest.simulate.products import field_events, light_curve, region_events, spectrum
+from ingest.simulate.products import field_events, light_curve, region_events, regions, spectrum
 from ingest.simulate.response import DETECTORS, MIDDLE_KEV, effective_area_cm2, redistribution
 from ingest.simulate.response_files import area, matrix
 
@@ -98,6 +98,7 @@ def _write_products(
     with_light_curve = rng.random() < LIGHT_CURVE_SHARE
     products = {
         "regevt3": region_events(field, detection, rng),
+        "reg3": regions(field, detection),
         "pha3": spectrum(field, detection),
         "arf3": area(field, detection),
         "rmf3": matrix(field, detection),

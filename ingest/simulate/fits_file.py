@@ -25,6 +25,7 @@ NOTICE = "SIMULATED DATA made by 'photonlake simulate'. Nothing here was observe
 Scalar = str | int | float | bool
 Card = tuple[str, Scalar, str]
 _FORMATS = {"D": ">f8", "E": ">f4", "J": ">i4", "I": ">i2", "B": "u1"}
+_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {"32X": ("u1", (4,)), "16A": ("S16", ()), "2D": (">f8", (2,))}
 
 
 class Column(NamedTuple):
@@ -33,8 +34,8 @@ class Column(NamedTuple):
     Attributes
     ----------
     name, form, unit : str
-        TTYPE, TFORM ('1D', '1E', '1J', '1I', '32X') and TUNIT.
-    values : ndarray, shape (n,) or, for 32X, (n, 4)
+        TTYPE, TFORM ('1D', '1E', '1J', '1I', '32X', '16A', '2D') and TUNIT.
+    values : ndarray, shape (n,) or, for 32X, (n, 4), and for 2D (n, 2)
         The data.
     comment : str
         After TTYPE.
@@ -120,7 +121,7 @@ def table(name: str, columns: list[Column], cards: Iterable[Card]) -> Unit:
     >>> fits.Header.fromstring(unit.header)["NAXIS2"], len(unit.data)
     (2, 16)
     """
-    shapes = [(c.name, *(("u1", (4,)) if c.form == "32X" else (_FORMATS[c.form[-1]],))) for c in columns]
+    shapes = [(c.name, *(_SHAPES.get(c.form) or (_FORMATS[c.form[-1]], ()))) for c in columns]
     rows = np.zeros(len(columns[0].values), np.dtype(shapes))
     for column in columns:
         rows[column.name] = column.values

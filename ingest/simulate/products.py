@@ -1,4 +1,4 @@
-"""Data products of a detection in the real formats: regevt3, pha3, lc3; and a field's evt3.
+"""Data products of a detection in the real formats: regevt3, reg3, pha3, lc3; and a field's evt3.
 
 Source: what real CSC products hold, HDU by HDU; OGIP memo OGIP/92-007 for spectra.
 """
@@ -53,6 +53,8 @@ _EVENTS: tuple[tuple[str, str, str, str, float | None, float | None, int | None]
     ("status", "32X", "", "event status bits", None, None, None),
 )
 _X, _Y = 11, 12
+BAND_SCALES = {"B": 1.0, "U": 0.96, "S": 0.98, "M": 0.99, "H": 1.08}
+"""Size of the 90 % ellipse in each band, against the broad band's."""
 
 
 def upper_case(observation: Observation) -> bool:
@@ -149,6 +151,45 @@ def region_events(field: Field, detection: Detection, rng: np.random.Generator) 
         *(good_times(observation, detection.exposure, chip) for chip in chips),
     ]
     return [*units, mask(detection, 1)] if observation.release == "2.1" else units
+
+
+def regions(field: Field, detection: Detection) -> list[Unit]:
+    """Build a reg3: of release 2 the ellipse of each band, of release 1 source and background.
+
+    Parameters
+    ----------
+    field : Field
+        For the stack's name.
+    detection : Detection
+        Its region.
+    """
+    observation, region = detection.observation, detection.region
+    inner, outer = detection.background_scale
+    if observation.release == "1.1":
+        holes = [("!Ellipse", region.scaled(inner))]
+        tables = {"SRCREG": [("Ellipse", region)], "BKGREG": [("Ellipse", region.scaled(outer)), *holes]}
+    else:
+        tables = {f"ECF90REG{band}": [("Ellipse", region.scaled(scale))] for band, scale in BAND_SCALES.items()}
+    units = [primary([*origin(observation), *times(observation), *mission(observation)])]
+    for name, shapes in tables.items():
+        ellipses = [ellipse for _, ellipse in shapes]
+        second = np.nan if observation.release == "1.1" else 0.0
+        columns = [
+            Column("X", "1D", "pixel", np.array([e.x for e in ellipses]), "Position"),
+            Column("Y", "1D", "pixel", np.array([e.y for e in ellipses]), "Position"),
+            Column("SHAPE", "16A", "", np.array([shape for shape, _ in shapes], "S16"), "Region shape type"),
+            Column("R", "2D", "pixel", np.array([(e.major, e.minor) for e in ellipses]), "Radius"),
+            Column("ROTANG", "2D", "deg", np.array([(e.angle_deg, second) for e in ellipses]), "Angle"),
+            Column("COMPONENT", "1I", "", np.ones(len(shapes), np.int16), "Component number"),
+        ]
+        role = "BKG" if name == "BKGREG" else "SRC"
+        cards: list[Card] = [("HDUNAME", name, "ASCDM block name")]
+        cards += [*everything(observation, detection.exposure, (detection.ccd_id,)), ("CONTENT", f"{role}REG", "")]
+        cards += [("HDUCLASS", "ASC", "Region extension"), ("HDUCLAS1", "REGION", "Region extension")]
+        cards += [("HDUCLAS2", role, "Region extension")]
+        cards += [("MTYPE1", "POS", ""), ("MFORM1", "X,Y", ""), *region_keywords(field, detection.source.region_id)]
+        units.append(table(name, columns, cards))
+    return units
 
 
 def field_events(

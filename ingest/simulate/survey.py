@@ -25,7 +25,7 @@ from ingest.simulate.property_table import property_table
 from ingest.simulate.truth import truth_line
 
 MANIFEST = "manifest.json"
-FORMAT = 3  # raise it when the same parameters give other bytes
+FORMAT = 4  # raise it when the same parameters give other bytes
 PAGE = 200  # papers per ADS answer
 _SIMBAD, _LITERATURE = 6, 7
 SERIAL_SOURCES = 8  # below, worker processes take longer to start than the work does
@@ -36,7 +36,7 @@ Written by `python -m ingest simulate` (photonlake), seed {seed}, {sources} sour
 Nothing in this folder was observed by Chandra or any other telescope, and no paper in it was ever published.
 The files follow the formats of Chandra Source Catalog products, so that programs can be tried on them.
 
-  2CXOJ.../obsid_obi/   products of each detection: regevt3, pha3, arf3, rmf3, some lc3
+  2CXOJ.../obsid_obi/   products of each detection: regevt3, reg3, pha3, arf3, rmf3, some lc3
   whole_field/          event files of whole observations
   tables/               what the CSC service would answer; object types; literature classes
   papers/               ADS-style records, keyword 'simulated'

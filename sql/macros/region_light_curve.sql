@@ -62,7 +62,7 @@ reason AS MATERIALIZED (
   SELECT CASE WHEN EXISTS (FROM good) AND p.n_regions > 0 THEN NULL
     WHEN p.n_regions > 0 THEN 'the store has neither photons in the source region of ' || detection || ' nor good times'
     WHEN p.n > 0 THEN 'it is not known where in the event file of ' || detection || ' its source region is; load its '
-      || 'reg3, its pha3 or its row of the catalog. All photons of the file: product.detection_event'
+      || 'reg3, its pha3, its row of the catalog, or a .reg beside it. All photons of the file: product.detection_event'
     WHEN k.n_bins > 0 THEN 'the store has no photons of ' || detection || ', but ' || k.n_bins || ' bins of its light '
       || 'curve file: SELECT * FROM product.light_curve WHERE detection_id = ''' || detection || ''''
     WHEN k.is_known THEN 'the store has no photons of ' || detection || '; load its regevt3, or an event file of ObsID '

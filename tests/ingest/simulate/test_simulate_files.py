@@ -20,7 +20,7 @@ from ingest.simulate.fields import on_chip, plan, stream
 from ingest.simulate.fits_file import encode
 from ingest.simulate.measure import measure
 from ingest.simulate.photons import expose, observe
-from ingest.simulate.products import field_events, light_curve, region_events, spectrum
+from ingest.simulate.products import field_events, light_curve, region_events, regions, spectrum
 from ingest.simulate.response_files import area, matrix
 from ingest.simulate.survey import simulate
 
@@ -61,6 +61,7 @@ def products(field, detection):
     measured = measure(detection, crowded=False, rng=rng)
     made = {
         "events": region_events(field, detection, rng),
+        "regions": regions(field, detection),
         "spectrum": spectrum(field, detection),
         "arf": area(field, detection),
         "rmf": matrix(field, detection),
@@ -100,7 +101,8 @@ def test_every_file_is_read_by_its_reader_without_a_flag_about_content(survey):
         flags = [i.text for i in items if isinstance(i, Flag) and word_of(i.text) not in QUIET]
         assert all("unknown columns" in flag for flag in flags), path
         kinds[kind] = kinds.get(kind, 0) + 1
-    assert set(kinds) == {"events", "spectrum", "arf", "rmf", "light_curve", "source_table", "papers", "truth"}
+    products = {"events", "region", "spectrum", "arf", "rmf", "light_curve"}
+    assert set(kinds) == products | {"source_table", "papers", "truth"}
     assert (
         kinds["spectrum"] == kinds["arf"] == kinds["rmf"] == kinds["events"] - len(list(survey.glob("whole_field/*")))
     )
@@ -206,7 +208,7 @@ def test_the_survey_on_disk_holds_one_set_per_detection(survey):
     for path in survey.glob("2CXO*/*/*"):
         product = parse_product_name(path.name)
         ids.setdefault(detection_id(product.obsid, product.obi, product.region_id), set()).add(product.kind)
-    assert all({"regevt3", "pha3", "arf3", "rmf3"} <= kinds for kinds in ids.values())
+    assert all({"regevt3", "reg3", "pha3", "arf3", "rmf3"} <= kinds for kinds in ids.values())
     assert any("lc3" in kinds for kinds in ids.values())
 
 
@@ -219,7 +221,11 @@ TIMESYS RADESYS RA_PNT DEC_PNT ROLL_PNT ONTIME LIVETIME EXPOSURE DTCOR TIMEDEL R
 HDUCLAS2 CHANTYPE DETCHANS BACKSCAL AREASCAL BACKFILE RESPFILE ANCRFILE REGIONID STACK_ID CONTENT TLMIN4 TLMAX4 TCTYP11
 TCRVL11 TCRPX11 TCDLT11 TCTYP12 TCRVL12 TCRPX12 TCDLT12 TOTCTS REVISION
 """
-REAL_SET = "events/acisf23022_000N027_r0122_{}.fits.gz"
+
+
+def real_file(real, kind):
+    version = 20 if kind == "reg3" else 27
+    return real / "events" / f"acisf23022_000N{version:03d}_r0122_{kind}.fits.gz"
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +240,14 @@ def newest(detections):
     ("kind", "ours", "extensions"),
     [
         ("regevt3", "events", ["EVENTS", "GTI", "MASK"]),
+        ("reg3", "regions", [f"ECF90REG{band}" for band in "BUSMH"]),
         ("pha3", "spectrum", ["SPECTRUM", "GTI", "MASK", "SPECTRUM", "MASK"]),
         ("arf3", "arf", ["SPECRESP"]),
         ("rmf3", "rmf", ["MATRIX", "EBOUNDS"]),
     ],
 )
 def test_tables_have_the_columns_of_real_files(real, newest, kind, ours, extensions):
-    with fits.open(real / REAL_SET.format(kind)) as theirs, opened(newest[ours]) as simulated:
+    with fits.open(real_file(real, kind)) as theirs, opened(newest[ours]) as simulated:
         assert [h.name for h in simulated[1:]] == extensions
         assert [h.name for h in theirs[1:] if h.name != "GTI"] == [e for e in extensions if e != "GTI"]
         for name in dict.fromkeys(extensions):
@@ -255,10 +262,11 @@ def test_tables_have_the_columns_of_real_files(real, newest, kind, ours, extensi
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("kind", "ours"), [("regevt3", "events"), ("pha3", "spectrum"), ("arf3", "arf"), ("rmf3", "rmf")]
+    ("kind", "ours"),
+    [("regevt3", "events"), ("reg3", "regions"), ("pha3", "spectrum"), ("arf3", "arf"), ("rmf3", "rmf")],
 )
 def test_keywords_that_readers_use_are_those_of_real_files(real, newest, kind, ours):
-    with fits.open(real / REAL_SET.format(kind)) as theirs, opened(newest[ours]) as simulated:
+    with fits.open(real_file(real, kind)) as theirs, opened(newest[ours]) as simulated:
         known = {k for h in (theirs[0], theirs[1]) for k in h.header}
         missing = {k for k in USED.split() if k in known} - {k for h in simulated[:2] for k in h.header}
         assert not missing
