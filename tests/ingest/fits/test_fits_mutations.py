@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from factories.fits import events_file, good_time_hdu, light_curve_file, to_bytes
+from factories.regions import region_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from ingest.content import FileName, Rows
 from ingest.fits import read_hdus
 from ingest.products.events import read_events
 from ingest.products.light_curves import read_light_curve
+from ingest.products.regions import read_region
 
 RESPONSE = to_bytes(
     [
@@ -42,6 +44,12 @@ EVENTS = [
     events_file(n=20, instrument="HRC", upper=True, header={"TIMEZERO": 1.5}),
 ]
 LIGHT_CURVE = light_curve_file()
+REGION = region_file(
+    {
+        "SRCREG": [("Ellipse", [4100.0], [4200.0], [10.0, 5.0], 92.0, 1)],
+        "BKGREG": [("Polygon", [1.0, 9.0, 9.0], [1.0, 1.0, 9.0], [], 0.0, 1), ("!Circle", [5.0], [5.0], [1.0], 0.0, 1)],
+    }
+)
 KEYWORDS = [
     "SIMPLE", "XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "EXTNAME",
     "TTYPE1", "TFORM1", "TFORM2", "TFORM3", "TFORM4", "TSCAL1", "TZERO1", "TNULL1", "TDIM1", "TUNIT1", "TLMIN1",
@@ -122,7 +130,7 @@ def read_rows(read, data, name):
                 if str(column.type) in {"float", "double"}:
                     assert np.isfinite(column.drop_null().to_numpy(zero_copy_only=False)).all()
             tables.append(item.table)
-    assert tables.count("product.header") == 1
+    assert tables.count("product.header") == 1 or tables == ["product.region"]  # damaged into a text of regions
 
 
 MANY = settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
@@ -144,6 +152,12 @@ def test_damaged_events(data):
 @given(damage(LIGHT_CURVE))
 def test_damaged_light_curves(data):
     assert "\n" not in refusal(read_rows, read_light_curve, data, "lc.fits")
+
+
+@MANY
+@given(damage(REGION))
+def test_damaged_regions(data):
+    assert "\n" not in refusal(read_rows, read_region, data, "acisf10542_000N003_r0012_reg3.fits")
 
 
 @settings(deadline=None, max_examples=100)
