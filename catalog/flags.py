@@ -30,6 +30,7 @@ FLAGS: dict[str, str] = {
     "no_good_times": "The file has no good times; the span from the first photon to the last counts as good.",
     "bad_good_times": "Some good times could not be used: no START or STOP, not finite, or a stop before the start.",
     "repeated_good_times": "Some good times stand in the file more than once; each counts once.",
+    "overlapping_good_times": "Good times of one CCD overlap; no second counts twice.",
     "exposure_exceeds_span": "EXPOSURE is longer than the file's own good times or its TSTART to TSTOP allow: the file "
     "was probably cut, and the keyword left as it was. Rates from exposure_s would be too low.",
     # places

@@ -41,7 +41,7 @@ def csc(  # noqa: PLR0917 - each is an option of the command, given by name
     ] = None,
     adql: Annotated[str | None, typer.Option(help="A whole query, in ADQL.")] = None,
     products: Annotated[
-        str, typer.Option(help="Data products: regevt,pha,arf,rmf,lc,evt,...; 'usual' for the first five.")
+        str, typer.Option(help="Data products: regevt,reg,pha,arf,rmf,lc,evt,...; 'usual' for the first six.")
     ] = "",
     bands: Annotated[str, typer.Option(help="Energy bands of banded products: b,s,m,h,u (ACIS), w (HRC).")] = "b,w",
     release: Annotated[str, typer.Option(help="Release of the catalog: 2.1 or 2.0.")] = "2.1",

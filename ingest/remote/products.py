@@ -75,7 +75,7 @@ PRODUCTS: dict[str, Product] = {
         Product("poly", "poly3", "poly3", False, True, False, 30_000),
     )
 }
-USUAL = ("regevt", "pha", "arf", "rmf", "lc")
+USUAL = ("regevt", "reg", "pha", "arf", "rmf", "lc")
 
 
 class Detection(NamedTuple):

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from astropy.io import fits
 from factories.fits import events_file, light_curve_file
 from factories.ogip import arf, pha, rmf
+from factories.regions import region_file
 
 FILETYPES = {
     "regevt3": "regevt3",
+    "reg3": "srcreg",
     "pha3": "spectrum",
     "arf3": "arf",
     "rmf3": "rmf",
@@ -67,7 +69,7 @@ class Survey:
         self.detections.append(row)
         return row
 
-    def add_products(self, row: Mapping, kinds=("regevt3", "pha3", "arf3", "rmf3", "lc3"), version: int = 27) -> None:
+    def add_products(self, row: Mapping, kinds=("regevt3", "reg3", "pha3", "arf3", "rmf3", "lc3"), version: int = 27) -> None:
         for kind in kinds:
             self.files[product_name(row, kind, version)] = product(row, kind)
 
@@ -103,6 +105,8 @@ def product(row: Mapping, kind: str, n: int = 20) -> bytes:
         raw = events_file(n=n, seed=seed, content="REGEVT3", obs_id=str(row["obsid"]), header=keys)
     elif kind == "evt3":
         raw = events_file(n=n, seed=seed, content="EVT3", obs_id=str(row["obsid"]))
+    elif kind == "reg3":
+        raw = region_file({"ECF90REGB": [("Circle", [4100.0], [4100.0], [9.0], 0.0, 1)]}, header=keys)
     elif kind == "lc3":
         raw = light_curve_file(seed=seed, header=keys)
     elif kind == "pha3":
