@@ -37,6 +37,7 @@ FLAGS: dict[str, str] = {
     "no_sky_position": "The photons have no x and y.",
     "no_sky_wcs": "The header does not tie x and y to the sky: no position can be found in the file.",
     "radesys_*": "The positions are in this frame (RADESYS), not in ICRS; they stand as they are.",
+    "region_not_read": "The region uses this shape or frame, which is not read: that region is not in the store.",
     # photons
     "no_events": "The file has no photons.",
     "no_energy": "The photons have no energy.",
