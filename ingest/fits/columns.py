@@ -195,9 +195,14 @@ def field_named(fields: Sequence[Field], name: str) -> Field:
 
 
 def null_mask(values: Array, f: Field | None = None) -> npt.NDArray[np.bool_] | None:
-    """Tell which values are null: NaN and infinities in floats, TNULLn in integers. None where none is."""
+    """Tell which values are null; None where none is.
+
+    Null are NaN and infinities in floats, TNULLn in integers, and what is neither T nor F in logicals.
+    """
     if values.dtype.kind == "f":
         mask = ~np.isfinite(values)
+    elif f is not None and (f.element or f.code) == "L":
+        mask = values < 0
     elif f is not None and f.null is not None and values.dtype.kind in "iu":
         mask = values == f.null + int(f.zero)  # TNULL is the stored number, the values have TZERO added
     else:
@@ -238,7 +243,7 @@ def decode(rows: Rows, key: str, f: Field) -> Array:
     -------
     ndarray, shape (n,), (n, repeat), or (n, ...) for texts with TDIM
         Contiguous, native byte order, TSCAL and TZERO applied: integers stay integers where they are exact,
-        else float64 with NaN for TNULL. L as bool, A as object (str), X as its bytes.
+        else float64 with NaN for TNULL. L as int8 (1 true, 0 false, -1 null), A as object (str), X as its bytes.
     """
     if not f.width:
         return np.full(len(rows), "", object) if f.code == "A" else np.empty((len(rows), 0), native_dtype(f))
@@ -251,7 +256,7 @@ def native_dtype(f: Field) -> np.dtype[np.generic]:
     if code == "A":
         return np.dtype(object)
     if code == "L":
-        return np.dtype(bool)
+        return np.dtype(np.int8)
     if not f.scaled or code in "XPQ":
         return np.dtype(_DTYPES[code]).newbyteorder("=")
     if f.integral:
@@ -263,7 +268,7 @@ def _decode(raw: Array, f: Field, code: str) -> Array:
     if code == "A":
         return _text(raw)
     if code == "L":
-        return np.asarray(raw == b"T")
+        return np.where(raw == b"T", np.int8(1), np.where(raw == b"F", np.int8(0), np.int8(-1)))
     native = native_dtype(f)
     if not f.scaled or code in "XPQ":
         return raw.astype(native)

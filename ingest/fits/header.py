@@ -15,7 +15,7 @@ CARD = 80
 
 Value = str | int | float | bool | None
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([EeDd][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([EeDd][+-]?\d+)?", re.ASCII)
 _STRING = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -37,7 +37,11 @@ def _value(text: str) -> Value:
     try:
         return int(word)
     except ValueError:
-        return float(word.upper().replace("D", "E"))
+        return _float(word)
+
+
+def _float(word: str) -> float:
+    return float(word.upper().replace("D", "E"))
 
 
 def parse_header(block: bytes) -> dict[str, Value]:
@@ -106,12 +110,16 @@ def integer(header: Mapping[str, Value], keyword: str, default: int | None = Non
 def number(header: Mapping[str, Value], keyword: str) -> float | None:
     """Return a keyword as a finite float; None where it is absent or not a number.
 
+    Some programs write numbers as texts (TLMIN4 = '0'): they are numbers all the same.
+
     Examples
     --------
-    >>> number({"TIMEDEL": 3.2, "OBJECT": "M 82"}, "TIMEDEL")
-    3.2
+    >>> number({"TIMEDEL": 3.2, "OBJECT": "M 82"}, "TIMEDEL"), number({"TLMIN4": "0"}, "TLMIN4")
+    (3.2, 0.0)
     """
     value = header.get(keyword)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = _float(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None

@@ -14,6 +14,7 @@ import numpy as np
 
 from catalog.errors import UnreadableFile
 from ingest.fits.columns import (
+    MAX_COLUMNS,
     Array,
     Field,
     decode,
@@ -50,6 +51,8 @@ class HDU:
         Keyword -> value.
     size : int
         Bytes of data, padding not counted.
+    primary : mapping
+        The file's primary header: many programs say there alone what a file is an observation of.
     """
 
     index: int
@@ -57,6 +60,7 @@ class HDU:
     size: int
     _stream: BinaryIO
     _taken: int = field(default=0)
+    primary: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -85,15 +89,28 @@ class HDU:
         """
         return parse_fields(self.header)
 
+    @cached_property
+    def column_names(self) -> frozenset[str]:
+        """The TTYPEs in upper case, also of a table whose column keywords contradict one another."""
+        n = min(integer(self.header, "TFIELDS", 0), MAX_COLUMNS)
+        return frozenset(str(self.header.get(f"TTYPE{i}") or "").upper().strip() for i in range(1, n + 1))
+
     def text(self, keyword: str) -> str | None:
         """Return a keyword as stripped text; None where absent, blank or 'none'."""
-        value = self.header.get(keyword)
-        text = "" if value is None else str(value).strip()
-        return None if text.lower() in {"", "none", "null"} else text
+        return _text(self.header, keyword)
 
     def number(self, keyword: str) -> float | None:
         """Return a keyword as a finite float; None where absent or not a number."""
         return number(self.header, keyword)
+
+    def observed(self, keyword: str) -> str | None:
+        """Return what a keyword says of the observation, as text: here, else in the primary header."""
+        return _text(self.header, keyword) or _text(self.primary, keyword)
+
+    def observed_number(self, keyword: str) -> float | None:
+        """Return the same as a finite float."""
+        here = self.number(keyword)
+        return number(self.primary, keyword) if here is None else here
 
     def read(self) -> bytes:
         """Return all data of this HDU (for small ones: spectra, responses)."""
@@ -123,8 +140,8 @@ class HDU:
         ------
         dict of str to ndarray, shape (n,) or (n, repeat)
             Native byte order, contiguous, TSCAL/TZERO applied (integers stay integers where that is exact, else
-            float64), booleans as bool, text as object, bits as bytes. Nulls are not interpreted: `null_mask`
-            does that.
+            float64), logical values as int8 (1, 0, -1 for null), text as object, bits as bytes. Nulls are not
+            interpreted: `null_mask` does that.
 
         Raises
         ------
@@ -206,6 +223,12 @@ class HDU:
         return data
 
 
+def _text(header: Mapping[str, Value], keyword: str) -> str | None:
+    value = header.get(keyword)
+    text = "" if value is None else str(value).strip()
+    return None if text.lower() in {"", "none", "null"} else text
+
+
 def _read_up_to(stream: BinaryIO, n: int) -> bytes:
     """Read n bytes, fewer only at the stream's end: memory grows with what is there, not with what is asked."""
     pieces = []
@@ -241,8 +264,10 @@ def read_hdus(stream: BinaryIO) -> Iterator[HDU]:
     [8]
     """
     index = 0
+    primary: Mapping[str, Value] = {}
     while (header := _read_header(stream, index)) is not None:
-        hdu = HDU(index, header, data_size(header), stream)
+        hdu = HDU(index, header, data_size(header), stream, primary=primary)
+        primary = primary if index else header
         yield hdu
         hdu.skip()
         index += 1

@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from ingest.fits import HDU, null_mask, read_hdus
+from ingest.fits import HDU, Array, null_mask, read_hdus
+from ingest.fits import Field as FitsField
 
 HEAD_BYTES = 64 << 10
 BATCH_ROWS = 1 << 15
@@ -145,20 +146,22 @@ def _sheet_of_hdu(hdu: HDU) -> Sheet:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for chunk in hdu.chunks({key: f.name for key, f in unique.items()}, BATCH_ROWS):
-            columns = []
-            for key, f in unique.items():
-                values = chunk[key]
-                if values.ndim > 1:
-                    columns.append(pa.array(values.reshape(len(values), -1).tolist()))
-                else:
-                    mask = null_mask(values, f)
-                    columns.append(pa.array(values, mask=None if mask is None else np.asarray(mask)))
-            yield batch_of(columns)
+            yield batch_of([_arrow(chunk[key], f) for key, f in unique.items()])
 
     comments = " ".join(str(v) for k, v in hdu.header.items() if not k.startswith(("TFORM", "TDISP")))
     return Sheet(
         tuple(Field(f.name or f"column {key}") for key, f in unique.items()), batches(), named_release(comments), flags
     )
+
+
+def _arrow(values: Array, f: FitsField) -> pa.Array:
+    mask = null_mask(values, f)
+    if f.code == "L":
+        values = values == 1
+    if values.ndim == 1:
+        return pa.array(values, mask=mask)
+    cells = values if mask is None else np.where(mask, None, values)
+    return pa.array(cells.reshape(len(cells), -1).tolist())
 
 
 def parquet_sheet(stream: BinaryIO) -> Sheet:

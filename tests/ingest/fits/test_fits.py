@@ -61,6 +61,8 @@ def assert_same_column(f, ours, theirs):
         assert np.array_equal(bits, np.asarray(theirs).reshape(bits.shape))
     elif f.code == "A":
         assert [str(text).strip() for text in np.ravel(theirs)] == list(np.ravel(ours))
+    elif f.code == "L":
+        assert np.array_equal(ours == 1, np.asarray(theirs))
     else:
         other = np.asarray(theirs)
         assert np.array_equal(ours.reshape(other.shape), other, equal_nan=ours.dtype.kind in "fc")
@@ -255,7 +257,7 @@ def test_what_follows_the_last_extension_is_not_ignored():
         ("PCOUNT", 10**15), ("PCOUNT", -1), ("GCOUNT", 0), ("GCOUNT", 7), ("BITPIX", 16), ("BITPIX", 9),
         ("NAXIS", 3), ("NAXIS", 0), ("NAXIS", 10**9), ("TFIELDS", 10**9), ("TFIELDS", -1), ("TFORM1", "Z"),
         ("TFORM1", "999999999999D"), ("TFORM1", "2PE"), ("TFORM1", "PQ"), ("TFORM1", 5), ("TZERO1", "x"),
-        ("ZTABLE", True), ("TSCAL1", "1"),
+        ("ZTABLE", True), ("TSCAL1", "one"),
     ],
 )  # fmt: skip
 def test_a_damaged_keyword_is_refused_in_little_memory(card, value):
@@ -322,6 +324,55 @@ def test_an_integer_keyword_is_no_boolean():
     with pytest.raises(UnreadableFile, match="NAXIS1"):
         integer({"NAXIS1": True}, "NAXIS1")
     assert HDU(0, {"A": True, "B": 10**400}, 0, io.BytesIO()).number("A") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", 0.0),
+        (" 50814.0 ", 50814.0),
+        ("1.5D-14", 1.5e-14),
+        ("M 82", None),
+        ("", None),
+        ("9" * 400, None),
+        ("٣", None),
+    ],
+)
+def test_a_number_written_as_a_text_is_a_number(value, expected):
+    assert HDU(0, {"A": value}, 0, io.BytesIO()).number("A") == expected
+
+
+def test_the_least_channel_may_be_a_text():
+    hdu = fits.BinTableHDU.from_columns([fits.Column("c", "I", array=[1, 2])])
+    hdu.header["TLMIN1"], hdu.header["TNULL1"] = "0", "-99"
+    (table,) = [h for h in read_hdus(io.BytesIO(to_bytes([hdu]))) if h.is_table]
+    assert (table.fields[0].minimum, table.fields[0].null) == (0, -99)
+
+
+@pytest.mark.parametrize("form", ["L", "3L", "PL()"])
+def test_a_logical_that_is_neither_true_nor_false_is_null(form):
+    n = {"L": 1, "3L": 3, "PL()": 3}[form]
+    cells = np.array([[True] * n, [False] * n, [True] * n])
+    array = np.array([*cells, None], object)[:-1] if form == "PL()" else cells[:, 0] if n == 1 else cells
+    data = to_bytes([fits.BinTableHDU.from_columns([fits.Column("c", form, array=array)])])
+    last = data.rindex(b"T" * n)
+    data = data[:last] + b"\0" + data[last + 1 :]
+    hdu, table = tables(data)[1]
+    read = np.array([np.ravel(row) for row in table["c"]])
+    assert read.tolist() == [[1] * n, [0] * n, [-1, *[1] * (n - 1)]]
+    assert null_mask(read, hdu.fields[0]).sum() == 1
+
+
+def test_what_a_file_observes_may_stand_in_the_primary_header_alone():
+    hdu = fits.BinTableHDU.from_columns([fits.Column("c", "I", array=[1])])
+    hdu.header["OBJECT"] = "M 82"
+    primary = fits.PrimaryHDU()
+    primary.header["OBJECT"], primary.header["TELESCOP"], primary.header["MJDREFI"] = "M 81", "XMM", 50814
+    stream = io.BytesIO()
+    fits.HDUList([primary, hdu]).writeto(stream)
+    _, table = read_hdus(io.BytesIO(stream.getvalue()))
+    assert [table.observed(k) for k in ("OBJECT", "TELESCOP", "OBS_ID")] == ["M 82", "XMM", None]
+    assert (table.observed_number("MJDREFI"), table.number("MJDREFI")) == (50814.0, None)
 
 
 @pytest.mark.real
