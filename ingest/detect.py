@@ -17,6 +17,8 @@ from ingest.content import FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
 from ingest.simulate.truth import is_truth
+from ingest.tables.column_names import names_sources
+from ingest.tables.fits_tables import column_names, is_ascii_table
 
 HEAD = 1 << 16
 MAX_REPLAY = 64 << 20
@@ -141,6 +143,8 @@ def classify(hdu: HDU) -> str | None:
     >>> classify(HDU(1, {"XTENSION": "BINTABLE", "EXTNAME": "EVENTS"}, 0, io.BytesIO()))
     'events'
     """
+    if is_ascii_table(hdu):
+        return "source_table" if names_sources(column_names(hdu)) else None
     if not hdu.is_table:
         return None
     words = {hdu.name, *(str(hdu.header.get(k) or "").upper().strip() for k in ("HDUCLAS1", "HDUCLAS2"))}
@@ -148,7 +152,7 @@ def classify(hdu: HDU) -> str | None:
         if words & names:
             return kind
     columns = {str(hdu.header.get(f"TTYPE{n}") or "").lower().strip() for n in range(1, 1000)}
-    is_catalog = bool(columns & _SOURCE_NAMES) or {"obsid", "region_id"} <= columns
+    is_catalog = bool(columns & _SOURCE_NAMES) or names_sources(column_names(hdu))
     return "source_table" if is_catalog else None
 
 
