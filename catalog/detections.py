@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import duckdb
 
+from catalog import lake
 from catalog.identifiers import OWN_DETECTION_ID
+from catalog.manifest import STALE
 from catalog.merging import move
 
 STATE = "detections"
@@ -53,6 +55,11 @@ WHERE t.obsid IS NOT NULL AND coalesce(t.region_id::VARCHAR, t.name) IS NOT NULL
 """
 
 
+def is_stale(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether rows have come or gone that tell intervals or regions since the ids were worked out."""
+    return lake.recall(connection, STATE) == STALE
+
+
 def settle(connection: duckdb.DuckDBPyConnection) -> int:
     """Bring every contribution to the detection it means, inside the caller's transaction.
 
@@ -69,4 +76,5 @@ def settle(connection: duckdb.DuckDBPyConnection) -> int:
     moves = connection.execute(_MOVES).to_arrow_table()
     if moves.num_rows:
         move(connection, moves)
+    lake.remember(connection, STATE, "current")
     return int(moves.num_rows)

@@ -17,7 +17,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -233,12 +233,6 @@ def recall(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
     """Return what the store remembers under a name (meta.state); None for nothing."""
     row = connection.execute("SELECT value FROM lake.meta.state WHERE name = ?", [name]).fetchone()
     return row[0] if row else None
-
-
-def recall_all(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, str]:
-    """Return what the store remembers under several names, in one question."""
-    query = "SELECT name, value FROM lake.meta.state WHERE list_contains(?, name)"
-    return dict(connection.execute(query, [list(names)]).fetchall())
 
 
 def remember(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:

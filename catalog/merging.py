@@ -33,8 +33,14 @@ from catalog.tables.csc import LIST
 BUCKET = 200_000
 """Contributions that are merged at once: it bounds the memory, whatever the number of rows."""
 
-SAME = 1e-3
-"""Numbers that differ by less, relative to the larger, are one number, rounded by one of the files."""
+SINGLE = 1e-7
+"""Numbers that differ by less, relative to the larger, are one number, in single precision in one of the files."""
+
+_HALF_A_UNIT = """
+CREATE OR REPLACE TEMP MACRO half_a_unit(x) AS CASE WHEN x = 0 THEN 0
+  ELSE 0.5000001 * power(10, floor(log10(abs(x))) + 1 - length(
+    ltrim(replace(regexp_replace(split_part(abs(x)::VARCHAR, 'e', 1), '[.]0$', ''), '.', ''), '0'))) END"""
+"""Half a unit of a number's last digit: '2.35' may stand for anything from 2.345 to 2.355."""
 
 
 _DETECTIONS = "csc.observation_source"
@@ -85,22 +91,21 @@ def merge(
         CREATE OR REPLACE TEMP TABLE affected AS
         SELECT {key} FROM arriving_key WHERE n > 1
         UNION SELECT {key} FROM arriving_key SEMI JOIN {stored} USING ({key})""")
+    question = "SELECT count(*), coalesce(max(n), 0) > 1, (SELECT count(*) FROM affected) FROM arriving_key"
+    n_keys, repeated, n_shared = execute(question).fetchone() or (0, False, 0)
     execute("DROP TABLE arriving_key")
-    shared = _holds(connection, "SELECT EXISTS (FROM affected)")
-    if not shared and adopt:
+    if not n_shared and adopt:
         adopt()
-    else:
+    elif n_shared < n_keys:
         execute(f"INSERT INTO {stored} BY NAME SELECT * FROM {source} ANTI JOIN affected USING ({key})")
-    if not shared:
+    if not n_shared:
         return Merged()
-    _gather(connection, table)
-    execute(f"""
-        CREATE OR REPLACE TEMP TABLE arriving AS
-        SELECT *, row_number() OVER () AS _order FROM {source} SEMI JOIN affected USING ({key})""")
-    _fold_repeated(connection, table)
-    execute("INSERT INTO contribution BY NAME SELECT * EXCLUDE (_order) FROM arriving")
-    execute("DROP TABLE arriving")
-    return Merged(shared=True, again=_write(connection, table))
+    apart = _gather(connection, table)
+    arrival = ", row_number() OVER () AS arrival" if repeated else ""
+    execute(f"INSERT INTO contribution BY NAME SELECT *{arrival} FROM {source} SEMI JOIN affected USING ({key})")
+    if repeated:
+        _fold_repeated(connection, table)
+    return Merged(shared=True, again=_write(connection, table, apart=apart))
 
 
 def take_back(connection: duckdb.DuckDBPyConnection, table: Table, file_ids: Sequence[int]) -> frozenset[int]:
@@ -137,12 +142,12 @@ def take_back(connection: duckdb.DuckDBPyConnection, table: Table, file_ids: Seq
     connection.execute("DROP TABLE alone")
     if not _holds(connection, "SELECT EXISTS (FROM affected)"):
         return frozenset()
-    _gather(connection, table)
+    apart = _gather(connection, table)
     connection.execute(f"DELETE FROM contribution WHERE len(file_ids) > 0 AND list_has_all({ids}, file_ids)")
     connection.execute(f"""
         UPDATE contribution SET file_ids = list_filter(file_ids, lambda f: NOT list_contains({ids}, f))
         WHERE list_has_any(file_ids, {ids})""")
-    return _write(connection, table)
+    return _write(connection, table, apart=apart)
 
 
 def move(connection: duckdb.DuckDBPyConnection, moves: pa.Table) -> None:
@@ -161,23 +166,24 @@ def move(connection: duckdb.DuckDBPyConnection, moves: pa.Table) -> None:
         "CREATE OR REPLACE TEMP TABLE affected AS "
         "SELECT old_id AS detection_id FROM moves UNION SELECT new_id FROM moves"
     )
-    _gather(connection, table)
+    apart = _gather(connection, table)
     connection.execute(f"""
         UPDATE contribution SET detection_id = m.new_id FROM moves AS m
         WHERE m.own_id = {OWN_DETECTION_ID} AND m.old_id = contribution.detection_id""")
-    _write(connection, table)
+    _write(connection, table, apart=apart)
     connection.unregister("moves")
 
 
-def _gather(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
-    """Bring together what is known of the affected keys: contributions, and rows that are their only one."""
+def _gather(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Bring together what is known of the affected keys; tell whether any of it is a contribution of several."""
     key = _keys(table)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE contribution AS
         WITH said AS (SELECT * EXCLUDE (disputed) FROM {_stored(table.said)} SEMI JOIN affected USING ({key}))
-        FROM said
+        SELECT *, NULL::BIGINT AS arrival, true AS stood_apart FROM said
         UNION ALL BY NAME
         SELECT * FROM {_stored(table)} SEMI JOIN affected USING ({key}) ANTI JOIN said USING ({key})""")
+    return _holds(connection, "SELECT EXISTS (FROM contribution WHERE stood_apart)")
 
 
 def _fold_repeated(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -185,26 +191,24 @@ def _fold_repeated(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     whose = ", ".join(quote(k) for k in table.said.key)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE repeated AS
-        SELECT * FROM arriving QUALIFY count(*) OVER (PARTITION BY {whose}) > 1""")
-    if _holds(connection, "SELECT EXISTS (FROM repeated)"):
-        folded = [c for c in _speaking(connection, table, "repeated") if c.name not in table.said.key]
-        connection.execute("DELETE FROM arriving WHERE _order IN (SELECT _order FROM repeated)")
-        connection.execute(f"""
-            INSERT INTO arriving BY NAME
-            SELECT {whose}, {", ".join(_best(c, "-_order") for c in folded)}, max(_order) AS _order
-            FROM repeated GROUP BY {whose}""")
+        SELECT * FROM contribution WHERE arrival IS NOT NULL QUALIFY count(*) OVER (PARTITION BY {whose}) > 1""")
+    folded = [c for c in _speaking(connection, table, "repeated") if c.name not in table.said.key]
+    connection.execute("DELETE FROM contribution WHERE arrival IN (SELECT arrival FROM repeated)")
+    connection.execute(f"""
+        INSERT INTO contribution BY NAME
+        SELECT {", ".join([whose, *(_best(c, "-arrival") for c in folded)])} FROM repeated GROUP BY {whose}""")
     connection.execute("DROP TABLE repeated")
 
 
-def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> frozenset[int]:
+def _write(connection: duckdb.DuckDBPyConnection, table: Table, *, apart: bool) -> frozenset[int]:
     """Write the rows that follow from the gathered contributions, and these where there are several.
 
     A row of an older store may stand for several files at once, or not say how much its file counts. It holds as it
     is; its files are returned, to be read again.
     """
     execute, key = connection.execute, _keys(table)
-    _delete(connection, table, _stored(table), "affected")
-    _delete(connection, table, _stored(table.said), "affected")
+    for stored in (_stored(table), _stored(table.said)) if apart else (_stored(table),):
+        _delete(connection, table, stored, "affected")
     moved = f" OR detection_id <> {OWN_DETECTION_ID}" if table.full_name == _DETECTIONS else ""
     execute(f"""
         CREATE OR REPLACE TEMP TABLE place AS
@@ -212,10 +216,13 @@ def _write(connection: duckdb.DuckDBPyConnection, table: Table) -> frozenset[int
             count(*) OVER (PARTITION BY {key}) = 1 AND NOT (false{moved}) AS alone, {_kinship(table)}
         FROM contribution AS c LEFT JOIN lake.meta.file AS f ON f.file_id = c.file_ids[1]
         WINDOW counting AS (PARTITION BY {key} ORDER BY {_order(table)})""")
-    execute(f"""
-        INSERT INTO {_stored(table)} BY NAME
-        SELECT c.* FROM contribution AS c JOIN place AS p ON p.id = c.rowid WHERE p.alone ORDER BY {key}""")
+    if _holds(connection, "SELECT EXISTS (FROM place WHERE alone)"):
+        execute(f"""
+            INSERT INTO {_stored(table)} BY NAME
+            SELECT c.* EXCLUDE (arrival, stood_apart)
+            FROM contribution AS c JOIN place AS p ON p.id = c.rowid WHERE p.alone ORDER BY {key}""")
     columns = _speaking(connection, table, "contribution")
+    execute(_HALF_A_UNIT)
     for bucket in _buckets(connection, table):
         _merge_bucket(connection, table, columns, bucket)
     older = "len(file_ids) > 1" + (" OR standing IS NULL" if "standing" in table.column_names else "")
@@ -247,7 +254,7 @@ def _merge_bucket(connection: duckdb.DuckDBPyConnection, table: Table, columns: 
     same = " AND ".join(f"m.{quote(k)} = p.{quote(k)}" for k in table.key)
     execute(f"""
         INSERT INTO {_stored(table.said)} BY NAME
-        SELECT c.*, {_disputed(table, values)} AS disputed
+        SELECT c.* EXCLUDE (arrival, stood_apart), {_disputed(table, values)} AS disputed
         FROM contribution AS c JOIN place AS p ON p.id = c.rowid JOIN merged AS m ON {same} WHERE {bucket}
         ORDER BY {key}, p.place""")
     execute("DROP TABLE merged")
@@ -305,7 +312,9 @@ def _disputed(table: Table, columns: Sequence[Column]) -> str:
 def _differs(column: Column) -> str:
     here, kept = f"c.{quote(column.name)}", f"m.{quote(column.name)}"
     if pa.types.is_floating(column.type):
-        return f"abs({here} - {kept}) > {SAME} * greatest(abs({here}), abs({kept}))"
+        apart = f"abs({here} - {kept})"
+        rounded = f"greatest(half_a_unit({here}), half_a_unit({kept}))"
+        return f"{apart} > {SINGLE} * greatest(abs({here}), abs({kept})) AND {apart} > {rounded}"
     return f"{here} <> {kept}"
 
 
@@ -318,11 +327,8 @@ def _speaking(connection: duckdb.DuckDBPyConnection, table: Table, relation: str
 
 
 def _delete(connection: duckdb.DuckDBPyConnection, table: Table, stored: str, keys: str) -> None:
-    """Delete rows by key; a DELETE that finds nothing would cost as much as one that does."""
-    found = f"SELECT EXISTS (SELECT 1 FROM {stored} SEMI JOIN {keys} USING ({_keys(table)}))"
-    if _holds(connection, found):
-        same = " AND ".join(f"s.{quote(k)} = t.{quote(k)}" for k in table.key)
-        connection.execute(f"DELETE FROM {stored} AS t USING {keys} AS s WHERE {same}")
+    same = " AND ".join(f"s.{quote(k)} = t.{quote(k)}" for k in table.key)
+    connection.execute(f"DELETE FROM {stored} AS t USING {keys} AS s WHERE {same}")
 
 
 def _holds(connection: duckdb.DuckDBPyConnection, question: str) -> bool:

@@ -117,7 +117,9 @@ def link(store: StoreOption = None, wait: WaitOption = True) -> None:
 
 @app.command()
 def forget(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders as `ingest status` shows them; they may be gone.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders as `ingest status` shows them; they may be gone.")
+    ],
     store: StoreOption = None,
     wait: WaitOption = True,
 ) -> None:

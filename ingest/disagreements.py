@@ -41,8 +41,6 @@ def disagreements(connection: lake.Connection) -> list[Disagreement]:
     """
     found: list[Disagreement] = []
     for table, key in _KEYS.items():
-        if connection.execute(f"SELECT EXISTS (SELECT 1 FROM lake.{table}_said)").fetchone() == (False,):
-            continue
         query = f"""
             WITH said AS MATERIALIZED (
               SELECT s.file_ids[1] AS file_id, s.disputed, s.release IS DISTINCT FROM m.release AS behind

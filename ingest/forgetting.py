@@ -75,7 +75,9 @@ def forget(
         for path in paths:
             if not any(_is_in(known, path) for known in (*files, *(s.specification for s in gone))):
                 hint = suggestion(path, tuple(ledger))
-                raise UnknownName(f"{store} knows no file {path}{hint}; see them: python -m ingest status --store {store}")
+                raise UnknownName(
+                    f"{store} knows no file {path}{hint}; see them: python -m ingest status --store {store}"
+                )
         done.sources = [s.specification for s in gone]
         left = [s.specification for s in sources if s not in gone]
         done.kept_out = [f for f in files if any(_is_in(f, s) for s in left)]

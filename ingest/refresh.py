@@ -172,7 +172,8 @@ def refresh(
         release = _releases(known | {s.specification: s for s in new})
         job = _Job(add or list(known.values()), new, release, again=again, only_stale=only_stale)
         report, plan = _plan(connection, store, job)
-        idle = not plan.read and not new and not _unfinished(connection)
+        linked = lake.recall(connection, LINKS) != STALE and not paper_links.is_stale(connection)
+        idle = linked and not plan.read and not new and not detections.is_stale(connection)
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
             _Writer(store, report, workers, on_progress).run(job)
@@ -189,11 +190,6 @@ class _Job:
     release: Callable[[str], str | None]
     again: bool = False
     only_stale: bool = False
-
-
-def _unfinished(connection: lake.Connection) -> set[str]:
-    """Return what is still to be worked out: links of products, links of papers, ids of detections."""
-    return {state for state, value in lake.recall_all(connection, STATES).items() if value == STALE}
 
 
 def _open(store: Path) -> lake.Connection:
@@ -270,15 +266,15 @@ class _Writer:
                 # Copies of a content that is gone from its file are read now, and so are the files of an older store's
                 # rows that cannot be told apart.
                 _, plan = _plan(connection, self._store, replace(job, only_stale=True))
-            stale = _unfinished(connection)
-            if stale & {detections.STATE, LINKS}:
-                with lake.transaction(connection, "one id for each detection; spectra with responses and backgrounds"):
-                    if detections.STATE in stale and detections.settle(connection):
-                        self._shared = True
-                    for statement in link_statements() if LINKS in stale else ():
+            if detections.is_stale(connection):
+                with lake.transaction(connection, "one id for each detection"):
+                    self._shared |= detections.settle(connection) > 0
+            if lake.recall(connection, LINKS) == STALE:
+                with lake.transaction(connection, "link spectra with responses and backgrounds"):
+                    for statement in link_statements():
                         connection.execute(statement)
-                    lake.remember_all(connection, dict.fromkeys(stale & {detections.STATE, LINKS}, "current"))
-            if paper_links.STATE in stale:
+                    lake.remember(connection, LINKS, "current")
+            if paper_links.is_stale(connection):
                 self._report.linked = paper_links.relink(connection)
             if self._shared:
                 self._report.disagreements = disagreements(connection)

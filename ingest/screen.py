@@ -29,6 +29,7 @@ from ingest.literature.links import CONFIDENT
 from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 
+COLUMNS_SHOWN = 6
 SHOWN = 20
 """Lines shown of a list before the rest is only counted; `status` shows all."""
 
@@ -124,14 +125,17 @@ def show_disagreements(console: Console, found: Sequence[Disagreement], store: P
         kind = "sources" if one.table == "csc.master_source" else "detections"
         said = []
         if one.n_rows:
-            columns = ", ".join(f"{column} ({n:,})" for column, n in list(one.columns.items())[:6])
-            more = f" and {len(one.columns) - 6:,} more columns" if len(one.columns) > 6 else ""
+            columns = ", ".join(f"{column} ({n:,})" for column, n in list(one.columns.items())[:COLUMNS_SHOWN])
+            left = len(one.columns) - COLUMNS_SHOWN
+            more = f" and {left:,} more columns" if left > 0 else ""
             said.append(f"other values for {one.n_rows:,} {kind}: {columns}{more}")
         if one.n_behind:
             said.append(f"{one.n_behind:,} {kind} stand behind a row of another release")
         console.print(f"  {escape(one.path)}: {'; '.join(said)}", soft_wrap=True, highlight=False)
     query = "SELECT * FROM meta.conflict"
-    console.print(f'  the better values hold; see both: python -m catalog sql "{query}" --store {store}', soft_wrap=True)
+    console.print(
+        f'  the better values hold; see both: python -m catalog sql "{query}" --store {store}', soft_wrap=True
+    )
 
 
 def show_without_release(console: Console, found: Mapping[str, int], store: Path) -> None:
@@ -152,8 +156,8 @@ def show_forgotten(console: Console, done: Forgotten, store: Path) -> None:
         console.print(f"{escape(path)} is not refreshed any more.", soft_wrap=True, highlight=False)
     if done.kept_out:
         console.print(
-            f"{len(done.kept_out):,} of them lie in folders that are refreshed: they are passed over until they change, "
-            f"or until you name them: python -m ingest files PATH --store {store}",
+            f"{len(done.kept_out):,} of them lie in folders that are refreshed: they are passed over until they "
+            f"change, or until you name them: python -m ingest files PATH --store {store}",
             soft_wrap=True,
         )
     if done.report.changed:

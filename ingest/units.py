@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterator
 from functools import lru_cache
 
 # Spellings -> astropy's: as they stand, else in lower case. A count and a photon are the same here.
@@ -31,10 +30,10 @@ _WORDS = {
     **dict.fromkeys(("deg", "degree", "degrees"), "deg"),
     **{name.lower(): name for name in ("eV", "keV", "MeV", "GeV", "TeV", "PeV", "mm", "cm", "m", "arcsec", "arcmin")},
 }
-_ROUNDING = 1e-14
 _BRACKETS = str.maketrans("", "", "[]{}")
 _WORD = re.compile(r"[A-Za-z]+")
 _COUNTS = re.compile(r"\bct\b\s*")
+_ROUNDING = 1e-14
 
 
 @lru_cache(maxsize=512)
@@ -58,16 +57,16 @@ def factor(unit: str, to: str) -> float | None:
     >>> factor("KEV", "eV"), factor("count/ks", "count/s"), factor("furlong", "cm**2") is None
     (1000.0, 0.001, True)
     """
-    if unit == to:
+    if _respelled(unit) == _respelled(to):
         return 1.0
     from astropy import units as u  # noqa: PLC0415 - half a second, and nearly every file has the registry's own unit
 
     # As it stands first: 'S' may be siemens and 'meV' a thousandth of an eV, and only then a careless spelling. Counts
     # are numbers, too: a rate of them may be given as one over a time.
-    for text, target in ((unit, to), (_respelled(unit), _respelled(to)), *_without_counts(unit, to)):
+    for text, target in ((unit, to), (_respelled(unit), _respelled(to)), _without_counts(unit, to)):
         try:
             with warnings.catch_warnings(action="ignore", category=u.UnitsWarning):
-                found, wanted = u.Unit(text.translate(_BRACKETS)), u.Unit(target)
+                found, wanted = u.Unit(text), u.Unit(target)
             usual = isinstance(found, u.UnitBase)  # no logarithms
             scale = float(found.to(wanted, equivalencies=u.temperature_energy())) if usual else math.nan
         except (ValueError, TypeError, AttributeError, ZeroDivisionError, OverflowError):
@@ -77,20 +76,20 @@ def factor(unit: str, to: str) -> float | None:
     return None
 
 
-def _exact(scale: float) -> float:
-    """Undo the rounding of products: an hour of right ascension is 15 deg, not 14.999999999999998."""
-    for value, back in ((scale, lambda whole: whole), (1 / scale, lambda whole: 1 / whole)):
-        whole = round(value)
-        if whole and abs(value - whole) < _ROUNDING * whole:
-            return back(float(whole))
-    return scale
-
-
-def _without_counts(unit: str, to: str) -> Iterator[tuple[str, str]]:
+def _without_counts(unit: str, to: str) -> tuple[str, str]:
     """Leave counts and photons out of both units, where only one has them."""
     bare, target = (_COUNTS.sub("", _respelled(text)) for text in (unit, to))
-    yield (f"1{bare}" if bare.startswith("/") else bare), target
+    return f"1{bare}" if bare.startswith("/") else bare, f"1{target}" if target.startswith("/") else target
+
+
+def _exact(scale: float) -> float:
+    """Undo the rounding of products: an hour of right ascension is 15 deg, not 14.999999999999998."""
+    up, down = round(scale), round(1 / scale)
+    if up and abs(scale - up) < _ROUNDING * up:
+        return float(up)
+    return 1 / down if down and abs(1 / scale - down) < _ROUNDING * down else scale
 
 
 def _respelled(unit: str) -> str:
-    return _WORD.sub(lambda word: _WORDS.get(word[0], _WORDS.get(word[0].lower(), word[0])), unit)
+    words = _WORD.sub(lambda word: _WORDS.get(word[0], _WORDS.get(word[0].lower(), word[0])), unit)
+    return words.replace("^", "**").translate(_BRACKETS)

@@ -202,7 +202,7 @@ def null_mask(values: Array, f: Field | None = None) -> npt.NDArray[np.bool_] | 
     if values.dtype.kind == "f":
         mask = ~np.isfinite(values)
     elif f is not None and (f.element or f.code) == "L":
-        mask = values < 0
+        mask = values == -1
     elif f is not None and f.null is not None and values.dtype.kind in "iu":
         mask = values == f.null + int(f.zero)  # TNULL is the stored number, the values have TZERO added
     else:

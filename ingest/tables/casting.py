@@ -102,7 +102,8 @@ def cast_column(values: pa.Array, type_: pa.DataType, factor: float = 1.0) -> Ca
             return _to_bool(as_text(values))
         # Beyond 2**53 a float is not exact: no column of the catalog holds such a number.
         return _fit(
-            values if pa.types.is_boolean(values.type) else _scaled(values.cast(pa.float64(), safe=False), factor), type_
+            values if pa.types.is_boolean(values.type) else _scaled(values.cast(pa.float64(), safe=False), factor),
+            type_,
         )
     text = as_text(values)
     if pa.types.is_boolean(type_):
@@ -180,7 +181,7 @@ def _signs(text: pa.Array) -> pa.Array:
 
 
 def _plain(text: pa.Array) -> pa.Array:
-    """Write numbers of typesetters in ASCII: signs, no-break spaces between thousands or around, invisible characters."""
+    """Write numbers of typesetters in ASCII: signs, no-break spaces, invisible characters."""
     if pc.all(pc.string_is_ascii(text)).as_py() is not False:
         return text
     text = pc.replace_substring_regex(_signs(text), _INVISIBLE, "")

@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from catalog.tables import TABLES
 from catalog.tables.csc_columns import BANDS
@@ -106,10 +107,10 @@ def _vizier() -> Iterator[tuple[str, str]]:
     yield from (("fp", "pileup_flag"), ("fv", "var_flag"), ("fst", "streak_src_flag"), ("fs", "sat_src_flag"))
     for limit, infix in (("", ""), ("b_", "_lolim"), ("B_", "_hilim")):
         yield from ((f"{limit}HR{pair}", f"hard_{pair}{infix}") for pair in ("hm", "hs", "ms"))
-        for short, stem in (("PFlux", "photflux_aper"), ("PF90", "photflux_aper90"), ("Flux", "flux_aper"), ("F90", "flux_aper90"),
-                            ("PFavg", "photflux_aper_avg"), ("PF90avg", "photflux_aper90_avg"), ("Favg", "flux_aper_avg"),
-                            ("F90avg", "flux_aper90_avg")):  # fmt: skip
-            yield from ((f"{limit}{short}{band}", f"{stem}{infix}_{band}") for band in BANDS)
+        for kind, aperture, average, band in product(("", "P"), ("", "90"), ("", "avg"), BANDS):
+            short = f"{kind}F{aperture or ('' if average else 'lux')}{average}{band}"
+            stem = f"{'phot' if kind else ''}flux_aper{aperture}{'_avg' if average else ''}"
+            yield f"{limit}{short}", f"{stem}{infix}_{band}"
 
 
 _VIZIER = dict(_vizier())

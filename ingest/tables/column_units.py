@@ -19,7 +19,8 @@ _UNITLESS = frozenset(
 )
 _HOURS = frozenset({"h", "hr", "hrs", "hour", "hours", "hourangle", "hour angle"})
 _SEXAGESIMAL = re.compile(r'^"?(h+|d+|deg)[: ]?m+[: ]?s+(\.s+)?"?$|^sexagesimal$', re.IGNORECASE)
-_SPELLINGS = {'"': "arcsec", "''": "arcsec", "″": "arcsec", "'": "arcmin", "′": "arcmin", "°": "deg", "mjd": "d"}
+_SPELLINGS = {'"': "arcsec", "''": "arcsec", "\N{DOUBLE PRIME}": "arcsec", "'": "arcmin", "\N{PRIME}": "arcmin"}
+_SPELLINGS |= {"\N{DEGREE SIGN}": "deg", "mjd": "d"}
 _WHAT_IS_COUNTED = re.compile(r"N_?\{?_?HI?\}?|\batoms?\b|\bHI?\b", re.IGNORECASE)
 _LOGARITHM = re.compile(r"^\[.*\]$|\b(log|ln|lg)(10)?\b|\bdex\b|\bmag\b", re.IGNORECASE)
 

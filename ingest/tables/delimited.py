@@ -35,7 +35,6 @@ _RULE = re.compile(r"[-\s\t,;|]*-[-\s\t,;|]*")
 """The line of dashes that VizieR writes below its lines of names and units."""
 
 
-
 class _Readable(Protocol):
     def read(self, n: int = -1, /) -> bytes: ...
 

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from ingest.fits import HDU, Array, null_mask, read_hdus
+from ingest.fits import HDU, Array, integer, null_mask, read_hdus
 from ingest.fits import Field as FitsField
 from ingest.tables.column_names import names_sources
 from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release
@@ -31,7 +30,9 @@ def is_ascii_table(hdu: HDU) -> bool:
 def column_names(hdu: HDU) -> list[str]:
     """Return the names of a table's columns, ASCII or binary."""
     n = hdu.header.get("TFIELDS")
-    return [str(hdu.header.get(f"TTYPE{i}") or "").strip() for i in range(1, 1 + (n if isinstance(n, int) else 0))][:999]
+    return [str(hdu.header.get(f"TTYPE{i}") or "").strip() for i in range(1, 1 + (n if isinstance(n, int) else 0))][
+        :999
+    ]
 
 
 def fits_sheet(stream: BinaryIO) -> Sheet:
@@ -87,28 +88,35 @@ def _arrow(values: Array, f: FitsField) -> pa.Array:
         values = values == 1
     if values.ndim == 1:
         return pa.array(values, mask=mask)
-    cells = values if mask is None else np.where(mask, None, values)
+    cells = values.astype(object)
+    if mask is not None:
+        cells[mask] = None
     return pa.array(cells.reshape(len(cells), -1).tolist())
 
 
 def _ascii_sheet(hdu: HDU) -> Sheet:
     """Read an ASCII table: every value as text, as from any other text table."""
-    header, width = hdu.header, hdu.header.get("NAXIS1")
+    header, width = hdu.header, integer(hdu.header, "NAXIS1")
     cells: list[tuple[int, int]] = []
     names = column_names(hdu)
     for i in range(1, len(names) + 1):
         start, form = header.get(f"TBCOL{i}"), _ASCII_FORM.fullmatch(str(header.get(f"TFORM{i}")))
-        if not isinstance(start, int) or not isinstance(width, int) or not form or not 0 < start <= width:
+        if not isinstance(start, int) or not form or not 0 < start <= width:
             found = f"TBCOL{i} = {start}, TFORM{i} = {header.get(f'TFORM{i}')!r}"
             raise UnreadableFile(f"a place and a format of column {i} of an ASCII table", found)
         if any(header.get(f"{key}{i}") not in (None, default) for key, default in (("TSCAL", 1), ("TZERO", 0))):
-            raise UnreadableFile("an ASCII table without TSCAL and TZERO", f"them in column {i}", "save it as a binary table")
+            raise UnreadableFile(
+                "an ASCII table without TSCAL and TZERO", f"them in column {i}", "save it as a binary table"
+            )
         cells.append((start - 1, min(start - 1 + int(form[1]), width)))
 
     def batches() -> Iterator[pa.RecordBatch]:
         data, n_rows = hdu.read(), hdu.n_rows
         for first in range(0, n_rows, BATCH_ROWS):
-            rows = [data[r * width : (r + 1) * width].decode("latin-1") for r in range(first, min(first + BATCH_ROWS, n_rows))]
+            rows = [
+                data[r * width : (r + 1) * width].decode("latin-1")
+                for r in range(first, min(first + BATCH_ROWS, n_rows))
+            ]
             columns = []
             for i, (begin, end) in enumerate(cells, start=1):
                 null = str(header.get(f"TNULL{i}") or "").strip()

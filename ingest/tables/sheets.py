@@ -11,7 +11,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -64,8 +64,8 @@ def wide_encoding(head: bytes) -> str | None:
 
     Examples
     --------
-    >>> wide_encoding("name,ra".encode("utf-16")), wide_encoding("name,ra".encode("utf-16-be")), wide_encoding(b"name,ra")
-    ('utf-16', 'utf-16-be', None)
+    >>> [wide_encoding("name,ra".encode(encoding)) for encoding in ("utf-16", "utf-16-be", "utf-8")]
+    ['utf-16', 'utf-16-be', None]
     """
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -77,11 +77,11 @@ def wide_encoding(head: bytes) -> str | None:
 
 
 def ascii_format(head: bytes) -> str | None:
-    """Name the format of a text table that says itself what it is: ECSV, IPAC or machine-readable; None for any other.
+    r"""Name the format of a text table that says itself what it is: ECSV, IPAC, machine-readable; None for any other.
 
     Examples
     --------
-    >>> ascii_format(b"# %ECSV 1.0\\n# ---\\n"), ascii_format(b"name,ra\\n")
+    >>> ascii_format(b"# %ECSV 1.0\n# ---\n"), ascii_format(b"name,ra\n")
     ('ascii.ecsv', None)
     """
     head = head.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -141,7 +141,7 @@ def _ascii_sheet(stream: HeadStream, format_: str) -> Sheet:
 
 
 def _arrow(column: object) -> pa.Array:
-    values = np.ma.asarray(column)
+    values: np.ma.MaskedArray[Any, Any] = np.ma.asarray(column)
     mask = np.ma.getmaskarray(values)
     if values.ndim > 1 or values.dtype.kind == "O":
         cells = [None if np.all(m) else v for v, m in zip(values.data.tolist(), mask, strict=True)]

@@ -128,8 +128,8 @@ def named_release(text: str) -> str | None:
 
     Examples
     --------
-    >>> named_release("SELECT m.name FROM csc21.master_source m"), named_release("version=rel2.0"), named_release("IX/70")
-    ('2.1', '2.0', '2.1')
+    >>> [named_release(text) for text in ("SELECT m.name FROM csc21.master_source m", "version=rel2.0", "IX/70")]
+    ['2.1', '2.0', '2.1']
     >>> named_release("the Chandra Source Catalog") is None
     True
     """

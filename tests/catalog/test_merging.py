@@ -132,13 +132,20 @@ def test_what_only_one_file_says_is_stored_once():
         assert [(r["name"], r["file_ids"]) for r in rows_of(connection, "t_said")] == [("y", [1]), ("y", [2])]
 
 
-def test_a_value_that_does_not_hold_is_disputed_unless_it_is_the_same_rounded():
+@pytest.mark.parametrize(
+    ("here", "held", "differ"),
+    [(99.0, 211.3151912, True), (211.315, 211.3151912, False), (211.316, 211.3151912, True), (9.0, 9.4, False),
+     (100.0, 140.0, True), (1.23e-14, 1.2345e-14, False), (1.24e-14, 1.2345e-14, True), (0.0, 0.4, True),
+     (0.699999988079071, 0.7, False), (-0.5, 0.5, True), (16777217.0, 16777218.0, False)],
+)  # fmt: skip
+def test_a_value_that_does_not_hold_is_disputed_unless_it_is_the_same_rounded(here, held, differ):
     with store() as connection:
-        add(connection, [row("x", a=9.0, b=1.0004, standing=2), row("y", a=1)])
-        add(connection, [row("x", a=1.0, b=1.0, file_id=2), row("y", b=3, file_id=3)])
-        disputed = {r["file_ids"][0]: r["disputed"] for r in rows_of(connection, "t_said") if r["name"] == "x"}
-        assert disputed == {1: ["a"], 2: None}
-        assert [r["disputed"] for r in rows_of(connection, "t_said") if r["name"] == "y"] == [None, None]
+        add(connection, [row("x", a=here, b=1.0, standing=2), row("y", a=here)])
+        add(connection, [row("x", a=held, b=1.0, file_id=2), row("y", b=3, file_id=3)])
+        said = rows_of(connection, "t_said")
+        disputed = {r["file_ids"][0]: r["disputed"] for r in said if r["name"] == "x"}
+        assert disputed == {1: ["a"] if differ else None, 2: None}
+        assert [r["disputed"] for r in said if r["name"] == "y"] == [None, None]
 
 
 def test_a_row_of_an_older_store_holds_and_its_files_are_asked_for_again():
