@@ -25,6 +25,7 @@ from ingest.tables.votable import votable_sheet
 MAX_TEXT = 1 << 30
 """Characters of a table that astropy reads: it holds all of them at once."""
 
+_MOSTLY = 0.8
 _HTML = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 _ASCII_FORMATS = {
     "ascii.ecsv": re.compile(rb"\A# %ECSV "),
@@ -71,7 +72,8 @@ def wide_encoding(head: bytes) -> str | None:
         return "utf-16"
     sample = head[:2000][: len(head) // 2 * 2]
     for encoding, high, low in (("utf-16-le", sample[1::2], sample[::2]), ("utf-16-be", sample[::2], sample[1::2])):
-        if len(high) > 1 and not high.strip(b"\0") and b"\0" not in low:
+        # A few letters beyond Latin-1 leave most of the high bytes zero.
+        if len(high) > 1 and high.count(0) > _MOSTLY * len(high) and 0 not in low:
             return encoding
     return None
 
