@@ -15,10 +15,10 @@ import duckdb
 
 from catalog import lake
 from catalog.identifiers import OWN_DETECTION_ID
-from catalog.manifest import STALE
 from catalog.merging import move
 
 STATE = "detections"
+_SETTLED = "current"
 TELLING = frozenset({"product.header", "csc.observation_source"})
 """Tables whose rows tell intervals and regions: new ones leave the ids to be worked out."""
 
@@ -56,8 +56,8 @@ WHERE t.obsid IS NOT NULL AND coalesce(t.region_id::VARCHAR, t.name) IS NOT NULL
 
 
 def is_stale(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether rows have come or gone that tell intervals or regions since the ids were worked out."""
-    return lake.recall(connection, STATE) == STALE
+    """Tell whether rows have come or gone that tell intervals or regions since the ids were worked out, if ever."""
+    return lake.recall(connection, STATE) != _SETTLED
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> int:
@@ -76,5 +76,5 @@ def settle(connection: duckdb.DuckDBPyConnection) -> int:
     moves = connection.execute(_MOVES).to_arrow_table()
     if moves.num_rows:
         move(connection, moves)
-    lake.remember(connection, STATE, "current")
+    lake.remember(connection, STATE, _SETTLED)
     return int(moves.num_rows)
