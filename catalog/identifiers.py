@@ -11,11 +11,25 @@ from dataclasses import dataclass
 
 from catalog.errors import Terminal
 
-_SOURCE_NAME = re.compile(
-    r"^(?P<prefix>[12]CXOU?)\s*J(?P<ra>\d{6}\.\d)(?P<dec>[+-]\d{6})(?P<suffix>[A-Z]?)$",
-    re.IGNORECASE | re.ASCII,
+SOURCE_NAME = r"(?P<prefix>[12]CXOU?|CXO)J(?P<ra>[0-9]{6}\.[0-9])(?P<dec>[+-][0-9]{6})(?P<suffix>[A-Z]?)"
+"""A source name without its blanks, in upper case: what `source_name` and the readers of tables match."""
+
+MINUS_SIGNS = "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"
+PLUS_SIGNS = "\ufe62\uff0b"
+"""Signs that papers and spreadsheets write for '-' and '+'."""
+
+NOT_OF_A_NAME = r"[\s_\[\]'\"\x{200b}-\x{200f}\x{2060}\x{feff}]|\p{Z}"
+"""What stands between the parts of a name, or around it, in some spelling: in the syntax of RE2."""
+
+_SOURCE_NAME = re.compile(SOURCE_NAME)
+_SIGNS = str.maketrans({**dict.fromkeys(MINUS_SIGNS, "-"), **dict.fromkeys(PLUS_SIGNS, "+")})
+_BETWEEN = re.compile(r"[\s_\[\]'\"\u200b-\u200f\u2060\ufeff]+")
+_BYTES = re.compile(r"^\s*b(['\"])(.*)\1\s*$")
+DETECTION_ID = (
+    r"^(?P<obsid>[0-9]{1,6})\.(?P<obi>[0-9]{1,3}|-)\."
+    r"(?P<region>[0-9]{1,5}|(?:[12]CXOU?|CXO) J[0-9]{6}\.[0-9][+-][0-9]{6}[A-Z]?)$"
 )
-_DETECTION = re.compile(r"^(\d{1,6})\.(\d{1,3}|-)\.(\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$", re.ASCII)
+_DETECTION = re.compile(DETECTION_ID)
 _PRODUCT = re.compile(
     r"^(?P<detector>acis|hrc)f(?P<obsid>\d{5,6})(?:_(?P<obi>\d{3}))?N(?P<version>\d{3})"
     r"(?:_e(?P<exposure>[12]))?(?:_r(?P<region>\d{4,5})(?P<band>[a-z])?)?_(?P<kind>[a-z]+\d)"
@@ -34,13 +48,14 @@ def source_name(text: str) -> str:
     Parameters
     ----------
     text : str
-        As tables carry it: padded, lower case, with several or no blanks before the J.
+        As tables carry it: padded, lower case, with several blanks, none or an underscore before the J, in brackets,
+        with the signs of a typesetter, or as Python spells bytes.
 
     Returns
     -------
     str
-        '2CXO J031948.1+413046'; a trailing X (an extended source) or other letter (one of
-        several sources at one place: '2CXO J004243.8+411629A') is part of the name.
+        '2CXO J031948.1+413046', of release 1 'CXO J031948.1+413046'; a trailing X (an extended source) or other letter
+        (one of several sources at one place: '2CXO J004243.8+411629A') is part of the name.
 
     Raises
     ------
@@ -49,14 +64,18 @@ def source_name(text: str) -> str:
 
     Examples
     --------
-    >>> source_name("  2cxo  j031948.1+413046 ")
-    '2CXO J031948.1+413046'
+    >>> source_name("  2cxo  j031948.1+413046 "), source_name("[2CXO]_J031948.1\N{MINUS SIGN}413046")
+    ('2CXO J031948.1+413046', '2CXO J031948.1-413046')
     """
-    match = _SOURCE_NAME.match(" ".join(text.split()))
+    match = _matched(text)
     if not match:
         msg = f"{text!r} is no CSC source name; one reads '2CXO J031948.1+413046'"
         raise InvalidName(msg)
-    return f"{match['prefix'].upper()} J{match['ra']}{match['dec']}{match['suffix'].upper()}"
+    return f"{match['prefix']} J{match['ra']}{match['dec']}{match['suffix']}"
+
+
+def _matched(text: str) -> re.Match[str] | None:
+    return _SOURCE_NAME.fullmatch(_BETWEEN.sub("", _BYTES.sub(r"\2", text).translate(_SIGNS)).upper())
 
 
 def is_source_name(text: str) -> bool:
@@ -67,7 +86,7 @@ def is_source_name(text: str) -> bool:
     >>> is_source_name("2CXO J031948.1+413046X"), is_source_name("M 82")
     (True, False)
     """
-    return bool(_SOURCE_NAME.match(" ".join(text.split())))
+    return bool(_matched(text))
 
 
 def detection_id(obsid: int, obi: int | None, region: int | str) -> str:
@@ -88,6 +107,13 @@ def detection_id(obsid: int, obi: int | None, region: int | str) -> str:
     ('1575.1.85', '1595.-.57')
     """
     return f"{obsid}.{'-' if obi is None else obi}.{region}"
+
+
+OWN_DETECTION_ID = (
+    "CASE WHEN obsid IS NULL OR coalesce(region_id::VARCHAR, name) IS NULL THEN detection_id "
+    "ELSE concat_ws('.', obsid, coalesce(obi::VARCHAR, '-'), coalesce(region_id::VARCHAR, name)) END"
+)
+"""SQL: the key that follows from what a row says itself, as `detection_id` builds it."""
 
 
 def is_detection_id(text: str) -> bool:

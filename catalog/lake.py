@@ -17,7 +17,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -170,9 +170,8 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
             with transaction(connection, "tables, views and macros of this version"):
                 for statement in _missing(connection):
                     connection.execute(statement)
-                for item in OBJECTS:
-                    remember(connection, item.full_name, item.fingerprint)
-                remember(connection, _EVERYTHING, _version())
+                made = {item.full_name: item.fingerprint for item in OBJECTS}
+                remember_all(connection, made | {_EVERYTHING: _version()})
     return True
 
 
@@ -238,8 +237,14 @@ def recall(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
 
 def remember(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
     """Remember something under a name, inside the caller's transaction."""
-    connection.execute("DELETE FROM lake.meta.state WHERE name = ?", [name])
-    connection.execute("INSERT INTO lake.meta.state VALUES (?, ?)", [name, value])
+    remember_all(connection, {name: value})
+
+
+def remember_all(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
+    """Remember several things, each under its name, inside the caller's transaction."""
+    names = list(values)
+    connection.execute("DELETE FROM lake.meta.state WHERE list_contains(?, name)", [names])
+    connection.execute("INSERT INTO lake.meta.state SELECT unnest(?), unnest(?)", [names, list(values.values())])
 
 
 def _create_empty(store: Path) -> None:

@@ -10,17 +10,19 @@ from typing import NamedTuple
 import duckdb
 import pyarrow as pa
 
+from catalog.merging import take_back
 from catalog.tables import TABLES
 
-LOADED, DUPLICATE, SKIPPED, FAILED, STALE, UNREADABLE = (
+LOADED, DUPLICATE, SKIPPED, FAILED, FORGOTTEN, STALE, UNREADABLE = (
     "loaded",
     "duplicate",
     "skipped",
     "failed",
+    "forgotten",
     "stale",
     "unreadable",
 )
-SETTLED = frozenset({LOADED, DUPLICATE, SKIPPED, FAILED})
+SETTLED = frozenset({LOADED, DUPLICATE, SKIPPED, FAILED, FORGOTTEN})
 """Read again only when the file changes. 'stale' and 'unreadable' (the disk said no) are tried every time."""
 
 
@@ -39,7 +41,7 @@ class FileEntry:
     mtime_ns : int
         Modification time, nanoseconds since 1970.
     status : str
-        'loaded', 'duplicate', 'skipped', 'failed', 'stale' or 'unreadable'.
+        'loaded', 'duplicate', 'skipped', 'failed', 'forgotten', 'stale' or 'unreadable'.
     kind, sha256, error : str or None
         As the reader found.
     n_rows : int
@@ -99,10 +101,8 @@ def write_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[FileE
 def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> set[int]:
     """Remove all rows that came from files, inside the caller's transaction; their ledger rows stay.
 
-    A row of several files cannot be taken apart: it goes whole, and so do all rows of all files that had a share in it,
-    and in those in turn. These files are marked as stale, and so are files that repeated the content of the given
-    ones: the next refresh reads them again. Were only the shared rows to go, each file that is read again would take
-    those of another with it, for ever.
+    Of a row that several files gave, what the others say stays. Files that repeated the content of the given ones hold
+    the only copy of it now: they are marked as stale, and the next refresh reads them.
 
     Parameters
     ----------
@@ -114,45 +114,27 @@ def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) 
     Returns
     -------
     set of int
-        The given files and those that shared rows with them, where there are any; else nothing.
+        Files whose rows an older store kept together with theirs: they are to be read again.
     """
-    given = {int(n) for n in file_ids}
-    together = _sharing(connection, given)
-    ids, all_ids = _listed(given), _listed(together)
+    ids, again = ", ".join(str(int(n)) for n in sorted(file_ids)), set[int]()
     for table in TABLES.values():
-        name = f"lake.{table.full_name}"
         if table.writing == "file":
-            connection.execute(f"DELETE FROM {name} WHERE file_id IN ({ids})")
+            connection.execute(f"DELETE FROM lake.{table.full_name} WHERE file_id IN ({ids})")
         elif table.writing == "merge":
-            connection.execute(f"DELETE FROM {name} WHERE list_has_any(file_ids, [{all_ids}]::BIGINT[])")
-    connection.execute(
-        f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id IN ({all_ids}) "
-        f"AND file_id NOT IN ({ids})"
-    )
-    # Files that repeated the old content of a changed one hold the only copy of it now.
+            again |= take_back(connection, table, file_ids)
     connection.execute(
         f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{DUPLICATE}' AND sha256 IN "
         f"(SELECT sha256 FROM lake.meta.file WHERE file_id IN ({ids}))"
     )
-    return together if together > given else set()
+    return again
 
 
-def _sharing(connection: duckdb.DuckDBPyConnection, file_ids: set[int]) -> set[int]:
-    """Return files and all that share rows with them, with those, and so on."""
-    found, new = set(file_ids), set(file_ids)
-    tables = [f"lake.{t.full_name}" for t in TABLES.values() if t.writing == "merge"]
-    while new:
-        shared = " UNION ".join(
-            f"SELECT unnest(file_ids) AS file_id FROM {t} WHERE list_has_any(file_ids, [{_listed(new)}]::BIGINT[])"
-            for t in tables
+def mark_stale(connection: duckdb.DuckDBPyConnection, file_ids: Iterable[int]) -> None:
+    """Note that loaded files are to be read again, inside the caller's transaction."""
+    if ids := ", ".join(str(int(n)) for n in sorted(file_ids)):
+        connection.execute(
+            f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id IN ({ids})"
         )
-        new = {int(n) for (n,) in connection.execute(shared).fetchall()} - found
-        found |= new
-    return found
-
-
-def _listed(file_ids: set[int]) -> str:
-    return ", ".join(str(n) for n in sorted(file_ids))
 
 
 @dataclass(frozen=True)
@@ -179,14 +161,19 @@ def remember_source(connection: duckdb.DuckDBPyConnection, source: Source) -> bo
     if before == source:
         return False
     now = datetime.now(UTC).replace(tzinfo=None)
-    connection.execute(
-        "DELETE FROM lake.meta.source WHERE kind = ? AND specification = ?", [source.kind, source.specification]
-    )
+    forget_source(connection, source)
     connection.execute(
         "INSERT INTO lake.meta.source VALUES (?, ?, ?, ?, NULL)",
         [source.kind, source.specification, source.release, now],
     )
     return True
+
+
+def forget_source(connection: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Remove a place from those that a bare refresh asks. Inside the caller's transaction."""
+    connection.execute(
+        "DELETE FROM lake.meta.source WHERE kind = ? AND specification = ?", [source.kind, source.specification]
+    )
 
 
 def mark_refreshed(connection: duckdb.DuckDBPyConnection, sources: Iterable[Source]) -> None:

@@ -31,7 +31,12 @@ def _tables() -> Iterator[str]:
         yield f"## {schema}: {meaning}\n"
         for table in (t for t in TABLES.values() if t.schema_name == schema):
             yield f"### {table.full_name}\n\n{table.description}. Key: {', '.join(f'`{k}`' for k in table.key)}.\n"
-            yield grid([(c.name, c.duckdb_type, c.unit, c.ucd, c.description) for c in table.columns])
+            shown = table.columns
+            if table.merged_into:
+                yield f"The columns of {table.merged_into}, and:\n"
+                known = TABLES[table.merged_into].column_names
+                shown = tuple(c for c in shown if c.name not in known)
+            yield grid([(c.name, c.duckdb_type, c.unit, c.ucd, c.description) for c in shown])
 
 
 def _objects() -> Iterator[str]:

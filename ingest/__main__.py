@@ -116,6 +116,27 @@ def link(store: StoreOption = None, wait: WaitOption = True) -> None:
 
 
 @app.command()
+def forget(
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files or folders as `ingest status` shows them; they may be gone.")
+    ],
+    store: StoreOption = None,
+    wait: WaitOption = True,
+) -> None:
+    """Take files out of the store again: what only they say goes, what others say of the same sources stays.
+
+    The files themselves are not touched; older snapshots keep their rows.
+
+    Example: python -m ingest forget ~/chandra/my_list.csv --store s
+    """
+    from ingest.forgetting import forget as take_out  # noqa: PLC0415 - only this command needs it
+
+    path = lake.store_path(store)
+    named = [str(p if p.is_absolute() else p.expanduser().absolute()) for p in paths]
+    screen.show_forgotten(OUT, take_out(path, named, wait=wait, on_wait=ERR.print), path)
+
+
+@app.command()
 def status(store: StoreOption = None) -> None:
     """Show what is in, what failed and why.
 

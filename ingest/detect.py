@@ -18,6 +18,8 @@ from ingest.fits import HDU, read_hdus
 from ingest.known_products import known_product
 from ingest.products.regions import is_region
 from ingest.simulate.truth import is_truth
+from ingest.tables.column_names import names_sources
+from ingest.tables.fits_tables import is_ascii_table
 
 HEAD = 1 << 16
 MAX_REPLAY = 64 << 20
@@ -150,6 +152,8 @@ def classify(hdu: HDU) -> str | None:
     >>> classify(HDU(1, {"XTENSION": "BINTABLE", "EXTNAME": "EVENTS"}, 0, io.BytesIO()))
     'events'
     """
+    if is_ascii_table(hdu):
+        return "source_table" if names_sources(hdu.column_names) else None
     if not hdu.is_table:
         return None
     words = _classes(hdu)
@@ -159,7 +163,7 @@ def classify(hdu: HDU) -> str | None:
     if is_region(hdu):
         return "region"
     columns = {name.lower() for name in hdu.column_names}
-    is_catalog = bool(columns & _SOURCE_NAMES) or {"obsid", "region_id"} <= columns
+    is_catalog = bool(columns & _SOURCE_NAMES) or names_sources(hdu.column_names)
     return "source_table" if is_catalog else None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from ingest.products.region_text import looks_like_regions
-from ingest.tables.column_names import resolve
-from ingest.tables.tabular import HEAD_BYTES, Field
+from ingest.tables.column_names import names_sources
+from ingest.tables.sheets import ascii_format, wide_encoding
+from ingest.tables.tabular import HEAD_BYTES
 
 _KINDS_BY_SUFFIX = {".csv": "source_table", ".tsv": "source_table", ".vot": "source_table", ".votable": "source_table"}
 _KINDS_BY_SUFFIX |= {".bib": "papers", ".bibtex": "papers"}
@@ -50,6 +51,8 @@ def detect_text(head: bytes, name: str) -> str | None:
     True
     """
     head = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
+    if encoding := wide_encoding(head):
+        head = head.decode(encoding, "replace").encode()
     if looks_like_source_table(head):
         return "source_table"
     if looks_like_corpus(head):
@@ -100,9 +103,7 @@ def looks_like_source_table(head: bytes) -> bool:
         return True
     if head.lstrip().startswith(b"#Column") or head.lstrip()[:2000].startswith(b"# Column\t"):
         return True
-    targets = resolve([Field(n) for n in _header_names(head)])
-    keyed = any(t.table and t.column in {"name", "obsid", "detection_id"} for t in targets)
-    return keyed and sum(bool(t.table) for t in targets) >= _MINIMUM_COLUMNS
+    return names_sources(_header_names(head))
 
 
 def looks_like_papers(head: bytes) -> bool:
@@ -140,18 +141,23 @@ def _meant_as(head: bytes, name: str) -> str | None:
 
 
 def _header_names(head: bytes) -> list[str]:
-    """Return the column names of delimited text: of its first line that is no comment, or of its last comment."""
+    """Return the column names of a text table: of its first line that is no comment, or of its last comment."""
+    if format_ := ascii_format(head):
+        return [n.decode("utf-8", "replace").strip(" '\"") for n in _NAMES_IN[format_].findall(head)]
     lines = [line.strip() for line in head.decode("utf-8", "replace").splitlines()[:2000]]
     comments = [line for line in lines if line.startswith("#")]
     body = [line for line in lines if line and not line.startswith(("#", "<<<<<<<"))]
     for line in (*body[:1], *(c.lstrip("# ") for c in comments[-1:])):
         delimiter = max("\t,;|", key=line.count)
         names = [n.strip().strip('"') for n in line.split(delimiter)][:5000]
-        if len(names) >= _MINIMUM_COLUMNS and {n.lower().rpartition(".")[2] for n in names} & _KEYS:
+        if len(names) >= _MINIMUM_COLUMNS and names_sources(names):
             return names
     return [n.strip() for n in body[0].split(max("\t,;|", key=body[0].count))] if body else []
 
 
-_KEYS = frozenset(
-    {"name", "obsid", "obs_id", "detection_id", "source_name", "csc_name", "csc2_name", "name_1", "name_x"}
-)
+_NAMES_IN = {
+    "ascii.ecsv": re.compile(rb"^#\s*- \{?name: ([^,}\n]+)", re.MULTILINE),
+    "ascii.ipac": re.compile(rb"(?<=\|)[ \t]*([^|\s]+)[ \t]*(?=\|)"),
+    "ascii.mrt": re.compile(rb"^[ \d-]*\d[ \t]+[AIFED][\d.]+[ \t]+\S+[ \t]+(\S+)", re.MULTILINE),
+}
+"""Where the names of columns stand in tables that say themselves what they are."""

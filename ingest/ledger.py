@@ -11,6 +11,7 @@ from catalog import lake, manifest
 from catalog.columns import quote
 from catalog.manifest import LOADED, FileEntry, Source
 from catalog.tables import TABLES
+from ingest.disagreements import Disagreement, disagreements, without_release
 from ingest.loading import HashingStream, open_content
 from ingest.products.linking import unlinked_query
 
@@ -37,6 +38,8 @@ class Status:
     duplicates: list[FileEntry]
     problems: list[FileEntry]
     unlinked: dict[str, list[str]]
+    disagreements: list[Disagreement]
+    without_release: dict[str, int]
 
 
 def sources(store: Path) -> list[Source]:
@@ -68,6 +71,8 @@ def status(store: Path) -> Status:
             list(_entries(connection, "status = 'duplicate'")),
             list(_entries(connection, "status NOT IN ('loaded', 'duplicate')")),
             _unlinked(connection),
+            disagreements(connection),
+            without_release(connection),
         )
 
 

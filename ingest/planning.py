@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import Terminal
 from catalog.identifiers import parse_product_name
-from catalog.manifest import SETTLED, Known
+from catalog.manifest import FORGOTTEN, SETTLED, Known
 from ingest.content import file_id_of
 
 BATCH_BYTES = 64 << 20
@@ -93,7 +93,9 @@ def find_files(root: Path, *, leave_out: Path | None = None) -> Iterator[Found]:
                     yield Found(entry.path, stat.st_size, stat.st_mtime_ns)
 
 
-def make_plan(found: Iterable[Found], ledger: Mapping[str, Known], *, again: bool = False) -> Plan:
+def make_plan(
+    found: Iterable[Found], ledger: Mapping[str, Known], *, again: bool = False, named: Collection[str] = ()
+) -> Plan:
     """Compare files with the ledger.
 
     Parameters
@@ -104,6 +106,8 @@ def make_plan(found: Iterable[Found], ledger: Mapping[str, Known], *, again: boo
         meta.file by path.
     again : bool
         Read failed and skipped files again though they did not change.
+    named : collection of str
+        Files that the user named, one by one: they are read again though the store was told to forget them.
 
     Examples
     --------
@@ -117,7 +121,8 @@ def make_plan(found: Iterable[Found], ledger: Mapping[str, Known], *, again: boo
     for file in found:
         known = ledger.get(file.path)
         same = known is not None and (known.bytes, known.mtime_ns) == (file.bytes, file.mtime_ns)
-        if same and known is not None and known.status in SETTLED and known.status not in retry:
+        recalled = known is not None and known.status == FORGOTTEN and file.path in named
+        if same and known is not None and known.status in SETTLED and known.status not in retry and not recalled:
             plan.unchanged += 1
         else:
             plan.read.append(file)

@@ -7,20 +7,24 @@ an interrupt at any moment loses at most the batches under way, and running the 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from catalog import lake, manifest
+from catalog import detections, lake, manifest
 from catalog.columns import literal
 from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
 from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.tables import TABLES, Table
 from ingest import paper_links
+from ingest.content import file_id_of
+from ingest.disagreements import Disagreement, disagreements, without_release
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
@@ -29,10 +33,17 @@ from ingest.products.region_links import link_regions
 _LOG = logging.getLogger(__name__)
 
 LINKS = "links"
-LINKED = frozenset(
-    {"product.spectrum", "product.response_file", "product.region", "product.header", "csc.observation_source"}
-)
-"""Tables whose rows refer to one another: new ones leave the links to be worked out."""
+STATES = {
+    LINKS: frozenset(
+        {"product.spectrum", "product.response_file", "product.region", "product.header", "csc.observation_source"}
+    ),
+    paper_links.STATE: paper_links.LINKED,
+    detections.STATE: detections.TELLING,
+}
+"""What follows from rows of several files, and the tables from which it does: new rows leave it to be worked out."""
+
+MERGED = frozenset({"csc.master_source", "csc.observation_source"})
+"""Tables in whose rows files may disagree."""
 
 COMMIT_SECONDS = 1.0
 """Batches that finish within this time share a commit, or within four times as long as the last commit took."""
@@ -71,6 +82,10 @@ class Report:
         Loaded files with flags.
     missing_sources : list of str
         Places that are not there now.
+    disagreements : list of Disagreement
+        Tables that say something else than better ones, where a table was read.
+    without_release : dict of str to int
+        Tables that do not state their CSC release -> rows of theirs, where a table was read.
     linked : Linked or None
         Links of papers with sources, where papers or sources had changed.
     seconds : float
@@ -84,6 +99,8 @@ class Report:
     duplicates: list[FileEntry] = field(default_factory=list)
     notes: list[FileEntry] = field(default_factory=list)
     missing_sources: list[str] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
+    without_release: dict[str, int] = field(default_factory=dict)
     linked: paper_links.Linked | None = None
     seconds: float = 0.0
 
@@ -109,6 +126,7 @@ def refresh(
     *,
     workers: int | None = None,
     again: bool = False,
+    only_stale: bool = False,
     wait: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
@@ -120,11 +138,14 @@ def refresh(
     store : Path
         The store; made if it is not there.
     add : sequence of Source
-        Places to add and refresh; with none, every place the store knows.
+        Places to add and refresh; with none, every place the store knows. A release that is given for a place that is
+        known holds from now on, and its files are read again; where none is given the one that is known stays.
     workers : int, optional
         Processes that read; default: one per processor, none for a few small files.
     again : bool
         Read failed and skipped files again though they did not change.
+    only_stale : bool
+        Read what is marked as stale, and nothing that is new or changed.
     wait : bool
         Wait for another writer; without it raise `StoreLocked`.
     on_progress, on_wait : callable, optional
@@ -148,15 +169,17 @@ def refresh(
         if not Path(source.specification).exists():
             raise FolderNotFound(f"{source.specification} does not exist; name a folder or file of Chandra data")
     with contextlib.closing(_open(store)) as connection:
-        known = [s for s in manifest.read_sources(connection) if s.kind == "files"]
-        new = [s for s in add if s not in known]
-        sources = list(add) or known
-        report, plan = _plan(connection, store, sources, again=again)
+        known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
+        add = [s if s.release else known.get(s.specification, s) for s in add]
+        new = [s for s in add if s != known.get(s.specification)]
+        release = _releases(known | {s.specification: s for s in new})
+        job = _Job(add or list(known.values()), new, release, again=again, only_stale=only_stale)
+        report, plan = _plan(connection, store, job)
         linked = _is_linked(connection) and not paper_links.is_stale(connection)
-        idle = linked and not plan.read and not new
+        idle = linked and not plan.read and not new and not detections.is_stale(connection)
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
-            _Writer(store, report, workers, on_progress).run(sources, new, again=again)
+            _Writer(store, report, workers, on_progress).run(job)
     report.seconds = time.perf_counter() - start
     return report
 
@@ -164,6 +187,17 @@ def refresh(
 def _is_linked(connection: lake.Connection) -> bool:
     """Tell whether spectra are linked by the rules of this version; a store that never had one is."""
     return lake.recall(connection, LINKS) in {None, rules()}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a refresh is to do."""
+
+    sources: list[Source]
+    new: list[Source]
+    release: Callable[[str], str | None]
+    again: bool = False
+    only_stale: bool = False
 
 
 def _open(store: Path) -> lake.Connection:
@@ -177,25 +211,41 @@ def _open(store: Path) -> lake.Connection:
     return lake.connect(store)
 
 
-def _plan(connection: lake.Connection, store: Path, sources: Iterable[Source], *, again: bool) -> tuple[Report, Plan]:
+def _plan(connection: lake.Connection, store: Path, job: _Job) -> tuple[Report, Plan]:
     report = Report()
     ledger = manifest.read_ledger(connection)
     found: dict[str, Found] = {}
     roots: list[str] = []
-    for source in sources:
+    for source in job.sources:
         try:
-            for file in find_files(Path(source.specification), leave_out=store):
-                found[file.path] = file._replace(release=source.release) if source.release else file
+            found |= {f.path: f for f in find_files(Path(source.specification), leave_out=store) if f.path not in found}
             roots.append(source.specification)
         except FolderNotFound:
             report.missing_sources.append(source.specification)
-    plan = make_plan(found.values(), ledger, again=again)
+    named = {s.specification for s in job.new}
+    plan = make_plan(
+        (f._replace(release=job.release(f.path)) for f in found.values()), ledger, again=job.again, named=named
+    )
+    if job.only_stale:
+        plan.read = [f for f in plan.read if f.path in ledger and ledger[f.path].status == STALE]
     report.unchanged = plan.unchanged
     if len(found) < len(ledger) + len(plan.read):
         report.gone = sum(
             1 for path in ledger if path not in found and any(path == r or path.startswith(f"{r}/") for r in roots)
         )
     return report, plan
+
+
+def _releases(sources: Mapping[str, Source]) -> Callable[[str], str | None]:
+    """Return how to tell the release that the user gave for a file: for itself, else for the nearest folder above."""
+    given = {path: s.release for path, s in sources.items() if s.release}
+
+    @functools.cache
+    def of(path: str) -> str | None:
+        above = os.path.dirname(path)  # noqa: PTH120 - a hundred thousand times
+        return given.get(path) or (of(above) if above != path else None)
+
+    return of if given else lambda _: None
 
 
 class _Writer:
@@ -207,25 +257,26 @@ class _Writer:
         self._store, self._report, self._workers = store, report, workers
         self._on_progress = on_progress or (lambda _: None)
         self._done = [0, 0]
+        self._shared = self._tables_read = False
 
-    def run(self, sources: Sequence[Source], new: Sequence[Source], *, again: bool) -> None:
-        """Read and commit until the plan is empty, then link."""
+    def run(self, job: _Job) -> None:
+        """Read and commit until the plan is empty; then work out what follows from rows of several files."""
         folder = lake.incoming(self._store)
         with contextlib.closing(lake.connect(self._store, read_only=False)) as connection:
             self._connection = connection
             connection.execute(f"SET temp_directory = {literal(str(folder))}")
-            if new:
-                with lake.transaction(connection, f"sources: {', '.join(s.specification for s in new)}"):
-                    for source in new:
-                        manifest.remember_source(connection, source)
+            if job.new:
+                self._remember(job)
             # The ledger may have changed while we waited for the lock: plan again under it.
-            _, plan = _plan(connection, self._store, sources, again=again)
+            _, plan = _plan(connection, self._store, job)
             while plan.read:
                 self._read(plan, folder)
-                # A changed table file can leave rows that other files had contributed to: those are read again.
-                _, plan = _plan(connection, self._store, sources, again=False)
-                stale = {path for path, known in manifest.read_ledger(connection).items() if known.status == STALE}
-                plan.read = [file for file in plan.read if file.path in stale]
+                # Copies of a content that is gone from its file are read now, and so are the files of an older store's
+                # rows that cannot be told apart.
+                _, plan = _plan(connection, self._store, replace(job, only_stale=True))
+            if detections.is_stale(connection):
+                with lake.transaction(connection, "one id for each detection"):
+                    self._shared |= detections.settle(connection) > 0
             if not _is_linked(connection):
                 with lake.transaction(connection, "link spectra with responses and backgrounds"):
                     for statement in link_statements():
@@ -234,9 +285,25 @@ class _Writer:
                     lake.remember(connection, LINKS, rules())
             if paper_links.is_stale(connection):
                 self._report.linked = paper_links.relink(connection)
-            if self._report.kinds or new:
+            if self._shared:
+                self._report.disagreements = disagreements(connection)
+            if self._tables_read:
+                self._report.without_release = without_release(connection)
+            if self._report.kinds or job.new:
                 with lake.transaction(connection, "refreshed"):
-                    manifest.mark_refreshed(connection, sources)
+                    manifest.mark_refreshed(connection, job.sources)
+
+    def _remember(self, job: _Job) -> None:
+        """Add places; files that are known under another release are to be read again."""
+        connection = self._connection
+        known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
+        before = _releases(known)
+        with lake.transaction(connection, f"sources: {', '.join(s.specification for s in job.new)}"):
+            for source in job.new:
+                manifest.remember_source(connection, source)
+            if any(s.release for s in job.new):
+                changed = [p for p in manifest.read_ledger(connection) if before(p) != job.release(p)]
+                manifest.mark_stale(connection, map(file_id_of, changed))
 
     def _read(self, plan: Plan, folder: Path) -> None:
         self._ledger = manifest.read_ledger(self._connection)
@@ -284,18 +351,17 @@ class _Writer:
         replaced = [e.file_id for e in entries if self._replaces(e, left_out)]
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
+        tables = list(dict.fromkeys(part.table for part in parts))
         with lake.transaction(connection, f"{len(entries)} file(s)"):
-            if replaced and (shared := manifest.remove_rows(connection, replaced)):
-                # Which of several files has the last word is told by the plan: these are read again, in its order.
-                entries = [replace(e, status=STALE, n_rows=0) if e.file_id in shared else e for e in entries]
-                left_out |= shared
-            for table in dict.fromkeys(part.table for part in parts):
-                self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
+            again = set(manifest.remove_rows(connection, replaced)) if replaced else set()
             manifest.write_entries(connection, entries)
-            if replaced or any(part.table in LINKED for part in parts):
-                lake.remember(connection, LINKS, STALE)
-            if replaced or any(part.table in paper_links.LINKED for part in parts):
-                lake.remember(connection, paper_links.STATE, STALE)
+            for table in tables:
+                again |= self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
+            manifest.mark_stale(connection, again)
+            changed = [state for state, telling in STATES.items() if replaced or telling & set(tables)]
+            if changed:
+                lake.remember_all(connection, dict.fromkeys(changed, STALE))
+        self._tables_read |= bool(MERGED & set(tables))
         for part in parts:
             Path(part.path).unlink(missing_ok=True)
         self._note(entries, loaded.seconds)
@@ -338,15 +404,15 @@ class _Writer:
         if known is not None and known.sha256 and self._holders.get(known.sha256) == path:
             del self._holders[known.sha256]
 
-    def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> None:
-        """Make the parts rows of their table, but for the files to leave out."""
+    def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> frozenset[int]:
+        """Make the parts rows of their table, but for the files to leave out; return files to be read again."""
         drop = sorted(left_out & {file_id for part in parts for file_id in part.file_ids})
         whole = [Path(part.path) for part in parts if not left_out & set(part.file_ids)]
         if table.writing == "file":
             lake.add_parts(self._connection, self._store, table.full_name, whole)
             parts = [part for part in parts if Path(part.path) not in whole]
         if not parts:
-            return
+            return frozenset()
         source = f"read_parquet([{', '.join(literal(part.path) for part in parts)}])"
         ids = f"[{', '.join(map(str, drop))}]::BIGINT[]"
         if table.writing == "file":
@@ -362,7 +428,11 @@ class _Writer:
             path.unlink(missing_ok=True)
         else:
             kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, {ids}))" if drop else source
-            merge(self._connection, table, kept)
+            adopt = functools.partial(lake.add_parts, self._connection, self._store, table.full_name, whole)
+            merged = merge(self._connection, table, kept, adopt=None if drop else adopt)
+            self._shared |= merged.shared
+            return merged.again
+        return frozenset()
 
     def _sorted(self, part: Part) -> Part:
         """Sort a part that was too large for its reader to sort: DuckDB does so on disk."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +25,14 @@ from rich.table import Table as Grid
 from catalog.console import shows_bars
 from catalog.flags import QUIET, meaning, word_of
 from catalog.manifest import FileEntry
+from ingest.disagreements import Disagreement
+from ingest.forgetting import Forgotten
 from ingest.ledger import Status
 from ingest.literature.links import CONFIDENT
 from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 
+COLUMNS_SHOWN = 6
 SHOWN = 20
 """Lines shown of a list before the rest is only counted; `status` shows all."""
 
@@ -102,11 +105,17 @@ def show_report(console: Console, report: Report, store: Path) -> None:
     if report.changed and report.unchanged:
         console.print(f"{report.unchanged:,} files were known and unchanged.")
     if report.gone:
-        console.print(f"{report.gone:,} files in the ledger are no longer on disk; their rows stay.")
+        advice = f"python -m ingest forget PATH --store {store}"
+        console.print(
+            f"{report.gone:,} files in the ledger are no longer on disk; their rows stay until you type: {advice}",
+            soft_wrap=True,
+        )
     for place in report.missing_sources:
         console.print(f"[yellow]{escape(place)} is not there now; it is asked again next time.")
     _list(console, "the same content twice, loaded once", report.duplicates, store)
     _list(console, "loaded, with something to know", loud(report.notes), store)
+    show_disagreements(console, report.disagreements, store)
+    show_without_release(console, report.without_release, store)
     _list(console, "not loaded", report.problems, store)
     if n_left := sum(any(word_of(flag) in QUIET for flag in e.flags) for e in report.notes):
         console.print(
@@ -143,6 +152,54 @@ def show_meanings(console: Console, entries: Sequence[FileEntry]) -> None:
         console.print(f"  {escape(word)}: {escape(text)}", soft_wrap=True, highlight=False)
 
 
+def show_disagreements(console: Console, found: Sequence[Disagreement], store: Path) -> None:
+    """Print which tables say something else than better ones."""
+    if not found:
+        return
+    console.print(f"\n[bold]tables that say something else than better ones ({len(found):,})")
+    for one in found[:SHOWN]:
+        kind = "sources" if one.table == "csc.master_source" else "detections"
+        said = []
+        if one.n_rows:
+            columns = ", ".join(f"{column} ({n:,})" for column, n in list(one.columns.items())[:COLUMNS_SHOWN])
+            left = len(one.columns) - COLUMNS_SHOWN
+            more = f" and {left:,} more columns" if left > 0 else ""
+            said.append(f"other values for {one.n_rows:,} {kind}: {columns}{more}")
+        if one.n_behind:
+            said.append(f"{one.n_behind:,} {kind} stand behind a row of another release")
+        console.print(f"  {escape(one.path)}: {'; '.join(said)}", soft_wrap=True, highlight=False)
+    query = "SELECT * FROM meta.conflict"
+    console.print(
+        f'  the better values hold; see both: python -m catalog sql "{query}" --store {store}', soft_wrap=True
+    )
+
+
+def show_without_release(console: Console, found: Mapping[str, int], store: Path) -> None:
+    """Print which tables do not state their CSC release, and how to state it."""
+    if not found:
+        return
+    console.print(f"\n[bold]tables that do not state their CSC release: it is NULL in their rows ({len(found):,})")
+    for path in list(found)[:SHOWN]:
+        console.print(f"  {escape(path)}", soft_wrap=True, highlight=False)
+    example = f"python -m ingest files {next(iter(found))} --release 2.1 --store {store}"
+    console.print(f"  state it: {escape(example)}", soft_wrap=True, highlight=False)
+
+
+def show_forgotten(console: Console, done: Forgotten, store: Path) -> None:
+    """Print what was taken out of a store, and what was read in its place."""
+    console.print(f"Forgotten: {done.n_files:,} files, from which {done.n_rows:,} rows had been read.")
+    for path in done.sources:
+        console.print(f"{escape(path)} is not refreshed any more.", soft_wrap=True, highlight=False)
+    if done.kept_out:
+        console.print(
+            f"{len(done.kept_out):,} of them lie in folders that are refreshed: they are passed over until they "
+            f"change, or until you name them: python -m ingest files PATH --store {store}",
+            soft_wrap=True,
+        )
+    if done.report.changed:
+        show_report(console, done.report, store)
+
+
 def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> None:
     """Print ledger rows, one line each: path, then why."""
     if not entries:
@@ -172,6 +229,8 @@ def show_status(console: Console, status: Status) -> None:
     console.print(grid)
     show_entries(console, status.duplicates, "the same content twice, loaded once")
     show_entries(console, loud(status.flagged), "loaded, with something to know")
+    show_disagreements(console, status.disagreements, status.store)
+    show_without_release(console, status.without_release, status.store)
     show_entries(console, status.problems, "not loaded")
     show_left_out(console, status.flagged)
     show_meanings(console, status.flagged)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from functools import lru_cache
 
-# Spellings in lower case -> astropy's. Counts and photons are numbers: a rate of them is one over a time.
+# Spellings -> astropy's: as they stand, else in lower case. A count and a photon are the same here.
 _WORDS = {
-    **dict.fromkeys(("count", "counts", "ct", "cts", "photon", "photons", "ph", "event", "events"), "1"),
+    **dict.fromkeys(("count", "counts", "ct", "cts", "photon", "photons", "ph", "event", "events"), "ct"),
+    **dict.fromkeys(("Msec", "Ms"), "Ms"),
     **dict.fromkeys(("erg", "ergs"), "erg"),
     **dict.fromkeys(("j", "joule", "joules"), "J"),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
@@ -30,7 +32,8 @@ _WORDS = {
 }
 _BRACKETS = str.maketrans("", "", "[]{}")
 _WORD = re.compile(r"[A-Za-z]+")
-_COUNTS = re.compile(r"\b(counts?|cts?|photons?|ph|events?)\b", re.IGNORECASE)
+_COUNTS = re.compile(r"\bct\b\s*")
+_ROUNDING = 1e-14
 
 
 @lru_cache(maxsize=512)
@@ -58,18 +61,35 @@ def factor(unit: str, to: str) -> float | None:
         return 1.0
     from astropy import units as u  # noqa: PLC0415 - half a second, and nearly every file has the registry's own unit
 
-    target = u.Unit(_respelled(to))
-    # As it stands first: 'S' may be siemens and 'meV' a thousandth of an eV, and only then a careless spelling.
-    for text in (_COUNTS.sub("1", unit), _respelled(unit)):
+    # As it stands first: 'S' may be siemens and 'meV' a thousandth of an eV, and only then a careless spelling. Counts
+    # are numbers, too: a rate of them may be given as one over a time.
+    for text, target in ((unit, to), (_respelled(unit), _respelled(to)), _without_counts(unit, to)):
         try:
-            found = u.Unit(text)
-            scale = float(found.to(target)) if isinstance(found, u.UnitBase) else math.nan  # no logarithms
+            with warnings.catch_warnings(action="ignore", category=u.UnitsWarning):
+                found, wanted = u.Unit(text), u.Unit(target)
+            usual = isinstance(found, u.UnitBase)  # no logarithms
+            scale = float(found.to(wanted, equivalencies=u.temperature_energy())) if usual else math.nan
         except (ValueError, TypeError, AttributeError, ZeroDivisionError, OverflowError):
             continue  # UnitConversionError is a TypeError and a ValueError; the parser fails on odd texts in many ways
         if math.isfinite(scale) and scale > 0:
-            return scale
+            return _exact(scale)
     return None
 
 
+def _without_counts(unit: str, to: str) -> tuple[str, str]:
+    """Leave counts and photons out of both units, where only one has them."""
+    bare, target = (_COUNTS.sub("", _respelled(text)) for text in (unit, to))
+    return f"1{bare}" if bare.startswith("/") else bare, f"1{target}" if target.startswith("/") else target
+
+
+def _exact(scale: float) -> float:
+    """Undo the rounding of products: an hour of right ascension is 15 deg, not 14.999999999999998."""
+    up, down = round(scale), round(1 / scale)
+    if up and abs(scale - up) < _ROUNDING * up:
+        return float(up)
+    return 1 / down if down and abs(1 / scale - down) < _ROUNDING * down else scale
+
+
 def _respelled(unit: str) -> str:
-    return _WORD.sub(lambda word: _WORDS.get(word[0].lower(), word[0]), unit).replace("^", "**").translate(_BRACKETS)
+    words = _WORD.sub(lambda word: _WORDS.get(word[0], _WORDS.get(word[0].lower(), word[0])), unit)
+    return words.replace("^", "**").translate(_BRACKETS)

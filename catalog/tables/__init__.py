@@ -13,7 +13,8 @@ from catalog.tables.product import PRODUCT
 from catalog.tables.simulated import SIMULATED
 from catalog.tables.table import Table
 
-TABLES: dict[str, Table] = {t.full_name: t for t in (*CSC, *PRODUCT, *LIT, *META, *SIMULATED, *ANALYSIS)}
+_DECLARED = (*CSC, *PRODUCT, *LIT, *META, *SIMULATED, *ANALYSIS)
+TABLES: dict[str, Table] = {t.full_name: t for d in _DECLARED for t in ((d, d.said) if d.writing == "merge" else (d,))}
 SCHEMAS: dict[str, str] = {
     "csc": "the Chandra Source Catalog, its own names and columns to the letter",
     "product": "what the data products hold: photons, spectra, responses, light curves",

@@ -2,9 +2,10 @@
 
 How the merged tables are written: a row that a reader yields for csc.master_source or csc.observation_source
 is a *partial* row. Its key says whom it is about; NULL says nothing (it never erases); `extra` adds its
-entries to those already there; `file_ids` names the file. So a table of positions, one of hardness ratios and
-one of SIMBAD types, read one after another, become one row per source. Where two partial rows both have a
-value, the later one holds. Releases are never mixed in a row: `catalog.merging` says how.
+entries to those of other files; `standing` says how much its file counts; `file_ids` names the file. So a table of
+positions, one of hardness ratios and one of SIMBAD types become one row per source, in whatever order they arrive.
+Where two files both have a value, the one of the higher standing holds. Releases are never mixed in a row:
+`catalog.merging` says how.
 """
 
 from __future__ import annotations
@@ -14,7 +15,17 @@ from catalog.tables.csc_columns import MASTER_SOURCE, POSITION
 from catalog.tables.csc_detections import OBSERVATION_SOURCE
 from catalog.tables.table import Table
 
+OWN_FILE, LIST = 1000, 8
+"""Standings: what a file of the catalog's own service has more than others; below how many a table is only a list."""
+
 _ORIGIN = (
+    Column(
+        "standing",
+        INT16,
+        f"How much the best file that gave the row counts: how many of the catalog's columns it has, and {OWN_FILE:,} "
+        "more for a file of the catalog's own service; NULL for rows of an older store",
+        ucd="meta.code.qual",
+    ),
     Column("release", TEXT, "CSC release: 2.0 or 2.1; NULL where neither file nor user says", ucd="meta.version"),
     Column("extra", EXTRA, "What the table says in columns that are not CSC's, as text"),
     Column("file_ids", LONGS, "Files that gave the row: meta.file", ucd="meta.id"),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import pyarrow as pa
 
-from catalog.columns import Column, literal, quote
+from catalog.columns import TEXTS, Column, literal, quote
 
 Writing = Literal["file", "merge", "content", "internal"]
+
+
+_DISPUTED = Column("disputed", TEXTS, "Columns in which a file that counts more says something else", ucd="meta.note")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Table:
         Sort order on disk, so that scans prune.
     first_rows : str
         SQL of the rows that the table begins with in a store made before there was such a table.
+    merged_into : str
+        Of a table of contributions, the full name of the 'merge' table that follows from it.
     """
 
     full_name: str
@@ -43,6 +49,7 @@ class Table:
     writing: Writing = "file"
     order: tuple[str, ...] = ()
     first_rows: str = ""
+    merged_into: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a declaration that contradicts itself."""
@@ -71,6 +78,18 @@ class Table:
         """Names in order."""
         return tuple(c.name for c in self.columns)
 
+    @cached_property
+    def said(self) -> Table:
+        """The contributions to a 'merge' table: what each file says of a key that several files speak of."""
+        return Table(
+            f"{self.full_name}_said",
+            f"One row per file, for each row of {self.full_name} that several files speak of: what each of them says",
+            (*self.key, "file_ids", *(c for c in ("release", "obi", "region_id") if c in self.column_names)),
+            (*self.columns, _DISPUTED),
+            writing="internal",
+            merged_into=self.full_name,
+        )
+
     def column(self, name: str) -> Column:
         """Return a column by name."""
         return next(c for c in self.columns if c.name == name)
@@ -80,7 +99,9 @@ class Table:
         columns = ", ".join(c.ddl for c in self.columns)
         name = f"{quote(self.schema_name)}.{quote(self.name)}"
         statements = [f"CREATE TABLE {name} ({columns})", f"COMMENT ON TABLE {name} IS {literal(self.description)}"]
-        statements += [f"COMMENT ON COLUMN {name}.{quote(c.name)} IS {literal(c.comment)}" for c in self.columns]
+        # Contributions have the columns of their table: 700 comments more would only make a store slower to open.
+        described = (_DISPUTED,) if self.merged_into else self.columns
+        statements += [f"COMMENT ON COLUMN {name}.{quote(c.name)} IS {literal(c.comment)}" for c in described]
         if self.order:
             statements.append(f"ALTER TABLE {name} SET SORTED BY ({', '.join(quote(c) for c in self.order)})")
         return statements

@@ -50,8 +50,8 @@ def parse_header(block: bytes) -> dict[str, Value]:
     Parameters
     ----------
     block : bytes
-        Whole cards of 80 bytes. Of repeated keywords the first counts; COMMENT and HISTORY are left out;
-        CONTINUE'd strings are joined.
+        Whole cards of 80 bytes. Of repeated keywords the first counts, but all lines of COMMENT are kept; HISTORY is
+        left out; CONTINUE'd strings are joined.
 
     Returns
     -------
@@ -85,6 +85,9 @@ def parse_header(block: bytes) -> dict[str, Value]:
                 header.setdefault(last, _value(rest))
         else:
             last = ""
+            if keyword == "COMMENT":
+                said = text[start + 8 : start + CARD].strip()
+                header["COMMENT"] = f"{header['COMMENT']}\n{said}" if "COMMENT" in header else said
     return header
 
 

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from catalog import lake, manifest
+from catalog import lake
 from catalog.identifiers import parse_product_name
-from ingest.content import file_id_of
+from ingest.forgetting import take_out
 from ingest.remote.products import key_of
 
 
@@ -66,8 +66,7 @@ def drop_superseded(store: Path, root: Path, *, wait: bool = True) -> int:
 def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
     """Remove all rows of files, and their ledger rows, in one transaction.
 
-    Files whose rows stood merged with theirs, and files that repeated their content, are marked as stale: the
-    refresh that follows reads them again.
+    Files that repeated their content are marked as stale: the refresh that follows reads them.
 
     Parameters
     ----------
@@ -84,11 +83,9 @@ def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
     """
     if not paths or not lake.exists(store):
         return
-    file_ids = [file_id_of(str(path)) for path in paths]
     with (
         lake.lock(store, "forget superseded files", wait=wait),
         contextlib.closing(lake.connect(store, read_only=False)) as connection,
         lake.transaction(connection, f"{len(paths)} superseded file(s)"),
     ):
-        manifest.remove_rows(connection, file_ids)
-        connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
+        take_out(connection, [str(path) for path in paths])

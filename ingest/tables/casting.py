@@ -12,13 +12,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-NULL_WORDS = ("", "nan", "null", "none", "n/a", "na", "--", "-", "\\n", "inf", "+inf", "-inf", "...", "masked")
+from catalog.identifiers import MINUS_SIGNS, NOT_OF_A_NAME, PLUS_SIGNS, SOURCE_NAME
+
+_NOTHING = ("", "nan", "null", "<null>", "n/a", "<na>", "not available", "not applicable", "\\n", "masked")
+NULL_WORDS = (*_NOTHING, "none", "na", "-", "--", "---", ".", "..", "...", "…", "?", "nat", "inf", "+inf", "-inf")
+"""Words that stand for no number and no truth, in lower case."""
+
+TEXT_NULLS = (*_NOTHING, "--", "---", "...", "…")
+"""Words that stand for no text, in lower case: 'NONE' is a grating, and 'NA' may be anything."""
+
 INTEGER_SENTINELS = ("-2147483648", "-9223372036854775808")
 _TRUE, _FALSE = ("true", "t", "1", "yes", "y", "1.0"), ("false", "f", "0", "no", "n", "0.0")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _SEXAGESIMAL = r"^(?P<sign>[+-]?)(?P<a>\d{1,3})[ :hd°](?P<b>\d{1,2})[ :m'](?P<c>\d{1,2}(?:\.\d*)?)[s\"]?$"
-_SOURCE_NAME = r"^[12]CXOU? J\d{6}\.\d[+-]\d{6}[A-Z]?$"
-_TEXT_NULLS = ("", "nan", "NaN", "NULL", "null")
+_NO_BREAK_SPACES = r"[\x{a0}\x{2007}\x{2009}\x{202f}]"
+_INVISIBLE = r"[\x{200b}-\x{200f}\x{2060}\x{feff}]"
+_THOUSANDS = r"^[+-]?\d{1,3}([\x{a0}\x{2007}\x{2009}\x{202f}]\d{3})+(\.\d*)?$"
 
 
 class Cast(NamedTuple):
@@ -39,7 +48,8 @@ class Cast(NamedTuple):
 def as_text(values: pa.Array) -> pa.Array:
     """Spell any column as text: what `extra` keeps.
 
-    Lists and records become JSON, bytes are read as Latin-1; NULL stays NULL, blanks and NaN become NULL.
+    Lists and records become JSON, bytes are read as Latin-1; NULL stays NULL, and so do the words that mean it: blanks,
+    NaN, '...', 'Not Available'.
 
     Examples
     --------
@@ -55,7 +65,7 @@ def as_text(values: pa.Array) -> pa.Array:
         return pa.nulls(len(values), pa.string())
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
         text = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        return _null_where(text, pc.is_in(text, value_set=pa.array(_TEXT_NULLS)))
+        return _null_where(text, _is_word(text, TEXT_NULLS))
     if pa.types.is_nested(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_):
         return pa.array([None if v is None else _spell(v) for v in values.to_pylist()], pa.string())
     if pa.types.is_floating(type_):
@@ -63,20 +73,24 @@ def as_text(values: pa.Array) -> pa.Array:
     return values.cast(pa.string())
 
 
-def cast_column(values: pa.Array, type_: pa.DataType) -> Cast:
+def cast_column(values: pa.Array, type_: pa.DataType, factor: float = 1.0) -> Cast:
     """Bring a column into a type of the catalog: float, integer, boolean or text.
 
     Parameters
     ----------
     values : pyarrow.Array
-        Text as a file has it (padded, 'NaN', 'TRUE', '1.50D-14'), or numbers.
+        Text as a file has it (padded, 'NaN', 'TRUE', '1.50D-14', with a typesetter's minus sign), or numbers.
     type_ : pyarrow.DataType
         The type to bring it into.
+    factor : float
+        How many of the catalog's units one of the file's is: numbers are multiplied by it.
 
     Examples
     --------
     >>> cast_column(pa.array([" 1.5", "NaN", "", "1D-3", "x"]), pa.float64()).values.to_pylist()
     [1.5, None, None, 0.001, None]
+    >>> cast_column(pa.array(["\N{MINUS SIGN}2", "...", "0.5"]), pa.float64(), 60.0).values.to_pylist()
+    [-120.0, None, 30.0]
     >>> flags = cast_column(pa.array([" TRUE", "F", "0", "maybe"]), pa.bool_())
     >>> flags.values.to_pylist(), flags.misfits.to_pylist()
     ([True, False, False, None], [False, False, False, True])
@@ -87,16 +101,19 @@ def cast_column(values: pa.Array, type_: pa.DataType) -> Cast:
         if pa.types.is_boolean(type_) and not pa.types.is_boolean(values.type):
             return _to_bool(as_text(values))
         # Beyond 2**53 a float is not exact: no column of the catalog holds such a number.
-        return _fit(values if pa.types.is_boolean(values.type) else values.cast(pa.float64(), safe=False), type_)
+        return _fit(
+            values if pa.types.is_boolean(values.type) else _scaled(values.cast(pa.float64(), safe=False), factor),
+            type_,
+        )
     text = as_text(values)
     if pa.types.is_boolean(type_):
         return _to_bool(text)
     numbers, misfits = _to_float(text, sentinels=pa.types.is_integer(type_))
-    fitted = _fit(numbers, type_)
+    fitted = _fit(_scaled(numbers, factor), type_)
     return Cast(fitted.values, _either(misfits, fitted.misfits))
 
 
-def cast_angle(values: pa.Array, *, hours: bool) -> Cast:
+def cast_angle(values: pa.Array, *, hours: bool, factor: float = 1.0) -> Cast:
     """Read positions in decimal degrees or sexagesimal ('08 42 29.22', '-48:07:06.0').
 
     Parameters
@@ -104,6 +121,8 @@ def cast_angle(values: pa.Array, *, hours: bool) -> Cast:
     values : pyarrow.Array
     hours : bool
         Whether sexagesimal values count hours (right ascension) or degrees (declination).
+    factor : float
+        How many degrees one of the file's units is, for values that are plain numbers.
 
     Examples
     --------
@@ -112,10 +131,10 @@ def cast_angle(values: pa.Array, *, hours: bool) -> Cast:
     >>> cast_angle(pa.array(["-00:30:00"]), hours=False).values.to_pylist()
     [-0.5]
     """
-    cast = cast_column(values, pa.float64())
+    cast = cast_column(values, pa.float64(), factor)
     if cast.misfits is None:
         return cast
-    parts = pc.extract_regex(as_text(values), _SEXAGESIMAL)
+    parts = pc.extract_regex(_plain(as_text(values)), _SEXAGESIMAL)
     sign, a, b, c = (pc.struct_field(parts, name) for name in ("sign", "a", "b", "c"))
     whole, minutes, seconds = (part.cast(pa.float64()) for part in (a, b, c))
     degrees = pc.add(whole, pc.add(pc.divide(minutes, 60.0), pc.divide(seconds, 3600.0)))
@@ -125,19 +144,58 @@ def cast_angle(values: pa.Array, *, hours: bool) -> Cast:
     return Cast(pc.coalesce(cast.values, sexagesimal), misfits if pc.any(misfits).as_py() else None)
 
 
-def cast_name(values: pa.Array) -> Cast:
-    """Bring CSC source names into canonical form; what is none becomes NULL and a misfit.
+def cast_name(values: pa.Array, bare: str | None = None) -> Cast:
+    """Bring CSC source names into canonical form, as `catalog.identifiers.source_name` does; else NULL and a misfit.
+
+    Parameters
+    ----------
+    values : pyarrow.Array
+    bare : str, optional
+        What a name without designation is one of ('2CXO'), where the table tells it: VizieR writes 'J031948.1+413046'.
 
     Examples
     --------
-    >>> cast_name(pa.array([" 2CXO  J031948.1+413046x", "M 82"])).values.to_pylist()
-    ['2CXO J031948.1+413046X', None]
+    >>> cast_name(pa.array([" 2CXO  J031948.1+413046x", "[2cxo]_J031948.1+413046", "M 82"])).values.to_pylist()
+    ['2CXO J031948.1+413046X', '2CXO J031948.1+413046', None]
+    >>> cast_name(pa.array(["J031948.1+413046"]), "2CXO").values.to_pylist()
+    ['2CXO J031948.1+413046']
     """
-    text = pc.utf8_upper(as_text(values))
-    text = pc.replace_substring_regex(text, r"^([12]CXOU?)[\s_]*J\s*", r"\1 J")
-    valid = pc.match_substring_regex(text, _SOURCE_NAME)
-    misfits = pc.fill_null(pc.invert(valid), fill_value=False)
-    return Cast(_null_where(text, pc.invert(valid)), misfits if pc.any(misfits).as_py() else None)
+    text = as_text(values)
+    name = pc.replace_substring_regex(_signs(text), r"^b(['\"])(.*)['\"]$", r"\2")
+    name = pc.utf8_upper(pc.replace_substring_regex(name, NOT_OF_A_NAME, ""))
+    if bare:
+        name = pc.replace_substring_regex(name, r"^J([0-9])", rf"{bare}J\1")
+    parts = pc.extract_regex(name, f"^{SOURCE_NAME}$")
+    prefix, ra, dec, suffix = (pc.struct_field(parts, part) for part in ("prefix", "ra", "dec", "suffix"))
+    found = pc.binary_join_element_wise(prefix, pc.binary_join_element_wise("J", ra, dec, suffix, ""), " ")
+    misfits = pc.and_(pc.is_valid(text), pc.is_null(found))
+    return Cast(found, misfits if pc.any(misfits).as_py() else None)
+
+
+def _signs(text: pa.Array) -> pa.Array:
+    """Write the signs of typesetters as '-' and '+'; at no cost where all is ASCII."""
+    if pc.all(pc.string_is_ascii(text)).as_py() is not False:
+        return text
+    text = pc.replace_substring_regex(text, f"[{MINUS_SIGNS}]", "-")
+    return pc.replace_substring_regex(text, f"[{PLUS_SIGNS}]", "+")
+
+
+def _plain(text: pa.Array) -> pa.Array:
+    """Write numbers of typesetters in ASCII: signs, no-break spaces, invisible characters."""
+    if pc.all(pc.string_is_ascii(text)).as_py() is not False:
+        return text
+    text = pc.replace_substring_regex(_signs(text), _INVISIBLE, "")
+    grouped = pc.fill_null(pc.match_substring_regex(text, _THOUSANDS), fill_value=False)
+    text = pc.if_else(grouped, pc.replace_substring_regex(text, _NO_BREAK_SPACES, ""), text)
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _NO_BREAK_SPACES, " "))
+
+
+def _is_word(text: pa.Array, words: tuple[str, ...]) -> pa.Array:
+    return pc.is_in(pc.utf8_lower(text), value_set=pa.array(words))
+
+
+def _scaled(numbers: pa.Array, factor: float) -> pa.Array:
+    return numbers if factor == 1.0 else pc.multiply(numbers, factor)
 
 
 def _spell(value: object) -> str:
@@ -155,7 +213,8 @@ def _either(a: pa.Array | None, b: pa.Array | None) -> pa.Array | None:
 def _to_float(text: pa.Array, *, sentinels: bool) -> tuple[pa.Array, pa.Array | None]:
     """Parse numbers: at full speed where all are, one regular expression more where some are not."""
     words = NULL_WORDS + (INTEGER_SENTINELS if sentinels else ())
-    text = _null_where(text, pc.is_in(pc.utf8_lower(text), value_set=pa.array(words)))
+    text = _plain(text)
+    text = _null_where(text, _is_word(text, words))
     try:
         return text.cast(pa.float64()), None
     except pa.ArrowInvalid:

@@ -19,16 +19,21 @@ The rules, in order:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from catalog.tables import TABLES
+from catalog.tables.csc_columns import BANDS
 from ingest.tables.tabular import Field
 
 MASTER, OBSERVATION = "csc.master_source", "csc.observation_source"
 BOTH, UNKNOWN = "both", ""
 SHARED = frozenset({"name", "release"})
 """Columns that mean the same in both tables."""
+
+IDENTIFIERS = frozenset({"name", "obsid", "obi", "region_id", "detection_id", "release"})
+"""Columns that say whom a row is about, and nothing of it."""
 
 _TABLES = {"m": MASTER, "master": MASTER, "master_source": MASTER, "src": MASTER}
 _TABLES |= dict.fromkeys(("o", "obs", "obi", "observation", "observation_source"), OBSERVATION)
@@ -50,8 +55,18 @@ _ALIASES = {
     "_raj2000": "ra",
     "_dej2000": "dec",
     "csc_release": "release",
+    "cxo": "name",
+    "csc2_id": "name",
+    "csc_id": "name",
+    "csc_srcname": "name",
+    "csc2_errmaj_95%": "err_ellipse_r0",
+    "csc2_errmin_95%": "err_ellipse_r1",
 }
-_OURS = frozenset({"extra", "file_ids"})  # photonlake's own columns, when an export is read back: kept as extra
+_CSC_PREFIX = re.compile(r"^_?(csc(2[._]?\d?)?|2?cxo)_(?=[a-z])")
+"""Cross-match tables mark the catalog's columns: CSC2_RA beside SDSS_RA."""
+_OURS = frozenset(
+    {"standing", "extra", "file_ids"}
+)  # photonlake's own columns, when an export is read back: kept as extra
 COLUMNS: dict[str, frozenset[str]] = {
     table: frozenset(TABLES[table].column_names) - _OURS for table in (MASTER, OBSERVATION)
 }
@@ -72,7 +87,8 @@ class Target:
     column : str
         The catalog's name.
     rank : int
-        0 for the plain name, 1 for a suffixed one: the lower is believed where two mean the same.
+        0 for the plain name, 1 for a suffixed one, -1 for one that is marked as the catalog's ('CSC2_RA'): the lower is
+        believed where two mean the same.
     """
 
     index: int
@@ -80,6 +96,26 @@ class Target:
     table: str
     column: str
     rank: int = 0
+
+
+def _vizier() -> Iterator[tuple[str, str]]:
+    """Yield VizieR's names of the catalog's columns (IX/57, IX/70), each with the catalog's own."""
+    yield from (("RAICRS", "ra"), ("DEICRS", "dec"), ("r0", "err_ellipse_r0"), ("r1", "err_ellipse_r1"))
+    yield from (("PA", "err_ellipse_ang"), ("S/N", "significance"), ("Ldet", "likelihood"), ("NHGal", "nh_gal"))
+    yield from (("LClass", "likelihood_class"), ("Nac", "acis_num"), ("ExpAC", "acis_time"), ("Nhrc", "hrc_num"))
+    yield from (("ExpHRC", "hrc_time"), ("fdw", "dither_warning_flag"), ("fe", "extent_flag"), ("fc", "conf_flag"))
+    yield from (("fp", "pileup_flag"), ("fv", "var_flag"), ("fst", "streak_src_flag"), ("fs", "sat_src_flag"))
+    for limit, infix in (("", ""), ("b_", "_lolim"), ("B_", "_hilim")):
+        yield from ((f"{limit}HR{pair}", f"hard_{pair}{infix}") for pair in ("hm", "hs", "ms"))
+        for kind, aperture, average, band in product(("", "P"), ("", "90"), ("", "avg"), BANDS):
+            short = f"{kind}F{aperture or ('' if average else 'lux')}{average}{band}"
+            stem = f"{'phot' if kind else ''}flux_aper{aperture}{'_avg' if average else ''}"
+            yield f"{limit}{short}", f"{stem}{infix}_{band}"
+
+
+_VIZIER = dict(_vizier())
+_VIZIER_NAMES = frozenset({"2cxo", "cxo"})
+"""How VizieR calls the column of names: where it is, its short names ('r0', 'fe') are the catalog's columns."""
 
 
 def resolve(fields: Sequence[Field]) -> list[Target]:
@@ -93,8 +129,10 @@ def resolve(fields: Sequence[Field]) -> list[Target]:
     [('both', 'name'), ('master_source', 'hard_hs'), ('observation_source', 'hard_hs'),
      ('observation_source', 'theta'), ('observation_source', 'hard_hm'), ('observation_source', 'obsid'), ('', 'mood')]
     """
+    if any(f.name.strip().lower() in _VIZIER_NAMES for f in fields):
+        fields = [replace(f, column=_VIZIER[f.name.strip()]) if f.name.strip() in _VIZIER else f for f in fields]
     targets = [_by_itself(i, f) for i, f in enumerate(fields)]
-    known = {t.column for t in targets if t.table and not t.rank}
+    known = {t.column for t in targets if t.table and t.rank <= 0}
     targets = [t if t.table else _by_suffix(t, known) for t in targets]
     said = {t.column for t in targets if t.table == OBSERVATION} - SHARED
     targets = [replace(t, table=MASTER) if t.table == BOTH and t.column in said and not t.rank else t for t in targets]
@@ -103,6 +141,19 @@ def resolve(fields: Sequence[Field]) -> list[Target]:
         targets = [replace(t, table=MASTER) if t.table == BOTH and t.column not in SHARED else t for t in targets]
         targets = [replace(t, table=UNKNOWN) if t.table == OBSERVATION else t for t in targets]
     return _without_rivals(targets)
+
+
+def names_sources(names: Sequence[str]) -> bool:
+    """Tell whether a table's columns are of sources or detections: it says whom a row is about, and something of it.
+
+    Examples
+    --------
+    >>> names_sources(["CSC2_ID", "CSC2_RA", "u"]), names_sources(["name", "mood"])
+    (True, False)
+    """
+    targets = [t for t in resolve([Field(n) for n in names]) if t.table]
+    keyed = any(t.column in {"name", "obsid", "detection_id"} for t in targets)
+    return keyed and len({(t.table, t.column) for t in targets}) > 1
 
 
 def has_detections(targets: Sequence[Target]) -> bool:
@@ -130,6 +181,9 @@ def _by_itself(index: int, field: Field) -> Target:
     column = name.strip().lower().lstrip(".").replace("-", "_")
     if column not in COLUMNS[MASTER] | COLUMNS[OBSERVATION]:
         column = _ALIASES.get(column, column)
+    marked = _CSC_PREFIX.sub("", column)
+    if marked != column and marked in COLUMNS[MASTER] | COLUMNS[OBSERVATION]:
+        return Target(index, label, _owner(marked), marked, rank=-1)
     if column.startswith("obi_") and column[4:] in COLUMNS[OBSERVATION]:
         return Target(index, label, OBSERVATION, column[4:])
     if table in _STACKS:

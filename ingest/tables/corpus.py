@@ -24,6 +24,9 @@ from ingest.json_records import Json, Record, read_json_records
 from ingest.tables.source_tables import split_sheet
 from ingest.tables.tabular import Field, HeadStream, Sheet, batch_of
 
+RELEASE = "2.1"
+"""The catalog's release that corpora are made of."""
+
 BATCH_RECORDS = 200  # a full corpus has 50,000 photons a record
 PHOTONS = "original_event_list"
 FURTHER = "further_fields"
@@ -85,7 +88,7 @@ def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
             yield batch_of([_column(block, n) for n in names] + [_further(block, frozenset(names))])
             block = list(islice(records, BATCH_RECORDS))
 
-    for item in split_sheet(Sheet(fields, batches()), file):
+    for item in split_sheet(Sheet(fields, batches(), release=RELEASE), file):
         yield from photons.stored()
         yield item
     yield from photons.flags()

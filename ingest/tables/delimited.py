@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as pv
 
 from catalog.errors import UnreadableFile
-from ingest.tables.tabular import Field, Sheet, batch_of, named_release
+from ingest.tables.tabular import Field, Sheet, batch_of, named_release, names_service
 
 BLOCK_BYTES = 8 << 20
 MAX_ROW_BYTES = 64 << 20
@@ -27,8 +27,12 @@ _CONFLICT_MARKS = (b"<<<<<<< ", b"||||||| ", b"=======\n", b"=======\r\n", b">>>
 _MESSAGE_BYTES = 64 << 10
 _SERVICE_ERROR = re.compile(rb"Error executing query:?[^\r\n]*", re.IGNORECASE)
 _PREAMBLE = re.compile(
-    r"^#\s*Column\t(?P<name>[^\t]+)\t.*\t\s*\((?P<table>[A-Za-z_]*)\.(?P<column>[A-Za-z_]\w*)\)\s*(\t|$)", re.IGNORECASE
+    r"^#\s*Column\t(?P<name>[^\t]+)\t.*\t\s*\((?P<table>[A-Za-z_]*)\.(?P<column>[A-Za-z_]\w*)\)\s*"
+    r"(?:\t\s*(?:\[\"(?P<unit>[^\"]*)\"\])?|$)",
+    re.IGNORECASE,
 )
+_RULE = re.compile(r"[-\s\t,;|]*-[-\s\t,;|]*")
+"""The line of dashes that VizieR writes below its lines of names and units."""
 
 
 class _Readable(Protocol):
@@ -60,6 +64,7 @@ def delimited_sheet(stream: _Readable) -> Sheet:
     line, block = start
     _guard(block, line)
     comments, header, n_lines, rest = _header(block)
+    units_line, rest, n_more = _units(rest)
     delimiter = max("\t,;|", key=lambda d: (header.count(d), d == ","))
     quoted = delimiter != "\t" or '"' in header
     try:
@@ -69,18 +74,24 @@ def delimited_sheet(stream: _Readable) -> Sheet:
     if len(names) > MAX_COLUMNS:
         raise UnreadableFile(f"at most {MAX_COLUMNS:,} columns", f"{len(names):,} in line {n_lines}")
     known = {m["name"].strip(): m for c in comments if (m := _PREAMBLE.match(c))}
+    units = [u.strip() for u in next(csv.reader([units_line], delimiter=delimiter), [])]
+    units += [""] * (len(names) - len(units))
     fields = tuple(
-        Field(n, known[n]["table"], known[n]["column"]) if n in known else Field(n or f"column {i + 1}")
-        for i, n in enumerate(names)
+        Field(n, known[n]["table"], known[n]["column"], known[n]["unit"] or "")
+        if n in known
+        else Field(n or f"column {i + 1}", unit=unit)
+        for i, (n, unit) in enumerate(zip(names, units, strict=False))
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from _parse(rest, line + n_lines, len(fields), delimiter, quoted=quoted)
+        yield from _parse(rest, line + n_lines + n_more, len(fields), delimiter, quoted=quoted)
         for line_number, more in blocks:
             _guard(more, line_number)
             yield from _parse(more, line_number, len(fields), delimiter, quoted=quoted)
 
-    return Sheet(fields, batches(), named_release(" ".join(comments)))
+    text = " ".join(comments)
+    own = any(m["table"] for m in known.values()) or names_service(text)
+    return Sheet(fields, batches(), named_release(text), own=own)
 
 
 def _blocks(stream: _Readable) -> Iterator[tuple[int, bytes]]:
@@ -147,8 +158,6 @@ def _guard(block: bytes, line: int) -> None:
             f"the service's answer {message!r} in line {_line_of(block, match.start(), line)}",
             "correct the query",
         )
-    if line == 1 and block.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UnreadableFile("text in UTF-8", "UTF-16 in line 1", "save it as UTF-8")
     if b"\0" in block:
         where = _line_of(block, block.index(b"\0"), line)
         raise UnreadableFile("text", f"a zero byte in line {where}", "the file is binary or damaged")
@@ -180,6 +189,17 @@ def _header(block: bytes) -> tuple[list[str], str, int, bytes]:
                 raise UnreadableFile("a table", f"an HTML page in line {n_lines}", "fetch the file again")
             return comments, text, n_lines, block[position:]
     raise UnreadableFile("a header line with column names", "none" if not comments else "comments only")
+
+
+def _units(rest: bytes) -> tuple[str, bytes, int]:
+    """Take VizieR's lines of units and of dashes off the rows; return the units, the rows, and how many lines."""
+    first, _, others = rest.partition(b"\n")
+    second, _, rows = others.partition(b"\n")
+    if _RULE.fullmatch(second.decode("utf-8").strip("\r")):
+        return first.decode("utf-8").strip("\r"), rows, 2
+    if _RULE.fullmatch(first.decode("utf-8").strip("\r")):
+        return "", others, 1
+    return "", rest, 0
 
 
 def _names_of_data(comment: str, text: str) -> bool:

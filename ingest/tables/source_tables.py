@@ -16,13 +16,16 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import FLOAT64, INT16, INT32, LONGS, TEXT
+from catalog.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
 from catalog.errors import UnreadableFile, suggestion
+from catalog.identifiers import DETECTION_ID
 from catalog.tables import TABLES
+from catalog.tables.csc import OWN_FILE
 from ingest.content import FileName, Flag, Rows
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
 from ingest.tables.column_names import (
     BOTH,
+    IDENTIFIERS,
     MASTER,
     OBSERVATION,
     SHARED,
@@ -33,21 +36,20 @@ from ingest.tables.column_names import (
     resolve,
     settle,
 )
-from ingest.tables.delimited import delimited_sheet
+from ingest.tables.column_units import conversion
 from ingest.tables.extra import map_of
 from ingest.tables.object_types import Found, find_statements, paper_links, statements, with_probabilities
 from ingest.tables.partial_rows import merge_rows
-from ingest.tables.tabular import HeadStream, Sheet, fits_sheet, parquet_sheet
-from ingest.tables.votable import votable_sheet
+from ingest.tables.sheets import open_sheet
+from ingest.tables.tabular import HeadStream, Sheet, named_release
 
 _ANGLES = {"ra": True, "dec": False}
 _MATCH_RANKS = {"u": 3, "a": 1, "n": 0}
 _MATCH_UNTOLD = 2
-_DETECTION_ID = r"^(?P<obsid>\d{1,6})\.(?P<obi>\d{1,3}|-)\.(?P<region>\d{1,5}|2CXO J\d{6}\.\d[+-]\d{6}[A-Z]?)$"
 
 
 def read_source_table(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
-    r"""Read a table of source or detection properties: CSV, TSV with a csccli preamble, VOTable, FITS or Parquet.
+    r"""Read a table of source or detection properties, in any of the formats of `ingest.tables.sheets`.
 
     Parameters
     ----------
@@ -79,22 +81,7 @@ def read_source_table(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]
     unknown columns, kept in extra: mood
     """
     head = HeadStream(stream)
-    yield from split_sheet(_open(head), file)
-
-
-def _open(stream: HeadStream) -> Sheet:
-    start = stream.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:2000]
-    if not start:
-        raise UnreadableFile("a table", "an empty file", "fetch the file again")
-    if start.startswith(b"SIMPLE  ="):
-        return fits_sheet(stream)  # type: ignore[arg-type]  # needs `read` alone
-    if start.startswith(b"PAR1"):
-        return parquet_sheet(stream)  # type: ignore[arg-type]  # needs `read` alone
-    if b"<VOTABLE" in start or b":VOTABLE" in start:
-        return votable_sheet(stream)
-    if start[:1] == b"<" and start[1:7].lower().strip(b"!") in {b"html>", b"html", b"doctyp", b"html x", b"head>"}:
-        raise UnreadableFile("a table", "an HTML page in line 1", "fetch the file again")
-    return delimited_sheet(stream)
+    yield from split_sheet(open_sheet(head), file)
 
 
 def split_sheet(sheet: Sheet, file: FileName) -> Iterator[Rows | Flag]:
@@ -128,6 +115,7 @@ class _Splitter:
     found: list[Found] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
     misfits: Counter[str] = field(default_factory=Counter)
+    foreign: dict[str, str] = field(default_factory=dict)
     disputed: Counter[tuple[str, str]] = field(default_factory=Counter)
     links: set[tuple[str, str]] = field(default_factory=set)
     n_rows: int = 0
@@ -137,10 +125,13 @@ class _Splitter:
     detections: bool = False
     beside: set[int] = field(default_factory=set)
     empty: set[int] = field(default_factory=set)
+    standing: int = 0
 
     def __post_init__(self) -> None:
         self.labels = _unique([f.name for f in self.sheet.fields])
         self.targets = resolve(self.sheet.fields)
+        said = {t.column for t in self.targets if t.table} - IDENTIFIERS
+        self.standing = len(said) + (OWN_FILE if self.sheet.own else 0)
         known = [t for t in self.targets if t.column in {"name", "obsid", "detection_id"} and t.table]
         if not known:
             names = [f.name for f in self.sheet.fields]
@@ -194,6 +185,9 @@ class _Splitter:
         if self.misfits:
             words = ", ".join(f"{label} ({n:,})" for label, n in self.misfits.items())
             yield Flag(f"values that are none of their column's, kept in extra: {words}")
+        if self.foreign:
+            words = ", ".join(self.foreign.values())
+            yield Flag(f"units that cannot be converted, their values are kept in extra: {words}")
         if self.n_nameless:
             yield Flag(f"rows left out, with neither a CSC source name nor an obsid: {self.n_nameless:,}")
         for table in (MASTER, OBSERVATION):
@@ -207,14 +201,15 @@ class _Splitter:
         """Settle on the first batch what only values tell: which column is the name, whose the shared ones are."""
         self.ready = True
         named = [t for t in self.targets if t.column == "name" and t.table]
-        share = {t.index: len(cast_name(batch[t.index]).values.drop_null()) for t in named}
+        names_of = {t.index: cast_name(batch[t.index], self._designation(t.label)).values for t in named}
+        share = {t.index: len(names_of[t.index].drop_null()) for t in named}
         best = max(named, key=lambda t: (share[t.index] > 0, -t.rank, -t.index), default=None)
         self.targets = [
             t if t is best or t not in named else Target(t.index, t.label, UNKNOWN, t.label) for t in self.targets
         ]
         both = [t for t in self.targets if t.table == BOTH and t.column not in SHARED]
         if both:
-            names = cast_name(batch[best.index]).values if best else pa.nulls(batch.num_rows, TEXT)
+            names = names_of[best.index] if best else pa.nulls(batch.num_rows, TEXT)
             varies = {t.index: _varies(names, as_text(batch[t.index])) for t in both}
             self.targets = settle(self.targets, varies)
         labels = {t.index: self.labels[t.index] for t in self.targets if not t.table}
@@ -236,26 +231,56 @@ class _Splitter:
             if t.table not in {table, BOTH} or t.column in {"release", "detection_id"}:
                 continue
             values = batch[t.index]
-            cast = _cast(values, t.column, TABLES[table].column(t.column).type)
+            cast = self._cast_one(values, t, TABLES[table].column(t.column))
             columns[t.column] = cast.values
             if cast.misfits is not None and t.index not in lost:
                 lost[t.index] = pc.if_else(cast.misfits, as_text(values), pa.scalar(None, TEXT))
-                self.misfits[t.label] += pc.sum(cast.misfits).as_py()
+                if t.label not in self.foreign:
+                    self.misfits[t.label] += pc.sum(cast.misfits).as_py()
         if table == OBSERVATION and (given := self._column("detection_id")) is not None:
             _add_identifiers(columns, as_text(batch[given]))
         return columns
 
+    def _cast_one(self, values: pa.Array, target: Target, column: Column) -> Cast:
+        """Bring one column into the catalog's type and unit; of a unit that cannot be converted no value fits."""
+        if target.column == "name":
+            return cast_name(values, self._designation(target.label))
+        unit = self.sheet.fields[target.index].unit
+        factor = conversion(column, unit)
+        if factor is None:
+            self.foreign[target.label] = f"{target.label} [{unit}], not [{column.unit}]"
+            there = pc.is_valid(as_text(values))
+            return Cast(pa.nulls(len(values), column.type), there if pc.any(there).as_py() else None)
+        angle = target.column.partition("_")[0]
+        if angle in _ANGLES:
+            return cast_angle(values, hours=_ANGLES[angle], factor=factor)
+        return cast_column(values, column.type, factor)
+
+    def _designation(self, label: str) -> str | None:
+        """Tell what a name without designation is one of: VizieR's column 2CXO holds 'J031948.1+413046'."""
+        label = label.strip().lower()
+        if label == "cxo":
+            return "CXO"
+        told = (self.sheet.release or self._default_release() or "")[:1]
+        return "2CXO" if "2cxo" in label or label.startswith("csc2") or (told == "2" and self.sheet.own) else None
+
     def _column(self, name: str) -> int | None:
         return next((t.index for t in self.targets if t.column == name and t.table), None)
 
+    def _default_release(self) -> str | None:
+        """Take the release from the file's comments, else from its name, else from the user."""
+        return self.sheet.release or named_release(self.file.name) or self.file.release
+
     def _release(self, batch: pa.RecordBatch) -> pa.Array:
-        """Take the release from the row, else from the file's comments, else from the user."""
-        told = self.sheet.release or self.file.release
-        default = pa.repeat(pa.scalar(told, TEXT), batch.num_rows)
+        """Take the release from the row, else from the file or the user."""
+        default = pa.repeat(pa.scalar(self._default_release(), TEXT), batch.num_rows)
         place = self._column("release")
         if place is None:
             return default
-        named = pc.extract_regex(as_text(batch[place]), r"(?P<release>[12]\.\d)")
+        text = as_text(batch[place])  # 'CSC 2.1', 'csc21', 2.1; of a number 2.0 only the 2 is left
+        text = pc.replace_substring_regex(text, r"(?i)^(?:csc|rel)?\s*2(\d)$", r"2.\1")
+        text = pc.replace_substring_regex(text, r"^([12])$", r"\1.0")
+        named = pc.extract_regex(text, r"(?P<release>[12]\.\d)")
         return pc.coalesce(pc.struct_field(named, "release"), default)
 
     def _whose(self, master: Mapping[str, pa.Array], detection: Mapping[str, pa.Array], n: int) -> dict[str, pa.Array]:
@@ -288,6 +313,7 @@ class _Splitter:
         more = {self.labels[place]: merged.columns[f"extra {place}"] for place in extra}
         made = merged.columns | {
             "extra": map_of(more, n),
+            "standing": pa.repeat(pa.scalar(self.standing, INT16), n),
             "file_ids": pa.repeat(pa.scalar([self.file.file_id], LONGS), n),
         }
         schema = TABLES[table].schema
@@ -305,14 +331,6 @@ class _Splitter:
                 links = paper_links(batch, self.links)
                 if links.num_rows:
                     yield Rows("lit.paper_source", links)
-
-
-def _cast(values: pa.Array, column: str, type_: pa.DataType) -> Cast:
-    if column == "name":
-        return cast_name(values)
-    if column in _ANGLES or column.partition("_")[0] in _ANGLES:
-        return cast_angle(values, hours=_ANGLES[column.partition("_")[0]])
-    return cast_column(values, type_)
 
 
 def _unique(names: Sequence[str]) -> dict[int, str]:
@@ -337,7 +355,7 @@ def _varies(names: pa.Array, values: pa.Array) -> bool | None:
 
 def _add_identifiers(columns: dict[str, pa.Array], ids: pa.Array) -> None:
     """Take obsid, obi and region_id out of detection ids, where the table has no columns of their own."""
-    parts = pc.extract_regex(ids, _DETECTION_ID)
+    parts = pc.extract_regex(ids, DETECTION_ID)
     for name, type_ in (("obsid", INT32), ("obi", INT16), ("region_id", INT32)):
         text = pc.struct_field(parts, "region" if name == "region_id" else name)
         values = cast_column(text, type_).values

@@ -15,13 +15,18 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from ingest.fits import HDU, Array, null_mask, read_hdus
-from ingest.fits import Field as FitsField
 
 HEAD_BYTES = 64 << 10
 BATCH_ROWS = 1 << 15
 _SPOOL_BYTES = 64 << 20
-_RELEASE = re.compile(r"(?<![a-z0-9])(?:csc|rel(?:ease)?)[\s_-]*(2)[._]?([01])(?!\d)", re.IGNORECASE)
+_RELEASE = re.compile(
+    r"(?<![a-z0-9])(?:csc|rel(?:ease)?)(?:[\s_-]*v?(?P<major>[12])[._](?P<minor>\d)|(?P<digits>2\d)|[\s_-]+(?P<two>2[01]))"
+    r"(?!\d)",
+    re.IGNORECASE | re.ASCII,
+)
+_VIZIER = re.compile(r"(?<![\w/])IX/(?P<number>45|57|70)(?!\d)")
+_VIZIER_RELEASES = {"45": "1.1", "57": "2.0", "70": "2.1"}
+"""The catalog's releases as VizieR numbers them."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,14 @@ class Field:
         In the file's spelling, stripped; never empty.
     table, column : str
         CSC table and column where the file says them (a csccli preamble maps aliases); else empty.
+    unit : str
+        As the file declares it; empty where it does not.
     """
 
     name: str
     table: str = ""
     column: str = ""
+    unit: str = ""
 
 
 @dataclass
@@ -52,6 +60,8 @@ class Sheet:
         Columns in the order of `fields`, text or numbers; read once.
     release : str or None
         CSC release, where the file names it in its comments.
+    own : bool
+        Whether the file says that it comes from the catalog's own service, and is not somebody's list.
     flags : list of str
         What a user should know; complete once the batches have been read.
     resources : contextlib.ExitStack
@@ -61,6 +71,7 @@ class Sheet:
     fields: tuple[Field, ...]
     batches: Iterator[pa.RecordBatch]
     release: str | None = None
+    own: bool = False
     flags: list[str] = field(default_factory=list)
     resources: ExitStack = field(default_factory=ExitStack)
 
@@ -95,74 +106,45 @@ class HeadStream:
         return self._stream.read(n)
 
 
+_OWN = re.compile(
+    r"<RESOURCE CSC>|cda\.(cfa\.)?harvard\.edu/csc|\bcsc2\d?\.(master|observation|stack)_|(?<![\w/])IX/(45|57|70)/",
+    re.IGNORECASE,
+)
+
+
+def names_service(comments: str) -> bool:
+    """Tell whether comments say that a table is the answer of a service of the catalog: CSCview, TAP, VizieR.
+
+    Examples
+    --------
+    >>> names_service("#Name: IX/57/csc2master"), names_service("matched with CSC 2.1 by hand")
+    (True, False)
+    """
+    return bool(_OWN.search(comments))
+
+
 def named_release(text: str) -> str | None:
     """Find the CSC release that a comment, a query or a service's address names; None where none is.
 
     Examples
     --------
-    >>> named_release("SELECT m.name FROM csc21.master_source m"), named_release("version=rel2.0")
-    ('2.1', '2.0')
+    >>> [named_release(text) for text in ("SELECT m.name FROM csc21.master_source m", "version=rel2.0", "IX/70")]
+    ['2.1', '2.0', '2.1']
     >>> named_release("the Chandra Source Catalog") is None
     True
     """
-    match = _RELEASE.search(text)
-    return f"{match[1]}.{match[2]}" if match else None
+    if match := _RELEASE.search(text):
+        major, minor = match["major"], match["minor"]
+        return f"{major}.{minor}" if major else ".".join(match["digits"] or match["two"])
+    if match := _VIZIER.search(text):
+        return _VIZIER_RELEASES[match["number"]]
+    return None
 
 
 def batch_of(columns: list[pa.Array | pa.ChunkedArray]) -> pa.RecordBatch:
     """Make a batch whose columns are known by position alone: headers may repeat names."""
     arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
     return pa.RecordBatch.from_arrays(arrays, names=[str(i) for i in range(len(arrays))])
-
-
-def fits_sheet(stream: BinaryIO) -> Sheet:
-    """Read the first binary table of a FITS file that names sources or observations.
-
-    Raises
-    ------
-    UnreadableFile
-        If there is none.
-    """
-    seen: list[str] = []
-    for hdu in read_hdus(stream):
-        if not hdu.is_table:
-            continue
-        names = [f.name for f in hdu.fields]
-        if any(re.fullmatch(r"(.*[._])?(name(_\d)?|obsid|obs_id)", n, re.IGNORECASE) for n in names):
-            return _sheet_of_hdu(hdu)
-        seen += names
-    raise UnreadableFile(
-        "a FITS table with a column of CSC source names (name) or obsid",
-        f"columns {', '.join(seen[:8])}" if seen else "no table",
-    )
-
-
-def _sheet_of_hdu(hdu: HDU) -> Sheet:
-    kept = [f for f in hdu.fields if f.code not in "PQXCM" and f.repeat > 0]
-    left_out = [f.name for f in hdu.fields if f not in kept]
-    flags = [f"columns left out, of variable length, bits or complex: {', '.join(left_out)}"] if left_out else []
-    unique = {str(i): f for i, f in enumerate(kept)}
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for chunk in hdu.chunks({key: f.name for key, f in unique.items()}, BATCH_ROWS):
-            yield batch_of([_arrow(chunk[key], f) for key, f in unique.items()])
-
-    comments = " ".join(str(v) for k, v in hdu.header.items() if not k.startswith(("TFORM", "TDISP")))
-    return Sheet(
-        tuple(Field(f.name or f"column {key}") for key, f in unique.items()), batches(), named_release(comments), flags
-    )
-
-
-def _arrow(values: Array, f: FitsField) -> pa.Array:
-    mask = null_mask(values, f)
-    if f.code == "L":
-        values = values == 1
-    if values.ndim == 1:
-        return pa.array(values, mask=mask)
-    cells = values.astype(object)
-    if mask is not None:
-        cells[mask] = None
-    return pa.array(cells.reshape(len(cells), -1).tolist())
 
 
 def parquet_sheet(stream: BinaryIO) -> Sheet:
@@ -184,7 +166,7 @@ def parquet_sheet(stream: BinaryIO) -> Sheet:
     limits = {"thrift_string_size_limit": 64 << 20, "thrift_container_size_limit": 1 << 20}
     try:
         file = pq.ParquetFile(pa.PythonFile(spool, mode="r"), **limits)
-        names = list(file.schema_arrow.names)
+        columns = [(f.name, (f.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")) for f in file.schema_arrow]
     except (pa.ArrowException, OSError, ValueError) as error:
         resources.close()
         raise UnreadableFile("a Parquet file", str(error).splitlines()[0], "write it again") from None
@@ -197,6 +179,6 @@ def parquet_sheet(stream: BinaryIO) -> Sheet:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UnreadableFile("a whole Parquet file", str(error).splitlines()[0], "write it again") from None
 
-    fields = tuple(Field(n.strip() or f"column {i + 1}") for i, n in enumerate(names))
+    fields = tuple(Field(n.strip() or f"column {i + 1}", unit=unit) for i, (n, unit) in enumerate(columns))
     comments = " ".join(str(v) for v in (file.schema_arrow.metadata or {}).values())
     return Sheet(fields, batches(), named_release(comments), resources=resources)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release
+from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release, names_service
 
 Event = tuple[bool, str, dict[str, str] | str, tuple[int, int]]
 Cell = str | int | float | bool | None
@@ -26,6 +27,8 @@ Cell = str | int | float | bool | None
 _CODES = {"boolean": "c", "bit": "B", "unsignedByte": "B", "short": "h", "int": "i", "long": "q"}
 _CODES |= {"char": "c", "unicodeChar": "H", "float": "f", "double": "d", "floatComplex": "2f", "doubleComplex": "2d"}
 _MAX_STREAM = 1 << 31
+_OWN_COLUMN = re.compile(r"(csc2\d?\.)?(master_source|observation_source)\.", re.IGNORECASE)
+"""How CSCview names the columns of its answers."""
 
 
 class _Readable(Protocol):
@@ -39,6 +42,7 @@ class _Column:
     size: int | None
     """Elements in a cell; None where each cell says its own."""
     null: str | None = None
+    unit: str = ""
 
 
 def votable_sheet(stream: _Readable) -> Sheet:
@@ -85,8 +89,10 @@ class _Document:
         if serialization == "FITS":
             raise UnreadableFile("rows as TABLEDATA, BINARY or BINARY2", "FITS inside the VOTable", "save it as FITS")
         rows = self._tabledata() if serialization == "TABLEDATA" else self._binary(nulls=serialization == "BINARY2")
-        fields = tuple(Field(c.name or f"column {i + 1}") for i, c in enumerate(self._columns))
-        self._sheet = Sheet(fields, self._batches(rows), named_release(" ".join(self._comments)))
+        fields = tuple(Field(c.name or f"column {i + 1}", unit=c.unit) for i, c in enumerate(self._columns))
+        comments = " ".join(self._comments)
+        own = names_service(comments) or any(_OWN_COLUMN.match(f.name) for f in fields)
+        self._sheet = Sheet(fields, self._batches(rows), named_release(comments), own=own)
         return self._sheet
 
     def _guarded(self) -> Iterator[Event]:
@@ -103,9 +109,9 @@ class _Document:
                 self._columns.append(_column(data))
             elif tag == "VALUES" and self._columns and "null" in data:
                 last = self._columns.pop()
-                self._columns.append(_Column(last.name, last.datatype, last.size, data["null"].strip()))
+                self._columns.append(replace(last, null=data["null"].strip()))
             elif tag in {"INFO", "RESOURCE", "TABLE", "LINK"}:
-                self._comments.append(" ".join(data.values()))
+                self._comments.append(f"<{tag} {' '.join(data.values())}>")
                 self._status = data.get("value", "") if data.get("name") == "QUERY_STATUS" else ""
         elif tag == "INFO" and isinstance(data, str):
             if self._status.upper() == "ERROR":
@@ -172,7 +178,8 @@ def _column(attributes: dict[str, str]) -> _Column:
     if size is not None and size > 1 << 20:
         raise UnreadableFile("cells of at most a million elements", f"arraysize {shape!r}")
     datatype = attributes.get("datatype", "char")
-    return _Column((attributes.get("name") or attributes.get("ID") or "").strip(), datatype, size)
+    name = (attributes.get("name") or attributes.get("ID") or "").strip()
+    return _Column(name, datatype, size, unit=attributes.get("unit", "").strip())
 
 
 def _transpose(block: list[list[Cell]], nulls: list[str | None]) -> pa.RecordBatch:

@@ -40,9 +40,8 @@ source AS MATERIALIZED (
 numbered AS (
   SELECT p.detection_id, p.ra, p."dec", p.theta, o.detection_id AS catalog_id, o.name
   FROM place AS p JOIN csc.observation_source AS o ON o.obsid = p.obsid AND o.region_id = p.region_id
-  WHERE o.obi = p.obi OR o.obi IS NULL OR p.obi IS NULL
-  QUALIFY row_number() OVER (PARTITION BY p.detection_id
-    ORDER BY o.name IS NULL, o.detection_id <> p.detection_id, o.obi IS NULL, o.detection_id) = 1
+  WHERE o.obi = p.obi OR p.obi IS NULL
+  QUALIFY row_number() OVER (PARTITION BY p.detection_id ORDER BY o.name IS NULL, o.detection_id) = 1
 ),
 claim AS MATERIALIZED (
   SELECT n.detection_id, n.catalog_id, n.name, separation_arcsec(n.ra, n."dec", s.ra, s."dec") AS apart,

@@ -69,7 +69,9 @@ class Survey:
         self.detections.append(row)
         return row
 
-    def add_products(self, row: Mapping, kinds=("regevt3", "reg3", "pha3", "arf3", "rmf3", "lc3"), version: int = 27) -> None:
+    def add_products(
+        self, row: Mapping, kinds=("regevt3", "reg3", "pha3", "arf3", "rmf3", "lc3"), version: int = 27
+    ) -> None:
         for kind in kinds:
             self.files[product_name(row, kind, version)] = product(row, kind)
 

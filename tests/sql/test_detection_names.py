@@ -47,17 +47,21 @@ def names(engine):
 
 def test_the_catalogs_row_decides_where_no_position_speaks_against_it(engine):
     source(engine, "A", 10.0, 20.0)
-    row(engine, "1.-.4", "A")
+    row(engine, "1.0.4", "A")
     row(engine, "2.0.4", "A")
     row(engine, "2.1.4", "B")
     row(engine, "3.0.4", None, ra_aper=1.0)
+    row(engine, "5.1.4", "B")
     for detection_id in ("1.0.4", "2.1.4", "3.0.4", "4.0.4"):
         product(engine, detection_id)
+    untold = product_row("5.0.4") | {"detection_id": "5.-.4", "obi": None}  # the product does not tell its interval
+    insert(engine, "product.header", untold)
     assert names(engine) == {
-        "1.0.4": ("A", "catalog", "1.-.4", None),
+        "1.0.4": ("A", "catalog", "1.0.4", None),
         "2.1.4": ("B", "catalog", "2.1.4", None),  # another interval is another detection
         "3.0.4": (None, None, "3.0.4", None),
         "4.0.4": (None, None, None, None),
+        "5.-.4": ("B", "catalog", "5.1.4", None),
     }
 
 
@@ -180,7 +184,7 @@ def test_photons_and_names_never_disagree(engine):
     for n in range(1, 150):
         place = (100.0, 30.0 + rng.uniform(0, 60) / 3600) if rng.random() < 0.5 else (None, None)
         products.append(product_row(f"{n}.{rng.integers(2)}.1", *place, kind="events", n_rows=1))
-        for obi in rng.permutation(["0", "1", "-"])[: rng.integers(0, 3)]:
+        for obi in rng.permutation(["0", "1"])[: rng.integers(0, 3)]:
             name = f"S{rng.integers(6)}" if rng.random() < 0.8 else None
             rows.append(detection_row(f"{n}.{obi}.1", name, ra_aper=100.0, dec_aper=30.0))
     insert(engine, "product.header", *products)

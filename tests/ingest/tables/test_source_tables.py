@@ -212,7 +212,7 @@ def test_votable_of_text_cells():
     (row,) = tables[OBSERVATION]
     assert (row["obsid"], row["theta"], row["sat_src_flag"], row["release"]) == (1575, 2.5, True, "2.1")
     assert len(tables[MASTER]) == 2
-    assert flags == ["values that are none of their column's, kept in extra: observation_source.sat_src_flag (1)"]
+    assert flags == []  # '?' is how a VOTable writes a truth value that is NULL
 
 
 @pytest.mark.parametrize("nulls", [True, False], ids=["BINARY2", "BINARY"])
@@ -300,7 +300,7 @@ def test_binary_tables_say_the_same_as_text(format_, tmp_path):
         ),
         (csv("# c", "name,ra", f"{NAMES[0]},1", "", f"{NAMES[1]}"), "found 1 in line 5"),
         (csv("name,ra", f"{NAMES[0]},1") + b"\xe9t\xe9,2\n", "the byte 0xe9 in line 3"),
-        ("name,ra\n".encode("utf-16"), "UTF-16"),
+        (csv("name,ra", f"{NAMES[0]},1").decode().encode("utf-16")[:-1], "UTF-16"),
         (csv("name,ra", f"{NAMES[0]},1") + b"\0\0\0\n", "a zero byte in line 3"),
         (b"<?xml version='1.0'?><VOTABLE><RESOURCE><TABLE></RESOURCE>", "broken XML"),
         (votable(FIELDS, f"<TABLEDATA><TR><TD>{NAMES[0]}</TD></TR></TABLEDATA>"), "rows of 4 cells"),

@@ -1,0 +1,114 @@
+"""Taking files out of a store again: their rows go, what other files say stays, older snapshots keep all of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from catalog import lake, manifest
+from catalog.errors import UnknownName, suggestion
+from catalog.manifest import FORGOTTEN, STALE, FileEntry, Known
+from ingest.content import file_id_of
+from ingest.refresh import STATES, Report, refresh
+
+
+@dataclass
+class Forgotten:
+    """What was taken out.
+
+    Attributes
+    ----------
+    n_files, n_rows : int
+        Files, and the rows that were read from them.
+    kept_out : list of str
+        Those that lie in a folder which the store refreshes: they are passed over from now on.
+    sources : list of str
+        Places that are not refreshed any more.
+    report : Report
+        What was read in their place: files that had the same content.
+    """
+
+    n_files: int = 0
+    n_rows: int = 0
+    kept_out: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    report: Report = field(default_factory=Report)
+
+
+def forget(
+    store: Path, paths: Sequence[str], *, wait: bool = True, on_wait: Callable[[str], None] | None = None
+) -> Forgotten:
+    """Take files, or whole folders, out of a store.
+
+    The files themselves are not touched. Where one lies in a folder that the store refreshes, the ledger notes that it
+    is to be passed over, until it changes or the user names it: `python -m ingest files PATH`.
+
+    Parameters
+    ----------
+    store : Path
+    paths : sequence of str
+        Files or folders as the ledger has them: absolute. They need not exist any more.
+    wait, on_wait
+        See `catalog.lake.lock`.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store.
+    UnknownName
+        If the ledger knows no such file and no file below such a folder.
+    StoreLocked
+        If another process writes and `wait` is false.
+    """
+    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
+    done = Forgotten()
+    with (
+        lake.lock(store, "forget files", wait=wait, on_wait=on_wait),
+        contextlib.closing(lake.connect(store, read_only=False)) as connection,
+    ):
+        ledger = manifest.read_ledger(connection)
+        sources = [s for s in manifest.read_sources(connection) if s.kind == "files"]
+        gone = [s for s in sources if any(_is_in(s.specification, p) for p in paths)]
+        files = [f for f in ledger if any(_is_in(f, p) for p in paths)]
+        for path in paths:
+            if not any(_is_in(known, path) for known in (*files, *(s.specification for s in gone))):
+                hint = suggestion(path, tuple(ledger))
+                raise UnknownName(
+                    f"{store} knows no file {path}{hint}; see them: python -m ingest status --store {store}"
+                )
+        done.sources = [s.specification for s in gone]
+        left = [s.specification for s in sources if s not in gone]
+        done.kept_out = [f for f in files if any(_is_in(f, s) for s in left)]
+        done.n_files, done.n_rows = len(files), sum(ledger[f].n_rows for f in files)
+        with lake.transaction(connection, f"forget {', '.join(paths)}"):
+            for source in gone:
+                manifest.forget_source(connection, source)
+            take_out(connection, files)
+            manifest.write_entries(connection, [_entry(f, ledger[f], store) for f in done.kept_out])
+    done.report = refresh(store, only_stale=True, wait=wait, on_wait=on_wait)
+    return done
+
+
+def _entry(path: str, known: Known, store: Path) -> FileEntry:
+    """Return the ledger row of a file that is passed over from now on."""
+    advice = f"forgotten; to have it back, type: python -m ingest files {path} --store {store}"
+    return FileEntry(file_id_of(path), path, known.bytes, known.mtime_ns, FORGOTTEN, error=advice)
+
+
+def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:
+    """Remove all rows of files and their ledger rows, inside the caller's transaction.
+
+    Files that repeated their content are marked as stale: the refresh that follows reads them.
+    """
+    if not paths:
+        return
+    file_ids = [file_id_of(path) for path in paths]
+    manifest.mark_stale(connection, manifest.remove_rows(connection, file_ids))
+    connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
+    lake.remember_all(connection, dict.fromkeys(STATES, STALE))
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
