@@ -23,7 +23,6 @@ from rich.table import Table as Grid
 from catalog.console import shows_bars
 from catalog.manifest import FileEntry
 from ingest.ledger import Status
-from ingest.literature.links import CONFIDENT
 from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 
@@ -154,7 +153,7 @@ def show_links(console: Console, linked: Linked, store: Path) -> None:
     console.print(
         f"{n_links:,} links of {linked.n_papers:,} papers with {linked.n_sources:,} sources: {changed}", highlight=False
     )
-    query = f"SELECT * FROM lit.paper_source WHERE confidence < {CONFIDENT} ORDER BY confidence DESC"
+    query = "SELECT * FROM lit.paper_source ANTI JOIN lit.confident_link USING (bibcode, name) ORDER BY confidence DESC"
     console.print(f'unsure ones: python -m catalog sql "{query}" --store {store}', highlight=False, soft_wrap=True)
 
 

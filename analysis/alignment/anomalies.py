@@ -21,7 +21,6 @@ from analysis.runs import Answer, Evidence, Model, Record, Run, once
 from analysis.source_rows import MASTER
 from analysis.statistics import bootstrap, shuffled
 from catalog import Catalog
-from embed.pair_inputs import CONFIDENT
 
 LEAST = 30
 N_NEIGHBOURS, N_PAPERS = 5, 3
@@ -126,9 +125,7 @@ def known_of(cat: Catalog, snapshot: int) -> Known:
         if class_ and not predicted and not conflicting:
             classes.setdefault(str(name), str(class_))
     linked = cat.sql(
-        f"SELECT l.name, l.bibcode FROM (SELECT DISTINCT name, bibcode FROM lit.paper_source "
-        f"WHERE coalesce(confidence, 1) >= {CONFIDENT}) AS l ORDER BY l.name, l.bibcode DESC",
-        snapshot=snapshot,
+        "SELECT name, bibcode FROM lit.confident_link ORDER BY name, bibcode DESC", snapshot=snapshot
     ).fetchall()
     papers = {n: [str(b) for _, b in rows] for n, rows in itertools.groupby(linked, key=lambda r: str(r[0]))}
     return Known(types, classes, papers)

@@ -12,9 +12,9 @@
 --   isolated {meta.code} Without any edge
 --   hard_hs {phot.color} Hardness ratio of hard and soft band; NULL where rows are sources
 --   var_prob_b {stat.probability} Probability that it varies; NULL where rows are sources
---   n_papers {meta.number} Papers linked to the source
+--   n_papers {meta.number} Papers about the source: lit.confident_link
 CREATE VIEW analysis.current_node AS
-WITH paper AS (SELECT name, count(DISTINCT bibcode) AS n_papers FROM lit.paper_source GROUP BY name)
+WITH paper AS (SELECT name, count(*) AS n_papers FROM lit.confident_link GROUP BY name)
 SELECT n.run_id, n.threshold, n.id, n.name, n.otype, n.degree, n.balanced_degree, n.core_number, n.coreness, n.isolated,
   o.hard_hs, o.var_prob_b, coalesce(p.n_papers, 0) AS n_papers
 FROM analysis.node AS n
