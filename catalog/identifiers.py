@@ -133,7 +133,7 @@ class ProductName:
 
 
 def parse_product_name(name: str) -> ProductName | None:
-    """Parse the base name of a product file, with or without '.fits' and '.gz'; None for any other name.
+    """Parse the base name of a product file, with or without '.fits' and '.gz' or the like; None for any other name.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def parse_product_name(name: str) -> ProductName | None:
     >>> parse_product_name("3c273.pi") is None
     True
     """
-    match = _PRODUCT.match(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE))
+    match = _PRODUCT.match(re.sub(r"\.(gz|bz2|xz|zst)$", "", name, flags=re.IGNORECASE))
     if not match:
         return None
     return ProductName(

@@ -21,8 +21,10 @@ from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.tables import TABLES, Table
 from ingest import paper_links
+from ingest.content import file_id_of
+from ingest.detect import ARCHIVE
 from ingest.loading import Loaded, Part, Task, load_batch
-from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
+from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files, make_plan
 from ingest.products.linking import link_statements
 
 _LOG = logging.getLogger(__name__)
@@ -142,15 +144,14 @@ def refresh(
     """
     start = time.perf_counter()
     for source in add:
-        if not Path(source.specification).exists():
-            raise FolderNotFound(f"{source.specification} does not exist; name a folder or file of Chandra data")
+        next(find_files(Path(source.specification)), None)
     with contextlib.closing(_open(store)) as connection:
         known = [s for s in manifest.read_sources(connection) if s.kind == "files"]
         new = [s for s in add if s not in known]
         sources = list(add) or known
         report, plan = _plan(connection, store, sources, again=again)
         linked = lake.recall(connection, LINKS) != STALE and not paper_links.is_stale(connection)
-        idle = linked and not plan.read and not new
+        idle = linked and not plan.read and not plan.forget and not new
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
             _Writer(store, report, workers, on_progress).run(sources, new, again=again)
@@ -184,9 +185,13 @@ def _plan(connection: lake.Connection, store: Path, sources: Iterable[Source], *
     plan = make_plan(found.values(), ledger, again=again)
     report.unchanged = plan.unchanged
     if len(found) < len(ledger) + len(plan.read):
-        report.gone = sum(
-            1 for path in ledger if path not in found and any(path == r or path.startswith(f"{r}/") for r in roots)
-        )
+        walked = tuple(root.rstrip("/") + "/" for root in roots)
+        for path, known in ledger.items():
+            if path not in found and f"{path}/".startswith(walked) and archive_of(path, found) is None:
+                if known.n_rows or known.status in {LOADED, DUPLICATE}:
+                    report.gone += 1
+                else:
+                    plan.forget.append(path)
     return report, plan
 
 
@@ -212,11 +217,16 @@ class _Writer:
                         manifest.remember_source(connection, source)
             # The ledger may have changed while we waited for the lock: plan again under it.
             _, plan = _plan(connection, self._store, sources, again=again)
+            if plan.forget:
+                with lake.transaction(connection, f"{len(plan.forget)} file(s) that gave nothing are gone"):
+                    manifest.forget_entries(connection, plan.forget)
             while plan.read:
                 self._read(plan, folder)
                 # A changed table file can leave rows that other files had contributed to: those are read again.
                 _, plan = _plan(connection, self._store, sources, again=False)
                 stale = {path for path, known in manifest.read_ledger(connection).items() if known.status == STALE}
+                again_read = {file.path for file in plan.read}
+                stale |= {archive_of(path, again_read) or path for path in stale}
                 plan.read = [file for file in plan.read if file.path in stale]
             if lake.recall(connection, LINKS) == STALE:
                 with lake.transaction(connection, "link spectra with responses and backgrounds"):
@@ -271,8 +281,9 @@ class _Writer:
         """Write finished batches: ledger rows, new rows, and the removal of what they replace, in one commit."""
         if not loaded.entries:
             return
+        vanished = self._vanished(loaded.entries)
         entries, left_out = self._judge(loaded.entries)
-        replaced = [e.file_id for e in entries if self._replaces(e, left_out)]
+        replaced = [*(e.file_id for e in entries if self._replaces(e, left_out)), *map(file_id_of, vanished)]
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
         with lake.transaction(connection, f"{len(entries)} file(s)"):
@@ -282,6 +293,8 @@ class _Writer:
                 left_out |= shared
             for table in dict.fromkeys(part.table for part in parts):
                 self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
+            if vanished:
+                manifest.forget_entries(connection, vanished)
             manifest.write_entries(connection, entries)
             if replaced or any(part.table in LINKED for part in parts):
                 lake.remember(connection, LINKS, STALE)
@@ -293,8 +306,22 @@ class _Writer:
 
     def _replaces(self, entry: FileEntry, left_out: set[int]) -> bool:
         """Whether rows of the file's earlier content must go: it has other content now, here or in its copy."""
+        if entry.kind == ARCHIVE and not (entry.path in self._ledger and self._ledger[entry.path].n_rows):
+            return False
         other = entry.status in {DUPLICATE, STALE} or (entry.status == LOADED and entry.file_id not in left_out)
         return other and entry.path in self._ledger
+
+    def _vanished(self, entries: Sequence[FileEntry]) -> list[str]:
+        """Take leave of files that an archive had in it before it changed, or before it became another file."""
+        changed = {e.path for e in entries if e.status == LOADED and e.path in self._ledger}
+        changed = {path for path in changed if self._ledger[path].kind == ARCHIVE}
+        if not changed:
+            return []
+        present = {e.path for e in entries}
+        vanished = [path for path in self._ledger if path not in present and archive_of(path, changed)]
+        for path in vanished:
+            self._give_up(path, self._ledger.pop(path))
+        return vanished
 
     def _judge(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], set[int]]:
         """Tell new content from content that is already there; return ledger rows and the files to leave out."""
@@ -302,6 +329,10 @@ class _Writer:
         left_out: set[int] = set()
         for entry in entries:
             known = self._ledger.get(entry.path)
+            if entry.kind == ARCHIVE and entry.status == LOADED:
+                self._give_up(entry.path, known)
+                judged.append(entry)
+                continue
             if entry.status != LOADED or entry.sha256 is None:
                 if known is not None and known.n_rows:
                     kept = f"{entry.error}; the {known.n_rows:,} rows of its earlier content are kept"
@@ -371,7 +402,11 @@ class _Writer:
             _LOG.info(
                 "%s: %s, %d rows%s", entry.path, entry.status, entry.n_rows, f", {entry.error}" if entry.error else ""
             )
-            self._ledger[entry.path] = Known(entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows)
+            self._ledger[entry.path] = Known(
+                entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows, entry.kind
+            )
+            if entry.kind == ARCHIVE and entry.status == LOADED:
+                continue  # what is in it is counted
             if entry.status == LOADED:
                 total = self._report.kinds[entry.kind or "other"]
                 total.files += 1
