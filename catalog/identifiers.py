@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from catalog.errors import Terminal
 
+_WHOLE = re.compile(r"\s*[0-9]{1,18}\s*")
 _SOURCE_NAME = re.compile(
     r"^(?P<prefix>[12]CXOU?)\s*J(?P<ra>\d{6}\.\d)(?P<dec>[+-]\d{6})(?P<suffix>[A-Z]?)$",
     re.IGNORECASE,
@@ -20,8 +21,21 @@ _PRODUCT = re.compile(
     r"^(?P<detector>acis|hrc)f(?P<obsid>\d{5,6})(?:_(?P<obi>\d{3}))?N(?P<version>\d{3})"
     r"(?:_e(?P<exposure>[12]))?(?:_r(?P<region>\d{4,5})(?P<band>[a-z])?)?_(?P<kind>[a-z]+\d)"
     r"(?P<suffix>\.fits)?$",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a text of decimal digits says; None for any other text.
+
+    Not all that counts as a digit is one to `int`, and of thousands of digits it makes an error.
+
+    Examples
+    --------
+    >>> whole_number(" 12 "), whole_number("-1"), whole_number("²"), whole_number("9" * 5000), whole_number(None)
+    (12, None, None, None, None)
+    """
+    return int(text) if text and _WHOLE.fullmatch(text) else None
 
 
 class InvalidName(Terminal, ValueError):

@@ -21,6 +21,7 @@ from analysis.runs import Answer, Evidence, Model, Record, Run, once
 from analysis.source_rows import MASTER
 from analysis.statistics import bootstrap, shuffled
 from catalog import Catalog
+from catalog.identifiers import whole_number
 
 LEAST = 30
 N_NEIGHBOURS, N_PAPERS = 5, 3
@@ -146,13 +147,12 @@ def _rows(
     for i in order:
         name = str(found.sources[i])
         otype, authority, predicted = known.types.get(name, (None, None, None))
-        obsid = str(found.ids[i]).partition(".")[0]
         out.append(
             {
                 "space": space,
                 "detection_id": str(found.ids[i]),
                 "name": name,
-                "obsid": int(obsid) if obsid.isdigit() else None,
+                "obsid": whole_number(str(found.ids[i]).partition(".")[0]),
                 "rank": int(rank[i]),
                 "score": float(judged.score[i]),
                 **{d: float(judged.raw[d][i]) for d in DETECTORS},

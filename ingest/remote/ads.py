@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from catalog.identifiers import whole_number
 from ingest.json_records import Record
 from ingest.remote.errors import QueryRefused, QuotaSpent, TokenRefused, WrongContent
 from ingest.remote.http import Client
@@ -197,9 +198,9 @@ class Searcher:
                 self._client.session.pause(self._client.manners.pause_s(failures))
 
     def _note_limits(self, headers: Mapping[str, str]) -> None:
-        remaining = headers.get("x-ratelimit-remaining", "")
-        if remaining.lstrip("-").isdigit():
-            self._remaining = int(remaining)
+        remaining = headers.get("x-ratelimit-remaining", "").strip()
+        if (number := whole_number(remaining.removeprefix("-"))) is not None:
+            self._remaining = -number if remaining.startswith("-") else number
             self._reset = reset_at(headers.get("x-ratelimit-reset"))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from catalog.errors import OutOfSpace, Transient
+from catalog.identifiers import whole_number
 from catalog.lake import is_disk_full
 from ingest.remote.errors import BodyIncomplete, WrongContent
 from ingest.remote.http import Client, refuse_html
@@ -149,7 +150,7 @@ class _Transfer:
             if have and not at:
                 self._report(-have)  # it does not go on where we were: from the start
             length = headers.get("content-length", "")
-            check_space(self._part.parent, int(length) if length.isdigit() else 0)
+            check_space(self._part.parent, whole_number(length) or 0)
             try:
                 return Received(at + self._write(response, at), headers)
             except BodyIncomplete as error:

@@ -14,6 +14,7 @@ import typer
 from catalog import lake
 from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
 from catalog.errors import Terminal
+from catalog.identifiers import whole_number
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how much would come.")]
@@ -145,11 +146,12 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
-    words = _words(text or "")
-    for word in words:
-        if not word.isdigit():
+    numbers: list[int] = []
+    for word in _words(text or ""):
+        if (number := whole_number(word)) is None:
             raise AskOne(f"--obsid takes numbers, such as 10542,11092; {word!r} is none")
-    return tuple(int(w) for w in words)
+        numbers.append(number)
+    return tuple(numbers)
 
 
 def _names(given: list[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from catalog.errors import PhotonlakeError, Transient
+from catalog.identifiers import whole_number
 from ingest.remote.errors import (
     BodyIncomplete,
     NotThere,
@@ -252,7 +253,7 @@ class Client:
             If the client is closed.
         """
         length = response.headers.get("Content-Length", "")
-        expected = int(length) if length.isdigit() else None
+        expected = whole_number(length)
         received = window = 0
         since = time.monotonic()
         try:
