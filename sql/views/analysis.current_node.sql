@@ -1,7 +1,7 @@
 -- The nodes of the newest network run with what the catalog measured of them: one row per observation and threshold.
 -- columns:
 --   run_id {meta.id} Run: analysis.run
---   threshold {stat.min} Least similarity of an edge
+--   threshold {stat.value;stat.min} Least similarity of an edge
 --   id {meta.id} Detection; the source's name where rows are sources
 --   name {meta.id;src} Its source
 --   otype {src.class} Object type; '(none)' where nothing is known
