@@ -210,7 +210,7 @@ class _Text:
                 if end == len(self._buffer) and self._more(size):
                     size *= 2
                     continue  # a number may go on
-                value = _sound(value)
+                value = sound(value)
             except RecursionError:
                 raise self._unfit(f"more than {MAX_DEPTH} levels of JSON in line {line}") from None
             except json.JSONDecodeError as error:
@@ -273,8 +273,19 @@ class _Text:
         return UnreadableFile("JSON", f"{error.msg!r} in line {line}", "the file is cut or damaged: fetch it again")
 
 
-def _sound(value: Json, depth: int = 0) -> Json:
-    """Turn numbers too large for a float into None (NaN and Infinity never get so far), and mend texts."""
+def sound(value: Json, depth: int = 0) -> Json:
+    r"""Return a value that every table and file can hold: no infinities, no NaN, no halves of surrogate pairs.
+
+    Raises
+    ------
+    RecursionError
+        If it is deeper than MAX_DEPTH.
+
+    Examples
+    --------
+    >>> sound({"a": ["x\ud800", float("inf")]})
+    {'a': ['x\ufffd', None]}
+    """
     if isinstance(value, str):
         return value if value.isascii() else mended(value)
     if isinstance(value, float):
@@ -282,9 +293,9 @@ def _sound(value: Json, depth: int = 0) -> Json:
     if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, list):
-        return [_sound(v, depth + 1) for v in value]
+        return [sound(v, depth + 1) for v in value]
     if isinstance(value, dict):
-        return {mended(k): _sound(v, depth + 1) for k, v in value.items()}
+        return {mended(k): sound(v, depth + 1) for k, v in value.items()}
     return value
 
 

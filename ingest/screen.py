@@ -112,8 +112,8 @@ def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> 
         return
     console.print(f"\n[bold]{title} ({len(entries):,})")
     for entry in entries:
-        why = entry.error or ", ".join(entry.flags)
-        console.print(f"  {escape(entry.path)}: {escape(why)}", soft_wrap=True, highlight=False)
+        line = f"{entry.path}: {entry.error or ', '.join(entry.flags)}".replace("\n", " ")  # names may hold line breaks
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def _list(console: Console, title: str, entries: Sequence[FileEntry], store: Path) -> None:

@@ -24,6 +24,7 @@ SPARE_BYTES = 256 << 20
 """Left free on the disk whatever is fetched: the lake needs room, too."""
 
 HEAD = 1000
+_CHECK_EVERY = 16 << 20
 _PARTIAL, _RANGE = 206, 416
 
 
@@ -157,6 +158,10 @@ class _Transfer:
                 etag = headers.get("etag", "")
                 self._validator = etag if etag and not etag.startswith("W/") else headers.get("last-modified")
                 raise _Broken(str(error), self._validator) from error
+            except OutOfSpace:
+                if not length:  # a body without an end in sight: what came of it is of no use
+                    self.forget(self.have())
+                raise
             except OSError as error:
                 if is_disk_full(error):
                     message = "the disk is full; free some space and type the same again"
@@ -171,7 +176,7 @@ class _Transfer:
 
     def _write(self, response: requests.Response, at: int) -> int:
         """Write what comes; the first bytes are looked at before they are believed."""
-        written = 0
+        written = unchecked = 0
         head: bytes | None = None if at else b""
         with self._part.open("ab" if at else "wb") as out:
             for piece in self._client.pieces(response, at):
@@ -179,6 +184,10 @@ class _Transfer:
                     head = self._look_at(head + piece[:HEAD], final=False)
                 out.write(piece)
                 written += len(piece)
+                unchecked += len(piece)
+                if unchecked >= _CHECK_EVERY:  # whatever length was told, or none
+                    check_space(self._part.parent, 0)
+                    unchecked = 0
                 self._report(len(piece))
             if head is not None:
                 self._look_at(head, final=True)
