@@ -20,6 +20,7 @@ from catalog.columns import FLOAT64, INT16, INT32, LONGS, TEXT
 from catalog.errors import UnreadableFile, suggestion
 from catalog.tables import TABLES
 from ingest.content import FileName, Flag, Rows
+from ingest.tables.bounds import bounded
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
 from ingest.tables.column_names import (
     BOTH,
@@ -113,7 +114,7 @@ def split_sheet(sheet: Sheet, file: FileName) -> Iterator[Rows | Flag]:
     """
     with sheet.resources:
         splitter = _Splitter(file, sheet)
-        for batch in sheet.batches:
+        for batch in bounded(sheet):
             yield from splitter.split(batch)
         yield from splitter.close()
 

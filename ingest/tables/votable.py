@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from catalog.errors import UnreadableFile
 from catalog.identifiers import whole_number
+from ingest.tables.bounds import BoundedXml
 from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release
 
 Event = tuple[bool, str, dict[str, str] | str, tuple[int, int]]
@@ -55,7 +56,7 @@ def votable_sheet(stream: _Readable) -> Sheet:
 
     resources = ExitStack()
     try:
-        events: Iterator[Event] = resources.enter_context(get_xml_iterator(stream))
+        events: Iterator[Event] = resources.enter_context(get_xml_iterator(BoundedXml(stream).read))
         sheet = _Document(events).sheet()
     except (ValueError, OSError) as error:
         resources.close()
