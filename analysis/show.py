@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from catalog.console import OUT
+from catalog.console import wide
 from catalog.result import Result
 
 Row = Mapping[str, object]
@@ -30,8 +29,7 @@ def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> 
         table.add_column(head, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell(value)) for value in row))
-    console = OUT if OUT.is_terminal else Console(width=100_000)
-    console.print(table)
+    wide().print(table)
 
 
 def cell(value: object, digits: int = 3) -> str:

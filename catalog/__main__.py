@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +17,7 @@ from rich.table import Table
 from catalog import lake, vectors
 from catalog.catalog import Catalog, Info, open_
 from catalog.cells import json_text
-from catalog.console import ERR, OUT, StoreOption, hint, program, run
+from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
 from catalog.errors import QueryError
 from catalog.export import FORMATS, export, find_format, write
 from catalog.files import check_folder
@@ -31,7 +30,6 @@ app = program(
 
 _SHOWN_ROWS = 60
 _COLUMN_WIDTH = 9  # narrower than this a column cannot be read
-_NO_LIMIT = 100_000
 SnapshotOption = Annotated[
     str | None,
     typer.Option("--snapshot", help="Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC)."),
@@ -138,7 +136,7 @@ def snapshots(store: StoreOption = None) -> None:
         table = _table("snapshot", "time (UTC)", "message", "changes")
         for s in cat.snapshots():
             table.add_row(str(s.number), f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
-    _wide().print(table)
+    wide().print(table)
 
 
 @app.command()
@@ -200,7 +198,7 @@ def _answer(
         export(result.reader(), output, name, notes)
         ERR.print(f"wrote {output}", highlight=False, soft_wrap=True)
     else:
-        write(result.reader(), sys.stdout.buffer, name, notes)
+        write(result.reader(), stdout_bytes(), name, notes)
         sys.stdout.buffer.flush()
 
 
@@ -228,7 +226,7 @@ def _print_rows(result: Result, output: Path | None) -> None:
     """Print rows for people to read: a plan as it is, else a table of the first rows."""
     if output:
         with output.open("w", encoding="utf-8") as file:
-            Console(file=file, width=_NO_LIMIT).print(_rows(result, len(result), len(result.columns)))
+            wide(file).print(_rows(result, len(result), len(result.columns)))
         return
     if result.columns == ("explain_key", "explain_value"):
         for _, plan in result:
@@ -236,18 +234,13 @@ def _print_rows(result: Result, output: Path | None) -> None:
         return
     n_rows, n_columns = len(result), len(result.columns)
     fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
-    _wide().print(_rows(result, _SHOWN_ROWS, fitting))
+    wide().print(_rows(result, _SHOWN_ROWS, fitting))
     shown = [f"{n_rows:,} row{'' if n_rows == 1 else 's'}"]
     if n_rows > _SHOWN_ROWS:
         shown.append(f"the first {_SHOWN_ROWS} shown")
     if n_columns > fitting:
         shown.append(f"{fitting} of {n_columns} columns shown")
     ERR.print(", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False)
-
-
-def _wide() -> Console:
-    """Return the console for tables: as wide as the terminal, without limit where there is none."""
-    return OUT if OUT.is_terminal else Console(width=_NO_LIMIT)
 
 
 def _rows(result: Result, n_rows: int, n_columns: int) -> Table:
@@ -290,7 +283,7 @@ def _show_tables(cat: Catalog) -> None:
         n_bytes = "" if r.n_bytes is None else decimal(r.n_bytes)
         table.add_row(escape(r.name), r.kind, n_rows, n_bytes, escape(about))
     table.columns[2].justify = table.columns[3].justify = "right"
-    _wide().print(table)
+    wide().print(table)
     held = sum(r.n_bytes or 0 for r in found)
     made = cat.snapshots()
     last = f", the last of {made[-1].time:%Y-%m-%d %H:%M:%S} UTC" if made else ""
@@ -309,7 +302,7 @@ def _show_columns(about: Info) -> None:
         table = _table(title, "type", "unit", "UCD", "meaning")
         for c in rows:
             table.add_row(c.name, getattr(c, "type", ""), escape(c.unit), escape(c.ucd), escape(c.description))
-        _wide().print(table)
+        wide().print(table)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
 from catalog.deadline import Deadline
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
+from catalog.identifiers import whole_number
 from catalog.names import MACROS, VIEWS, columns_of, unknown
 from catalog.result import Result
 from catalog.session import Session
@@ -480,8 +481,8 @@ def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | No
     (12, datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc))
     """
     if isinstance(snapshot, str):
-        if snapshot.strip().isdigit():
-            return int(snapshot)
+        if (number := whole_number(snapshot)) is not None:
+            return number
         try:
             snapshot = datetime.fromisoformat(snapshot.strip())
         except ValueError as error:

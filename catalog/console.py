@@ -1,20 +1,27 @@
 """What every program does alike: its options, messages on stderr, one line for an error, exit statuses.
 
 Results go to stdout, by `OUT`. What is said on the way (progress, who holds the lock, what was written) goes to stderr,
-by `ERR`, and `--quiet` silences it; errors are said in any case, by `complain`.
+by `ERR`, and `--quiet` silences it; errors are said in any case, by `complain`. Text from outside (titles, paths, a
+service's words) may hold what a terminal takes for commands: it is taken out here, of all that is printed.
 """
 
 from __future__ import annotations
 
+import codecs
+import io
 import logging
 import os
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -36,12 +43,74 @@ EXIT_STATUSES = {
 PACKAGES = ("sql", "catalog", "ingest", "embed", "analysis")
 # What every usage error of typer is; typer exports no name for it.
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+_NO_LIMIT = 100_000
 _PLAIN = bool(os.environ.get("NO_COLOR"))  # https://no-color.org: set, and not empty
+
+
+_COMMANDS = re.compile(
+    r"\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # titles, links and other strings
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colours, places
+    r"|\x1b[ -/]*[0-~]?"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]",  # they turn the reading direction, and hide what is said
+    re.DOTALL,
+)
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    r"""Take out what a terminal takes for commands: control characters and escape sequences, but for tabs and lines.
+
+    Examples
+    --------
+    >>> clean("\x1b[31mred\x1b[0m \x1b]0;title\x07and\x9b2J \x00more\ttext\n")
+    'red and more\ttext\n'
+    """
+    return text if text.isascii() and text.isprintable() else _HALVES.sub("\ufffd", _COMMANDS.sub("", text))
+
+
+class _Clean(Console):
+    """A console of which every text is cleaned, and colours are our own."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - handed through as rich has them
+        return super().render_str(clean(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):  # what came as rich's own text, too
+            yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
 
 def _console(*, stderr: bool) -> Console:
     """Return a console: colours where it is a terminal and NO_COLOR is not set."""
-    return Console(stderr=stderr, color_system=None if _PLAIN else "auto")
+    return _Clean(stderr=stderr, color_system=None if _PLAIN else "auto", emoji=False)
+
+
+def wide(file: TextIO | None = None) -> Console:
+    """Return the console for tables: as wide as the terminal, without limit where there is none, or for a file."""
+    return OUT if file is None and OUT.is_terminal else _Clean(file=file, width=_NO_LIMIT, emoji=False)
+
+
+class _CleanBytes(io.RawIOBase):
+    """A stream of text as bytes that goes to a terminal."""
+
+    def __init__(self, terminal: BinaryIO) -> None:
+        self._terminal = terminal
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        """Write what is left of the text when it is clean."""
+        self._terminal.write(clean(self._decoder.decode(bytes(data))).encode())
+        return len(data)
+
+
+def stdout_bytes() -> BinaryIO:
+    """Return standard output for bytes: as they are for a file or a program, cleaned for a terminal."""
+    raw = cast(BinaryIO, sys.stdout.buffer)
+    return cast(BinaryIO, _CleanBytes(raw)) if sys.stdout.isatty() else raw
 
 
 OUT = _console(stderr=False)
@@ -167,7 +236,10 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what is stderr at the time, not at the import."""
+    """Writes clean lines to what is stderr at the time, not at the import."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

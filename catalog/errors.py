@@ -61,8 +61,12 @@ class StoreOutdated(Terminal, RuntimeError):
     """A store made by another version, without tables, views or columns that this one needs."""
 
 
+class StoreNewer(Terminal, RuntimeError):
+    """A store written by a later version of photonlake, or of DuckLake, than this one."""
+
+
 class StoreLocked(Transient, BlockingIOError):
-    """Another process holds the writer's lock."""
+    """Another process holds the writer's lock, or another program the catalog's file."""
 
 
 class UnknownName(Terminal, LookupError):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from catalog.errors import Terminal
 
+_WHOLE = re.compile(r"\s*[0-9]{1,18}\s*")
+
 SOURCE_NAME = r"(?P<prefix>[12]CXOU?|CXO)J(?P<ra>[0-9]{6}\.[0-9])(?P<dec>[+-][0-9]{6})(?P<suffix>[A-Z]?)"
 """A source name without its blanks, in upper case: what `source_name` and the readers of tables match."""
 
@@ -36,6 +38,19 @@ _PRODUCT = re.compile(
     r"(?P<suffix>\.fits)?$",
     re.IGNORECASE | re.ASCII,
 )
+
+
+def whole_number(text: str | None) -> int | None:
+    """Return the number that a text of decimal digits says; None for any other text.
+
+    Not all that counts as a digit is one to `int`, and of thousands of digits it makes an error.
+
+    Examples
+    --------
+    >>> whole_number(" 12 "), whole_number("-1"), whole_number("²"), whole_number("9" * 5000), whole_number(None)
+    (12, None, None, None, None)
+    """
+    return int(text) if text and _WHOLE.fullmatch(text) else None
 
 
 class InvalidName(Terminal, ValueError):
@@ -159,7 +174,7 @@ class ProductName:
 
 
 def parse_product_name(name: str) -> ProductName | None:
-    """Parse the base name of a product file, with or without '.fits' and '.gz'; None for any other name.
+    """Parse the base name of a product file, with or without '.fits' and '.gz' or the like; None for any other name.
 
     Examples
     --------
@@ -170,7 +185,7 @@ def parse_product_name(name: str) -> ProductName | None:
     >>> parse_product_name("3c273.pi") is None
     True
     """
-    match = _PRODUCT.match(re.sub(r"\.gz$", "", name, flags=re.IGNORECASE))
+    match = _PRODUCT.match(re.sub(r"\.(gz|bz2|xz|zst)$", "", name, flags=re.IGNORECASE))
     if not match:
         return None
     return ProductName(

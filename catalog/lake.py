@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import time
@@ -20,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,7 +31,16 @@ import pyarrow as pa
 
 from catalog import engine
 from catalog.columns import literal, quote
-from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName
+from catalog.errors import (
+    OutOfSpace,
+    PhotonlakeError,
+    QueryError,
+    StoreLocked,
+    StoreNewer,
+    StoreNotFound,
+    StoreOutdated,
+    UnknownName,
+)
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
@@ -42,18 +53,31 @@ INCOMING = "incoming"
 LOCK = "writer.lock"
 HOLDER = "writer.json"
 _BUSY_MS = 30_000
+_PATIENCE_S, _SAID_AFTER_S, _POLL_S = 60.0, 1.0, 0.1
+_VERSIONS = re.compile(r"catalog version is (\S+), but the extension requires version (\d[\d.]*\d)")
 _LOG = logging.getLogger(__name__)
 
 
 def store_path(store: str | os.PathLike[str] | None = None) -> Path:
     """Return the store's directory: the argument, else $PHOTONLAKE_STORE, else ./store.
 
+    Raises
+    ------
+    StoreNotFound
+        If its name is no text: DuckDB opens no such file.
+
     Examples
     --------
     >>> store_path("s").name
     's'
     """
-    return Path(store or os.environ.get("PHOTONLAKE_STORE") or "store").expanduser().resolve()
+    path = Path(store or os.environ.get("PHOTONLAKE_STORE") or "store").expanduser().resolve()
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise StoreNotFound(f"{shown} has a name that is no UTF-8; rename the folder, or take another one") from None
+    return path
 
 
 def exists(store: Path) -> bool:
@@ -127,12 +151,35 @@ def connect(
         connection.execute("USE lake")
     except duckdb.Error as error:
         connection.close()
-        if snapshot is not None or at is not None:
+        why = _unopened(store, error)
+        if isinstance(why, QueryError) and (snapshot is not None or at is not None):
             asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
             advice = f"list them with: python -m catalog snapshots --store {store}"
             raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
-        raise QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}") from error
+        raise why from error
     return connection
+
+
+def _unopened(store: Path, error: duckdb.Error) -> PhotonlakeError:
+    """Say why a store cannot be opened."""
+    if is_locked(error):
+        return StoreLocked(_held(store))
+    if match := _VERSIONS.search(str(error)):
+        theirs, ours = match.groups()
+        said = f"{store} was written by DuckLake {theirs}, and this photonlake has DuckLake {ours}"
+        if _release(theirs) > _release(ours):
+            return StoreNewer(f"{said}; type: pip install -U photonlake")
+        path = literal(f"ducklake:sqlite:{store / CATALOG}")
+        advice = f"copy it, then let DuckDB bring it over: ATTACH {path} AS lake (AUTOMATIC_MIGRATION true)"
+        return StoreOutdated(f"{said}; {advice}")
+    return QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}")
+
+
+def _held(store: Path) -> str:
+    return (
+        f"{store / CATALOG} is held by another program, such as a database browser; "
+        "save or revert there, close it, and type the same again"
+    )
 
 
 def _check_exists(store: Path) -> None:
@@ -155,11 +202,17 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
     -------
     bool
         Whether anything was made.
+
+    Raises
+    ------
+    StoreNewer
+        If a later version of photonlake wrote it: this one would take away what that one needs.
     """
     if exists(store):
         with contextlib.closing(connect(store)) as connection:
             if is_current(connection):
                 return False
+            _refuse_newer(connection, store)
     store.mkdir(parents=True, exist_ok=True)
     with lock(store, "create the store", wait=wait, on_wait=on_wait):
         if not exists(store):
@@ -171,7 +224,8 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
                 for statement in _missing(connection):
                     connection.execute(statement)
                 made = {item.full_name: item.fingerprint for item in OBJECTS}
-                remember_all(connection, made | {_EVERYTHING: _version()})
+                written_by = metadata.version("photonlake")
+                remember_all(connection, made | {_EVERYTHING: _version(), _WRITTEN_BY: written_by})
     return True
 
 
@@ -198,7 +252,7 @@ def reading(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[None
 
     Raises
     ------
-    StoreOutdated
+    StoreOutdated, StoreNewer
         If a query fails and the store was made by another version.
     """
     try:
@@ -206,12 +260,38 @@ def reading(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[None
     except duckdb.Error as error:
         if is_current(connection):
             raise
+        _refuse_newer(connection, store)
         advice = f"bring it up to date: python -m catalog init --store {store}"
         raise StoreOutdated(f"{store} was made by another version of photonlake; {advice}") from error
 
 
 _EVERYTHING = "*"
 """Name in meta.state under which the fingerprint of all definitions together stands."""
+_WRITTEN_BY = "photonlake"
+"""Name in meta.state under which the version stands that brought the store up to its tables and views."""
+
+
+def _refuse_newer(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
+    try:
+        theirs = recall(connection, _WRITTEN_BY)
+    except duckdb.CatalogException:  # an empty lake
+        return
+    ours = metadata.version("photonlake")
+    if theirs is not None and _release(theirs) > _release(ours):
+        raise StoreNewer(
+            f"{store} was written by photonlake {theirs}, and this is {ours}; type: pip install -U photonlake"
+        )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare by.
+
+    Examples
+    --------
+    >>> _release("0.10.1") > _release("0.9") > _release("0.9.dev1")[:1]
+    True
+    """
+    return tuple(int(n) for n in re.findall(r"[0-9]{1,9}", version.partition("+")[0]))
 
 
 @functools.cache
@@ -365,16 +445,22 @@ def _holder(store: Path) -> str:
 def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Iterator[None]:
     """Run a block as one commit: all of it becomes one snapshot, or nothing does.
 
+    A program that does not know our lock may hold the catalog's file, a database browser say. It is waited for.
+
     Raises
     ------
     OutOfSpace
         If the disk is full; nothing of the block is kept.
+    StoreLocked
+        If another program holds the catalog for a minute; nothing of the block is kept.
     """
+    _wait_until_free(connection)
     connection.execute("BEGIN TRANSACTION")
     try:
         yield
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
+        _wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
         connection.execute("COMMIT")
         _LOG.info("committed: %s", message or "rows")
     except BaseException as error:
@@ -382,7 +468,59 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
             connection.execute("ROLLBACK")
         if is_disk_full(error):
             raise OutOfSpace(errno.ENOSPC, "the disk is full; free some space and run the same again") from error
+        if is_locked(error) and not isinstance(error, PhotonlakeError):
+            raise StoreLocked(_held(_store_of(connection))) from error
         raise
+
+
+def _wait_until_free(connection: duckdb.DuckDBPyConnection) -> None:
+    """Wait as long as another program holds the catalog's file.
+
+    Raises
+    ------
+    StoreLocked
+        If that takes too long.
+    """
+    since, said = time.monotonic(), False
+    while not _is_free(connection):
+        waited = time.monotonic() - since
+        if waited > _PATIENCE_S:
+            raise StoreLocked(_held(_store_of(connection)))
+        if waited > _SAID_AFTER_S and not said:
+            _LOG.warning("another program holds %s; waiting for it", _store_of(connection) / CATALOG)
+            said = True
+        time.sleep(_POLL_S)
+
+
+def _is_free(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether the catalog's file can be written: begin to, beside the connection's own transaction, and stop.
+
+    It must be the engine that tries. Were another SQLite library of this process to open the file, its closing would
+    drop the engine's own locks: POSIX locks belong to a process.
+    """
+    with connection.cursor() as beside:
+        try:
+            beside.execute("BEGIN TRANSACTION")
+            beside.execute(
+                "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = value WHERE key = 'created_by'"
+            )
+        except duckdb.Error as error:
+            return not is_locked(error)  # whatever else is wrong, the commit will tell
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                beside.execute("ROLLBACK")
+    return True
+
+
+def is_locked(error: BaseException) -> bool:
+    """Tell whether an error says that another program holds the catalog's file."""
+    return "database is locked" in str(error)
+
+
+def _store_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    query = "SELECT path FROM duckdb_databases() WHERE database_name = 'lake'"
+    row = connection.execute(query).fetchone()
+    return Path(str(row[0]).removeprefix("sqlite:")).parent if row else Path()
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -437,6 +575,7 @@ def repair(store: Path) -> list[str]:
     """
     done: list[str] = []
     with lock(store, "repair"), contextlib.closing(connect(store, read_only=False)) as connection:
+        _wait_until_free(connection)
         left = [p for p in (store / INCOMING).glob("**/*") if p.is_file()]
         if left:
             done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")

@@ -73,12 +73,13 @@ class Known(NamedTuple):
     status: str
     sha256: str | None
     n_rows: int
+    kind: str | None = None
 
 
 def read_ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, Known]:
     """Return the ledger by path: one query, whatever its size."""
     table = connection.execute(
-        "SELECT path, bytes, mtime_ns, status, sha256, n_rows FROM lake.meta.file"
+        "SELECT path, bytes, mtime_ns, status, sha256, n_rows, kind FROM lake.meta.file"
     ).to_arrow_table()
     columns = [column.to_pylist() for column in table.columns]
     return {path: Known(*rest) for path, *rest in zip(*columns, strict=True)}
@@ -96,6 +97,11 @@ def write_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[FileE
         connection.execute("INSERT INTO lake.meta.file BY NAME SELECT * FROM ledger_rows")
     finally:
         connection.unregister("ledger_rows")
+
+
+def forget_entries(connection: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> None:
+    """Remove ledger rows of files that have no other rows, inside the caller's transaction."""
+    connection.execute("DELETE FROM lake.meta.file WHERE list_contains(?, path)", [list(paths)])
 
 
 def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> set[int]:

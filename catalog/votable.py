@@ -6,6 +6,7 @@ Source: VOTable Format Definition 1.4 (Ochsenbein et al. 2019, IVOA Recommendati
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,9 @@ from astropy import units as u
 from catalog.astropy_table import metadata_of, parse_unit
 from catalog.cells import json_text, time_text
 
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_FLUX = u.mW / u.m**2
 _LINE = 57  # bytes that give 76 characters of base64
 _NUMBERS: dict[pa.DataType, tuple[str, str]] = {
     # VOTable has no signed byte: int8 widens to short
@@ -49,20 +53,25 @@ class _Kind:
 
 @lru_cache(maxsize=512)
 def vounit(text: str) -> str:
-    """Spell a unit as VOUnits does; as it stands where astropy does not know it.
+    """Spell a unit as VOUnits does; '' for what is no unit there, which a reader would stumble over.
+
+    VOUnits no longer wants the erg: a flux in erg/s/cm**2 is declared as mW.m**-2, which is the same number, as VizieR
+    does it.
 
     Examples
     --------
-    >>> vounit("erg/s/cm**2"), vounit("count/s"), vounit("")
-    ('erg.s**-1.cm**-2', 'count.s**-1', '')
+    >>> vounit("erg/s/cm**2"), vounit("count/s"), vounit("erg"), vounit("nat"), vounit("")
+    ('mW.m**-2', 'count.s**-1', 'cm**2.g.s**-2', '', '')
     """
     unit = parse_unit(text)
     if unit is None or isinstance(unit, u.UnrecognizedUnit):
-        return text
+        return ""
+    if unit == _FLUX:
+        unit = _FLUX
     try:
-        return str(unit.to_string("vounit", deprecations="silent"))
-    except ValueError:
-        return text
+        return str(unit.to_string("vounit", deprecations="convert"))
+    except (ValueError, u.UnitsError):
+        return ""
 
 
 def write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Mapping[str, str]) -> None:
@@ -89,25 +98,52 @@ def write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Mapping
 
 
 def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str]) -> str:
+    taken: set[str] = set()
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">',
-        '<RESOURCE type="results"><COOSYS ID="icrs" system="ICRS"/>',
+        '<RESOURCE type="results">',
         '<INFO name="QUERY_STATUS" value="OK"/>',
-        *(f"<INFO name={quoteattr(k)} value={quoteattr(v)}/>" for k, v in notes.items()),
+        *(f"<INFO {_named(k, set())} value={_quoted(v)}/>" for k, v in notes.items()),
+        '<COOSYS ID="icrs" system="ICRS"/>',
         "<TABLE>",
     ]
     for field, kind in zip(schema, kinds, strict=True):
         about = metadata_of(field)
-        attributes = f"name={quoteattr(field.name)} {kind.attributes}"
-        if unit := vounit(about.get("unit", "")):
-            attributes += f" unit={quoteattr(unit)}"
+        attributes = f"{_named(field.name, taken)} {kind.attributes}"
+        meaning, unit = about.get("description", ""), about.get("unit", "")
+        if declared := vounit(unit):
+            attributes += f" unit={_quoted(declared)}"
+        elif unit:
+            meaning = f"{meaning} [{unit}]".strip()
         if ucd := about.get("ucd"):
-            attributes += f" ucd={quoteattr(ucd)}"
+            attributes += f" ucd={_quoted(ucd)}"
             attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
-        description = f"<DESCRIPTION>{escape(about['description'])}</DESCRIPTION>" if "description" in about else ""
+        description = f"<DESCRIPTION>{escape(_allowed(meaning))}</DESCRIPTION>" if meaning else ""
         lines.append(f"<FIELD {attributes}>{description}{kind.array_null}</FIELD>")
     return "\n".join([*lines, '<DATA><BINARY2><STREAM encoding="base64">\n'])
+
+
+def _named(name: str, taken: set[str]) -> str:
+    """Write a name, and an ID beside it where readers would have to make one up: 'count(*)', or the second 'name'."""
+    stem = own = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    if not _NAME.fullmatch(own):
+        stem = own = f"_{own}"
+    n = 1
+    while own in taken:
+        n += 1
+        own = f"{stem}_{n}"
+    taken.add(own)
+    return f"name={_quoted(name)}" if own == name else f"ID={_quoted(own)} name={_quoted(name)}"
+
+
+def _allowed(text: str) -> str:
+    """Replace what no XML may hold: control characters, halves of surrogate pairs."""
+    return _FORBIDDEN.sub("\ufffd", text)
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_allowed(text))
 
 
 def _rows(batch: pa.RecordBatch, kinds: list[_Kind]) -> bytes:

@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from catalog import lake
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
 from catalog.errors import QueryError
 from catalog.search import Metric
 from embed import encoders
@@ -145,7 +144,7 @@ def status(store: StoreOption = None) -> None:
         cells = (s.space, s.encoder_id, str(s.version), str(s.dim), state, f"{s.n_vectors:,}", f"{s.n_skipped:,}")
         table.add_row(*(escape(c) for c in (*cells, stale, index, error)))
     if found:
-        _wide().print(table)
+        wide().print(table)
     for space in encoders.DEFAULT_MODEL:
         if not any(s.space == space and s.current for s in found):
             command = "run" if not encoders.family(space).trained else f"train {space}"
@@ -206,7 +205,7 @@ def sweep(
         error = f"{r.trained.validation_error:.4g}" if r.trained.validation_error is not None else ""
         cells = (r.trained.encoder_id, r.latent, r.learning_rate, options, r.trained.epochs, error)
         table.add_row(*(escape(str(c)) for c in cells))
-    _wide().print(table)
+    wide().print(table)
     errors = [e for r in done if (e := r.trained.validation_error) is not None]
     if errors:
         OUT.print(f"{done[0].trained.error_name}: from {min(errors):.4g} to {max(errors):.4g}", soft_wrap=True)
@@ -237,7 +236,7 @@ def compare(
             d = c.to_pca
             cells += [f"{d.mean:+.4f}", f"{d.low:+.4f} to {d.high:+.4f}", f"{dims[c.pca]}" if c.pca else ""]
         table.add_row(*(escape(x) for x in cells))
-    _wide().print(table)
+    wide().print(table)
     e = found[0].error
     OUT.print(
         f"Mean absolute error of spectra scaled to 0..1, over {e.n_sources:,} sources ({e.n_rows:,} spectra) that no "
@@ -356,10 +355,6 @@ def _table(*heads: str) -> Table:
     for head in heads:
         table.add_column(head, overflow="fold")
     return table
-
-
-def _wide() -> Console:
-    return OUT if OUT.is_terminal else Console(width=100_000)
 
 
 def main() -> None:

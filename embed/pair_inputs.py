@@ -6,8 +6,6 @@ each of `spaces(modality)` under `relation(space)`. What tells whether a row has
 
 from __future__ import annotations
 
-CONFIDENT = 0.5
-"""A link between a paper and a source counts from this confidence on."""
 DATA_SPACES: dict[str, tuple[str, ...]] = {
     "events": ("events",),
     "spectrum": ("spectrum",),
@@ -56,9 +54,7 @@ def _chosen(spaces: tuple[str, ...]) -> str:
 _MADE = """
   SELECT m.space, m.id, m.name, m.encoder_id, m.input_sha256, m.skipped
   FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id"""
-_LINKED = f"""
-  SELECT DISTINCT name, bibcode FROM lit.paper_source
-  WHERE coalesce(confidence, 1) >= {CONFIDENT} AND name IN (SELECT name FROM chosen)"""
+_LINKED = "SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)"
 
 
 def rows_sql(spaces: tuple[str, ...]) -> str:

@@ -27,7 +27,7 @@ QUESTIONS = {
         SELECT o.name, o.obsid, o.src_cnts_aper_b, o.hard_hs, t.otype, count(*) AS n_papers, min(p.title) AS a_title
         FROM csc.observation_source o
         JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad'
-        JOIN lit.paper_source l ON l.name = o.name JOIN lit.paper p USING (bibcode)
+        JOIN lit.confident_link l ON l.name = o.name JOIN lit.paper p USING (bibcode)
         WHERE o.var_prob_b > 0.9 GROUP BY ALL ORDER BY o.src_cnts_aper_b DESC LIMIT 5""",
     "Light: the brightest variable source, photon by photon, in bins of 3,000 s.": """
         SELECT bin, counts, round(exposure_s) AS exposure_s, rate, rate_lolim, rate_hilim
@@ -39,7 +39,7 @@ NEIGHBOURS = """
     FROM nearest('spectrum', '{detection}', k := 6) n
     JOIN csc.observation_source o USING (detection_id)
     LEFT JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad'
-    LEFT JOIN lit.paper_source l ON l.name = o.name LEFT JOIN lit.paper p USING (bibcode)
+    LEFT JOIN lit.confident_link l ON l.name = o.name LEFT JOIN lit.paper p USING (bibcode)
     GROUP BY ALL ORDER BY n.rank"""
 WORDS = """
     SELECT n.rank, n.name, round(n.distance, 3) AS distance, o.hard_hs, o.var_prob_b, t.otype

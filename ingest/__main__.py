@@ -14,6 +14,7 @@ from catalog.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
 from ingest.remote.commands import ads, csc
+from ingest.streams import spelled
 
 app = program(
     "Bring data into a store. Without a command: refresh every source the store knows.",
@@ -79,7 +80,7 @@ def files(
 
     Example: python -m ingest files ~/chandra --store s
     """
-    sources = [Source("files", str(p.expanduser().resolve()), release) for p in paths]
+    sources = [Source("files", spelled(str(p.expanduser().resolve())), release) for p in paths]
     _refresh(store, sources, workers, again=again, wait=wait)
 
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 import pyarrow as pa
 
 from catalog.flags import meaning
+from ingest.streams import unpacked_name
 
 CHUNK_ROWS = 1 << 20
 """Rows a reader holds at once: bounds memory whatever the file's size."""
@@ -31,7 +32,7 @@ class FileName:
     file_id : int
         Key of the file in meta.file; goes into every row.
     name : str
-        Base name without '.gz', in the case it has on disk.
+        Base name without '.gz' and the like, in the case it has on disk.
     folder : str
         The folder it lies in, only to tell files of one folder from those of another; never opened.
     release : str or None
@@ -54,8 +55,7 @@ class FileName:
         'acisf00942N004_evt2.fits'
         """
         pure = PurePath(path)
-        name = pure.name[:-3] if pure.name.lower().endswith(".gz") else pure.name
-        return cls(file_id_of(path), name, str(pure.parent), release)
+        return cls(file_id_of(path), unpacked_name(pure.name), str(pure.parent), release)
 
 
 class Rows(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from catalog.errors import UnreadableFile
+from ingest.archives import is_archive
 from ingest.content import FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
@@ -24,6 +25,10 @@ from ingest.tables.fits_tables import is_ascii_table
 HEAD = 1 << 16
 MAX_REPLAY = 64 << 20
 """Bytes read at most to find the first table: an image before it (WMAP) is a few MB."""
+
+
+ARCHIVE = "archive"
+"""Kind of what has no rows of its own, but files in it."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,10 @@ def _detect(head: bytes, stream: ReplayStream, file: FileName) -> Kind:
         return Kind("other", "the file is empty")
     if is_truth(head):
         return Kind("truth")
+    if is_archive(head, file.name):
+        return Kind(ARCHIVE)
+    if packed := next((what for magic, what in _PACKED.items() if head.startswith(magic)), None):
+        return Kind("other", f"{packed}: unpack it, and ingest what comes out")
     name = "source_table" if head.startswith(b"PAR1") else detect_text(head, file.name)
     return Kind(name) if name else Kind("other", _describe(head, file))
 
@@ -191,6 +200,14 @@ _CLASSES: dict[str, frozenset[str]] = {
     "light_curve": frozenset({"LIGHTCURVE", "RATE"}),
 }
 _SOURCE_NAMES = frozenset({"name", "master_source.name", "m.name", "2cxo", "iauname"})
+
+_PACKED = {
+    b"\x1f\x9d": "a file packed by compress (.Z)",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a rar archive",
+    b"\x04\x22\x4d\x18": "a file packed by lz4",
+    b"PK\x03\x04": "a zip of some program, such as a spreadsheet",
+}
 
 
 def _not_loaded(file: FileName, otherwise: str, contents: Sequence[str] = ()) -> str:

@@ -21,7 +21,8 @@ _SERVICE_ERROR = re.compile(rb"Error executing query", re.IGNORECASE)
 _CONFLICT = re.compile(rb"^<{7} ", re.MULTILINE)
 _PHOTONS = re.compile(rb'"(original_event_list|event_list)"\s*:')
 _BIBCODE = re.compile(rb'"bibcode"\s*:')
-_ADS_ENVELOPE = re.compile(rb'"(responseHeader|error)"\s*:')
+_ADS_ENVELOPE = re.compile(rb'"(responseHeader|error|numFound)"\s*:')
+_ADS_EXPORT = re.compile(rb'"export"\s*:\s*"')
 _MINIMUM_COLUMNS = 2
 
 
@@ -115,7 +116,7 @@ def looks_like_papers(head: bytes) -> bool:
     (True, False)
     """
     if head.lstrip()[:1] in {b"{", b"["}:
-        return bool(_BIBCODE.search(head) or _ADS_ENVELOPE.search(head[:2000]))
+        return bool(_BIBCODE.search(head) or _ADS_ENVELOPE.search(head[:2000]) or _ADS_EXPORT.search(head[:2000]))
     return bool(_BIBTEX.search(head))
 
 

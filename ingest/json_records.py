@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from catalog.errors import UnreadableFile
@@ -14,8 +16,12 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Record: TypeAlias = "dict[str, Json]"
 
 PIECE_BYTES = 1 << 20
-MAX_RECORD_CHARACTERS = 1 << 30
-_DEEPEST = 200
+MAX_RECORD_CHARACTERS = 64 << 20
+MAX_DEPTH = 200
+
+_BLANK = re.compile(r"[ \t\r\n]*")
+_OUTSIDE = re.compile(r'["{}\[\],]')
+_INSIDE = re.compile(r'\\.|"', re.DOTALL)
 
 
 class _Readable(Protocol):
@@ -26,20 +32,35 @@ class Answer(dict[str, Json]):
     """What an answer's envelope says besides its records (an error, a count)."""
 
 
-def read_json_records(stream: _Readable, envelope: tuple[str, ...] = ()) -> Iterator[Record | Answer]:
+@dataclass(frozen=True)
+class LeftOut:
+    """A record that was passed over, and why."""
+
+    why: str
+
+
+class _Unfit(Exception):
+    """A value that is too deep or too large; it has been stepped over."""
+
+
+Item: TypeAlias = "Record | Answer | LeftOut"
+
+
+def read_json_records(stream: _Readable, envelopes: Sequence[tuple[str, ...]] = ()) -> Iterator[Item]:
     r"""Read the objects of a JSON list, of JSON lines, or of a list within an envelope.
 
     Parameters
     ----------
     stream : readable
         UTF-8.
-    envelope : tuple of str
+    envelopes : sequence of tuple of str
         Keys that lead from a single object to the list of records: ('response', 'docs') in an ADS answer.
 
     Yields
     ------
     dict
-        Each record; NaN and infinities become None. An `Answer` for an object that is the envelope of no records.
+        Each record; NaN and infinities become None, halves of surrogate pairs the replacement character. An `Answer`
+        for an object that is the envelope of no records, a `LeftOut` for a record that is too deep or too large.
 
     Raises
     ------
@@ -53,7 +74,7 @@ def read_json_records(stream: _Readable, envelope: tuple[str, ...] = ()) -> Iter
     [{'a': 1}, {'a': None}]
     >>> list(read_json_records(io.BytesIO(b'{"a": 1}\n{"a": 2}\n')))
     [{'a': 1}, {'a': 2}]
-    >>> list(read_json_records(io.BytesIO(b'{"response": {"docs": [{"a": 1}]}}'), ("response", "docs")))
+    >>> list(read_json_records(io.BytesIO(b'{"response": {"docs": [{"a": 1}]}}'), [("response", "docs")]))
     [{'a': 1}]
     """
     text = _Text(stream)
@@ -65,42 +86,71 @@ def read_json_records(stream: _Readable, envelope: tuple[str, ...] = ()) -> Iter
         return
     if first != "{":
         raise UnreadableFile("JSON: '{' or '[' at the start", repr(text.here(30)))
+    enveloped = bool(envelopes)
     while text.peek():
-        record = _object(text.value(), text)
-        yield from _unfold(record, envelope)
+        if enveloped:
+            enveloped, said = yield from _of_envelope(text, envelopes)
+            if not enveloped:
+                yield said
+        else:
+            yield _record(text)
         if text.peek() == ",":
             text.take()
 
 
-def _of_list(text: _Text) -> Iterator[Record]:
+def _of_list(text: _Text) -> Iterator[Item]:
     text.take()
-    while (mark := text.peek()) != "]":
-        if not mark:
-            raise UnreadableFile(
-                "the list's end, ']'", f"the file's end in line {text.line}", "the file is cut: fetch it again"
-            )
-        yield _object(text.value(), text)
-        if text.peek() == ",":
-            text.take()
+    while text.next_of("]"):
+        yield _record(text)
+    text.take()
 
 
-def _object(value: Json, text: _Text) -> Record:
+def _record(text: _Text) -> Item:
+    try:
+        value = text.value()
+    except _Unfit as error:
+        return LeftOut(str(error))
     if not isinstance(value, dict):
         raise UnreadableFile("a JSON object for each record", f"{type(value).__name__} in line {text.line}")
-    return value
+    return _judged(value)
 
 
-def _unfold(record: Record, envelope: tuple[str, ...]) -> Iterator[Record | Answer]:
-    if not envelope or envelope[0] not in record:
-        yield Answer(record) if "error" in record or "responseHeader" in record else record
-        return
-    inner: Json = record
-    for key in envelope:
-        inner = inner.get(key) if isinstance(inner, dict) else None
-    if not isinstance(inner, list):
-        yield Answer(record)
-        return
-    yield from (r for r in inner if isinstance(r, dict))
+def _judged(record: Record) -> Record | Answer:
+    return Answer(record) if {"error", "responseHeader", "export"} & record.keys() else record
+
+
+def _of_envelope(
+    text: _Text, envelopes: Sequence[tuple[str, ...]]
+) -> Generator[Item, None, tuple[bool, Record | Answer | LeftOut]]:
+    """Go through an object member by member; yield the records of the list that an envelope leads to.
+
+    Returns
+    -------
+    (bool, dict)
+        Whether there was such a list; what else the object says.
+    """
+    text.take()
+    found, said, unfit = False, dict[str, Json](), ""
+    while text.next_of("}"):
+        try:
+            key = str(text.value())
+            if text.peek() != ":":
+                raise UnreadableFile("JSON: ':' after a key", f"{text.here(10)!r} in line {text.line}")
+            text.take()
+            inner = [e[1:] for e in envelopes if e[0] == key]
+            if () in inner and text.peek() == "[":
+                found = True
+                yield from _of_list(text)
+            elif any(inner) and text.peek() == "{":
+                has_list, rest = yield from _of_envelope(text, [e for e in inner if e])
+                found |= has_list
+                said[key] = rest if isinstance(rest, dict) else None
+            else:
+                said[key] = text.value()
+        except _Unfit as error:
+            unfit = str(error)
+    text.take()
+    return found, LeftOut(unfit) if unfit else _judged(said)
 
 
 class _Text:
@@ -116,12 +166,10 @@ class _Text:
     def peek(self) -> str:
         """Return the next character that is no blank, '' at the end."""
         while True:
-            while self._at < len(self._buffer):
-                mark = self._buffer[self._at]
-                if mark not in " \t\r\n":
-                    return mark
-                self.line += mark == "\n"
-                self._at += 1
+            blank = _BLANK.match(self._buffer, self._at)
+            self._pass(blank.end() if blank else self._at)
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
             if not self._more(PIECE_BYTES):
                 return ""
 
@@ -133,26 +181,76 @@ class _Text:
         """Return what stands next."""
         return self._buffer[self._at : self._at + n]
 
+    def next_of(self, end: str) -> bool:
+        """Step over a comma to the next value; False where the end mark stands."""
+        mark = self.peek()
+        if mark == ",":
+            self.take()
+            mark = self.peek()
+        if not mark:
+            found = f"the file's end in line {self.line}"
+            raise UnreadableFile(f"the list's end, '{end}'", found, "the file is cut: fetch it again")
+        return mark != end
+
     def value(self) -> Json:
-        """Parse the next value, reading as much as it needs."""
-        size = PIECE_BYTES
+        """Parse the next value, reading as much as it needs.
+
+        Raises
+        ------
+        _Unfit
+            If it is too deep or too large; it has been stepped over.
+        UnreadableFile
+            If it is no JSON.
+        """
+        self.peek()
+        size, line = PIECE_BYTES, self.line
         while True:
             try:
                 value, end = self._json.raw_decode(self._buffer, self._at)
+                if end == len(self._buffer) and self._more(size):
+                    size *= 2
+                    continue  # a number may go on
+                value = sound(value)
             except RecursionError:
-                raise UnreadableFile(f"at most {_DEEPEST} levels of JSON", f"more in line {self.line}") from None
-            except ValueError as error:
+                raise self._unfit(f"more than {MAX_DEPTH} levels of JSON in line {line}") from None
+            except json.JSONDecodeError as error:
                 # Perhaps the value goes on in the next piece; each try reads twice as much as the last.
-                if len(self._buffer) - self._at > MAX_RECORD_CHARACTERS or not self._more(size):
+                if len(self._buffer) - self._at > MAX_RECORD_CHARACTERS:
+                    raise self._unfit(f"more than {MAX_RECORD_CHARACTERS >> 20} MB in line {line}") from None
+                if not self._more(size):
                     raise self._broken(error) from None
                 size *= 2
                 continue
-            if end == len(self._buffer) and self._more(size):
-                size *= 2
-                continue  # a number may go on
+            except ValueError as error:  # a number of thousands of digits
+                raise self._unfit(f"{error} in line {line}") from None
             self.line += self._buffer.count("\n", self._at, end)
             self._at = end
-            return _finite(value)
+            return value
+
+    def _unfit(self, why: str) -> _Unfit:
+        """Step over the next value without keeping it."""
+        depth, quoted, at = 0, False, self._at
+        while True:
+            match = (_INSIDE if quoted else _OUTSIDE).search(self._buffer, at)
+            if match is None:
+                self._pass(len(self._buffer) - (quoted and self._buffer.endswith("\\")))
+                if not self._more(PIECE_BYTES):
+                    raise UnreadableFile("a record's end", f"the file's end; {why}", "fetch the file again")
+                at = self._at
+                continue
+            mark, at = match[0], match.end()
+            if depth == 0 and mark in ",}]":
+                self._pass(match.start())
+                return _Unfit(why)
+            quoted ^= mark == '"'
+            depth += (mark in "{[") - (mark in "}]")
+            if depth == 0 and not quoted and mark in '"}]':
+                self._pass(at)
+                return _Unfit(why)
+
+    def _pass(self, end: int) -> None:
+        self.line += self._buffer.count("\n", self._at, end)
+        self._at = end
 
     def _more(self, n_bytes: int) -> bool:
         if self._ended:
@@ -170,19 +268,43 @@ class _Text:
         self._buffer, self._at = self._buffer[self._at :] + text, 0
         return bool(piece)
 
-    def _broken(self, error: ValueError) -> UnreadableFile:
-        if isinstance(error, json.JSONDecodeError):
-            line = self.line + self._buffer.count("\n", self._at, error.pos)
-            return UnreadableFile("JSON", f"{error.msg!r} in line {line}", "the file is cut or damaged: fetch it again")
-        return UnreadableFile("JSON", f"{error} in line {self.line}")
+    def _broken(self, error: json.JSONDecodeError) -> UnreadableFile:
+        line = self.line + self._buffer.count("\n", self._at, error.pos)
+        return UnreadableFile("JSON", f"{error.msg!r} in line {line}", "the file is cut or damaged: fetch it again")
 
 
-def _finite(value: Json) -> Json:
-    """Turn numbers too large for a float into None; NaN and Infinity never get so far."""
+def sound(value: Json, depth: int = 0) -> Json:
+    r"""Return a value that every table and file can hold: no infinities, no NaN, no halves of surrogate pairs.
+
+    Raises
+    ------
+    RecursionError
+        If it is deeper than MAX_DEPTH.
+
+    Examples
+    --------
+    >>> sound({"a": ["x\ud800", float("inf")]})
+    {'a': ['x\ufffd', None]}
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else mended(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if depth > MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, list):
-        return [_finite(v) for v in value]
+        return [sound(v, depth + 1) for v in value]
     if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
+        return {mended(k): sound(v, depth + 1) for k, v in value.items()}
     return value
+
+
+def mended(text: str) -> str:
+    r"""Replace what is no character, halves of surrogate pairs: no table and no file can hold them.
+
+    Examples
+    --------
+    >>> mended("a\ud800b"), mended("\ud83d\udd2d") == "\U0001f52d"
+    ('a\ufffdb', True)
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from catalog import lake, manifest
 from catalog.columns import quote
+from catalog.errors import UnreadableFile
 from catalog.manifest import LOADED, FileEntry, Source
 from catalog.tables import TABLES
+from ingest.archives import members
+from ingest.detect import ARCHIVE
 from ingest.disagreements import Disagreement, disagreements, without_release
-from ingest.loading import HashingStream, open_content
+from ingest.loading import HashingStream
+from ingest.planning import archive_of
 from ingest.products.linking import unlinked_query
+from ingest.streams import DAMAGED, open_content
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,13 @@ def verify(store: Path) -> list[str]:
     """
     wrong: list[str] = []
     with contextlib.closing(lake.connect(store)) as connection:
-        for entry in _entries(connection, f"status = '{LOADED}'"):
-            try:
-                with open_content(entry.path) as raw:
-                    same = HashingStream(raw).finish() == entry.sha256
-            except OSError as error:
-                wrong.append(f"{entry.path}: {error.strerror or error}; its {entry.n_rows:,} rows stay")
-                continue
-            if not same:
-                wrong.append(f"{entry.path}: changed since it was loaded; type: python -m ingest --store {store}")
+        entries = {e.path: e for e in _entries(connection, f"status = '{LOADED}'")}
+        archives = [path for path, e in entries.items() if e.kind == ARCHIVE]
+        for path, entry in entries.items():
+            if entry.kind != ARCHIVE and archive_of(path, archives) is None:
+                wrong += _compare(entry, lambda path=path: open_content(path), store)  # type: ignore[misc]
+        for archive in archives:
+            wrong += _compare_members(archive, entries, store)
         for table in TABLES.values():
             key = ", ".join(map(quote, table.key))
             query = f"SELECT count(*) FROM (SELECT 1 FROM lake.{table.full_name} GROUP BY {key} HAVING count(*) > 1)"
@@ -117,3 +121,28 @@ def verify(store: Path) -> list[str]:
             if row and row[0]:
                 wrong.append(f"{table.full_name}: {row[0]:,} values of its key ({key}) repeat")
     return wrong
+
+
+def _compare(entry: FileEntry, open_: Callable[[], BinaryIO], store: Path) -> list[str]:
+    """Compare a file with its hash."""
+    try:
+        with open_() as raw:
+            same = HashingStream(raw).finish() == entry.sha256
+    except (OSError, UnreadableFile, *DAMAGED) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return [f"{entry.path}: {said}; its {entry.n_rows:,} rows stay"]
+    changed = f"{entry.path}: changed since it was loaded; type: python -m ingest --store {store}"
+    return [] if same else [changed]
+
+
+def _compare_members(archive: str, entries: Mapping[str, FileEntry], store: Path) -> list[str]:
+    """Compare the files of an archive with their hashes."""
+    left = {path: e for path, e in entries.items() if path.startswith(f"{archive}/")}
+    wrong: list[str] = []
+    try:
+        for member in members(archive):
+            if entry := left.pop(member.path, None):
+                wrong += _compare(entry, member.open, store)
+    except (OSError, UnreadableFile, *DAMAGED) as error:
+        wrong.append(f"{archive}: {error}")
+    return wrong + [f"{path}: no longer in its archive; its {e.n_rows:,} rows stay" for path, e in left.items()]

@@ -10,25 +10,25 @@ import hashlib
 import io
 import time
 import uuid
-import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
-from isal import igzip, isal_zlib
 
 from catalog.errors import OutOfSpace, UnreadableFile
 from catalog.lake import is_disk_full
 from catalog.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
 from catalog.parts import PartWriter
 from catalog.tables import TABLES
+from ingest.archives import members
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
-from ingest.detect import ReplayStream, detect
+from ingest.detect import ARCHIVE, ReplayStream, detect
 from ingest.planning import Found
 from ingest.readers import reader
+from ingest.streams import BUFFER, DAMAGED, open_content
 
 ASIDE = frozenset(
     {"product.header", "product.good_time", "product.response_file", "product.event_list", "product.region"}
@@ -37,9 +37,6 @@ ASIDE = frozenset(
 
 HELD_BYTES = 256 << 20
 """Bytes of rows held at once: a catalog table has 700 columns, and a million of its rows are gigabytes."""
-
-GZIP_MAGIC = b"\x1f\x8b"
-BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -102,15 +99,6 @@ class HashingStream(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-def open_content(path: str) -> BinaryIO:
-    """Open a file for reading its decompressed content, gzipped or not, whatever it is called."""
-    with open(path, "rb") as probe:  # noqa: PTH123 - also for names that are not valid text
-        compressed = probe.read(2) == GZIP_MAGIC
-    if compressed:
-        return igzip.open(path, "rb")  # type: ignore[no-any-return,no-untyped-call]
-    return open(path, "rb", buffering=BUFFER)  # noqa: PTH123 - the caller closes it
-
-
 def load_batch(task: Task) -> Loaded:
     """Read every file of a batch; write its rows into parts; never raise for a bad file.
 
@@ -124,9 +112,10 @@ def load_batch(task: Task) -> Loaded:
     try:
         for found in task.files:
             start = time.perf_counter()
-            entry = _load_file(found, gathered)
-            loaded.entries.append(entry)
-            loaded.seconds[entry.kind or "other"] += time.perf_counter() - start
+            for entry in _load(found, gathered):
+                loaded.entries.append(entry)
+                loaded.seconds[entry.kind or "other"] += time.perf_counter() - start
+                start = time.perf_counter()
         loaded.parts = gathered.finish()
     except OSError as error:
         gathered.abandon()
@@ -136,25 +125,45 @@ def load_batch(task: Task) -> Loaded:
     return loaded
 
 
-def _load_file(found: Found, gathered: _Gatherer) -> FileEntry:
+def _load(found: Found, gathered: _Gatherer) -> Iterator[FileEntry]:
+    """Read one file, and where it is an archive, the files in it."""
+    entry = _load_file(found, lambda: open_content(found.path), gathered)
+    if entry.kind == ARCHIVE:
+        try:
+            for path, n_bytes, open_, problem in members(found.path):
+                member = found._replace(path=path, bytes=n_bytes, problem=problem)
+                inner = _load_file(member, open_, gathered)
+                if inner.kind == ARCHIVE:
+                    why = "an archive within an archive: unpack the outer one, and ingest what comes out"
+                    inner = replace(inner, status=SKIPPED, kind="other", error=why)
+                yield inner
+        except (UnreadableFile, OSError, *DAMAGED) as error:  # it is cut: what stands before the cut is in
+            status, message = _explain(error)
+            entry = replace(entry, status=status, error=message)
+    yield entry
+
+
+def _load_file(found: Found, open_: Callable[[], BinaryIO], gathered: _Gatherer) -> FileEntry:
     """Read one file; whatever is wrong with it becomes its ledger row."""
     entry = FileEntry(found.file_id, found.path, found.bytes, found.mtime_ns, LOADED)
+    if found.problem:
+        return replace(entry, status=SKIPPED, kind="other", error=found.problem)
     try:
-        return _read(found, entry, gathered)
-    except Exception as error:
+        return _read(found, open_, entry, gathered)
+    except Exception as error:  # noqa: BLE001 - one bad file never stops a refresh
         gathered.drop_file()
-        if isinstance(error, OSError) and is_disk_full(error):
-            raise
         status, message = _explain(error)
         return replace(entry, status=status, error=message)
 
 
-def _read(found: Found, entry: FileEntry, gathered: _Gatherer) -> FileEntry:
+def _read(found: Found, open_: Callable[[], BinaryIO], entry: FileEntry, gathered: _Gatherer) -> FileEntry:
     file = FileName.of(found.path, found.release)
-    with open_content(found.path) as raw:
+    with open_() as raw:
         hashing = HashingStream(raw)
         stream = ReplayStream(hashing)
         kind = detect(stream, file)
+        if kind.name == ARCHIVE:
+            return replace(entry, kind=ARCHIVE)
         if not kind.readable:
             return replace(entry, status=SKIPPED, kind=kind.name, sha256=hashing.finish(), error=kind.reason)
         try:
@@ -170,11 +179,19 @@ def _read(found: Found, entry: FileEntry, gathered: _Gatherer) -> FileEntry:
 
 
 def _explain(error: Exception) -> tuple[str, str]:
-    """Turn whatever a file did to its reader into a status and one line for the ledger."""
+    """Turn whatever a file did to its reader into a status and one line for the ledger.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, which is no fault of the file.
+    """
+    if isinstance(error, OSError) and is_disk_full(error):
+        raise error
     if isinstance(error, UnreadableFile):
         return FAILED, str(error)
-    if isinstance(error, EOFError | igzip.BadGzipFile | zlib.error | isal_zlib.error):
-        return FAILED, f"expected a whole gzip file, found {error}; it is truncated or damaged: fetch it again"
+    if isinstance(error, DAMAGED):
+        return FAILED, f"expected a whole packed file, found {error}; it is truncated or damaged: fetch it again"
     if isinstance(error, MemoryError):
         return FAILED, "reading it takes more memory than there is"
     if isinstance(error, OSError):

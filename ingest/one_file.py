@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import zlib
 from collections import defaultdict
 from pathlib import Path
 
 import pyarrow as pa
-from isal import isal_zlib
 
 from catalog.errors import UnreadableFile
 from ingest.content import FileName, Flag
-from ingest.detect import ReplayStream, detect
-from ingest.loading import BUFFER, open_content
+from ingest.detect import ARCHIVE, ReplayStream, detect
 from ingest.readers import reader
+from ingest.streams import BUFFER, DAMAGED, open_content
 
 
 def read_file(path: str | os.PathLike[str]) -> dict[str, pa.Table]:
@@ -25,7 +22,7 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, pa.Table]:
     Parameters
     ----------
     path : path-like
-        Gzipped or not.
+        Packed (.gz, .bz2, .xz, .zst) or not.
 
     Returns
     -------
@@ -49,12 +46,14 @@ def read_file(path: str | os.PathLike[str]) -> dict[str, pa.Table]:
             return _tables(ReplayStream(raw), FileName.of(os.fspath(path), None))
     except UnreadableFile as error:
         raise UnreadableFile(error.expected, error.found, error.advice, Path(path).name) from error
-    except (EOFError, zlib.error, isal_zlib.error, gzip.BadGzipFile) as error:  # type: ignore[misc]  # isal has no types
-        raise UnreadableFile("a whole gzip file", str(error), "fetch it again", Path(path).name) from error
+    except DAMAGED as error:
+        raise UnreadableFile("a whole packed file", str(error), "fetch it again", Path(path).name) from error
 
 
 def _tables(stream: ReplayStream, name: FileName) -> dict[str, pa.Table]:
     kind = detect(stream, name)
+    if kind.name == ARCHIVE:
+        raise UnreadableFile("a data product", "an archive", "unpack it, and name the file that came out")
     if not kind.readable:
         raise UnreadableFile("a data product", kind.reason)
     batches: dict[str, list[pa.RecordBatch]] = defaultdict(list)

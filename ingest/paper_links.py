@@ -18,7 +18,7 @@ from catalog import lake
 from catalog.columns import literal
 from catalog.manifest import STALE
 from catalog.tables import TABLES
-from ingest.literature.links import ACTIVE, CONFIDENT, EXTENDED, METHODS, Alias, Known, Link, links
+from ingest.literature.links import ACTIVE, EXTENDED, METHODS, Alias, Known, Link, links
 
 STATE = "links of papers"
 LINKED = frozenset({"lit.paper", "csc.master_source", "csc.observation_source", "csc.classification"})
@@ -121,6 +121,11 @@ def relink(connection: lake.Connection) -> Linked:
                 lake.remember(connection, STATE, "current")
     finally:
         connection.unregister("__links")
+    used = (
+        "SELECT method, count(*) FROM (SELECT unnest(methods) AS method FROM lake.lit.confident_link) GROUP BY method"
+    )
+    report.used = Counter({method: n for method, n in connection.execute(used).fetchall() if method in METHODS})
+    report.unused = Counter(one.method for one in found) - report.used
     return report
 
 
@@ -132,8 +137,6 @@ def _found(connection: lake.Connection) -> tuple[Linked, list[Link]]:
     papers = connection.execute(_PAPERS).fetchall()
     found = list(links(papers, known))
     report = Linked(len(papers), len(positions))
-    for one in found:
-        (report.used if one.confidence >= CONFIDENT else report.unused)[one.method] += 1
     return report, found
 
 

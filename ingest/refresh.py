@@ -18,15 +18,16 @@ from pathlib import Path
 
 from catalog import detections, lake, manifest
 from catalog.columns import literal
-from catalog.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
+from catalog.manifest import DUPLICATE, FAILED, FORGOTTEN, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
 from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.tables import TABLES, Table
 from ingest import paper_links
 from ingest.content import file_id_of
+from ingest.detect import ARCHIVE
 from ingest.disagreements import Disagreement, disagreements, without_release
 from ingest.loading import Loaded, Part, Task, load_batch
-from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, batches, find_files, make_plan
+from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
 from ingest.products.region_links import link_regions
 
@@ -166,8 +167,7 @@ def refresh(
     """
     start = time.perf_counter()
     for source in add:
-        if not Path(source.specification).exists():
-            raise FolderNotFound(f"{source.specification} does not exist; name a folder or file of Chandra data")
+        next(find_files(Path(source.specification)), None)
     with contextlib.closing(_open(store)) as connection:
         known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
         add = [s if s.release else known.get(s.specification, s) for s in add]
@@ -176,7 +176,7 @@ def refresh(
         job = _Job(add or list(known.values()), new, release, again=again, only_stale=only_stale)
         report, plan = _plan(connection, store, job)
         linked = _is_linked(connection) and not paper_links.is_stale(connection)
-        idle = linked and not plan.read and not new and not detections.is_stale(connection)
+        idle = linked and not detections.is_stale(connection) and not (plan.read or plan.forget or new)
     if not idle:
         with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
             _Writer(store, report, workers, on_progress).run(job)
@@ -227,12 +227,17 @@ def _plan(connection: lake.Connection, store: Path, job: _Job) -> tuple[Report, 
         (f._replace(release=job.release(f.path)) for f in found.values()), ledger, again=job.again, named=named
     )
     if job.only_stale:
-        plan.read = [f for f in plan.read if f.path in ledger and ledger[f.path].status == STALE]
+        stale = {archive_of(path, found) or path for path, known in ledger.items() if known.status == STALE}
+        plan.read = [file for file in plan.read if file.path in stale]
     report.unchanged = plan.unchanged
     if len(found) < len(ledger) + len(plan.read):
-        report.gone = sum(
-            1 for path in ledger if path not in found and any(path == r or path.startswith(f"{r}/") for r in roots)
-        )
+        walked = tuple(root.rstrip("/") + "/" for root in roots)
+        for path, known in ledger.items():
+            if path not in found and f"{path}/".startswith(walked) and archive_of(path, found) is None:
+                if known.n_rows or known.status in {LOADED, DUPLICATE}:
+                    report.gone += 1
+                else:
+                    plan.forget.append(path)
     return report, plan
 
 
@@ -260,7 +265,7 @@ class _Writer:
         self._shared = self._tables_read = False
 
     def run(self, job: _Job) -> None:
-        """Read and commit until the plan is empty; then work out what follows from rows of several files."""
+        """Read and commit until the plan is empty; then work out what follows."""
         folder = lake.incoming(self._store)
         with contextlib.closing(lake.connect(self._store, read_only=False)) as connection:
             self._connection = connection
@@ -269,22 +274,15 @@ class _Writer:
                 self._remember(job)
             # The ledger may have changed while we waited for the lock: plan again under it.
             _, plan = _plan(connection, self._store, job)
+            if plan.forget:
+                with lake.transaction(connection, f"{len(plan.forget)} file(s) that gave nothing are gone"):
+                    manifest.forget_entries(connection, plan.forget)
             while plan.read:
                 self._read(plan, folder)
                 # Copies of a content that is gone from its file are read now, and so are the files of an older store's
                 # rows that cannot be told apart.
                 _, plan = _plan(connection, self._store, replace(job, only_stale=True))
-            if detections.is_stale(connection):
-                with lake.transaction(connection, "one id for each detection"):
-                    self._shared |= detections.settle(connection) > 0
-            if not _is_linked(connection):
-                with lake.transaction(connection, "link spectra with responses and backgrounds"):
-                    for statement in link_statements():
-                        connection.execute(statement)
-                    link_regions(connection)
-                    lake.remember(connection, LINKS, rules())
-            if paper_links.is_stale(connection):
-                self._report.linked = paper_links.relink(connection)
+            self._follow_up()
             if self._shared:
                 self._report.disagreements = disagreements(connection)
             if self._tables_read:
@@ -292,6 +290,21 @@ class _Writer:
             if self._report.kinds or job.new:
                 with lake.transaction(connection, "refreshed"):
                     manifest.mark_refreshed(connection, job.sources)
+
+    def _follow_up(self) -> None:
+        """Work out what follows from rows of several files: ids of detections, links of products and of papers."""
+        connection = self._connection
+        if detections.is_stale(connection):
+            with lake.transaction(connection, "one id for each detection"):
+                self._shared |= detections.settle(connection) > 0
+        if not _is_linked(connection):
+            with lake.transaction(connection, "link spectra with responses and backgrounds"):
+                for statement in link_statements():
+                    connection.execute(statement)
+                link_regions(connection)
+                lake.remember(connection, LINKS, rules())
+        if paper_links.is_stale(connection):
+            self._report.linked = paper_links.relink(connection)
 
     def _remember(self, job: _Job) -> None:
         """Add places; files that are known under another release are to be read again."""
@@ -347,13 +360,16 @@ class _Writer:
         """Write finished batches: ledger rows, new rows, and the removal of what they replace, in one commit."""
         if not loaded.entries:
             return
+        vanished = self._vanished(loaded.entries)
         entries, left_out = self._judge(loaded.entries)
-        replaced = [e.file_id for e in entries if self._replaces(e, left_out)]
+        replaced = [*(e.file_id for e in entries if self._replaces(e, left_out)), *map(file_id_of, vanished)]
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
         tables = list(dict.fromkeys(part.table for part in parts))
         with lake.transaction(connection, f"{len(entries)} file(s)"):
             again = set(manifest.remove_rows(connection, replaced)) if replaced else set()
+            if vanished:
+                manifest.forget_entries(connection, vanished)
             manifest.write_entries(connection, entries)
             for table in tables:
                 again |= self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
@@ -368,8 +384,22 @@ class _Writer:
 
     def _replaces(self, entry: FileEntry, left_out: set[int]) -> bool:
         """Whether rows of the file's earlier content must go: it has other content now, here or in its copy."""
+        if entry.kind == ARCHIVE and not (entry.path in self._ledger and self._ledger[entry.path].n_rows):
+            return False
         other = entry.status in {DUPLICATE, STALE} or (entry.status == LOADED and entry.file_id not in left_out)
         return other and entry.path in self._ledger
+
+    def _vanished(self, entries: Sequence[FileEntry]) -> list[str]:
+        """Take leave of files that an archive had in it before it changed, or before it became another file."""
+        changed = {e.path for e in entries if e.status == LOADED and e.path in self._ledger}
+        changed = {path for path in changed if self._ledger[path].kind == ARCHIVE}
+        if not changed:
+            return []
+        present = {e.path for e in entries}
+        vanished = [path for path in self._ledger if path not in present and archive_of(path, changed)]
+        for path in vanished:
+            self._give_up(path, self._ledger.pop(path))
+        return vanished
 
     def _judge(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], set[int]]:
         """Tell new content from content that is already there; return ledger rows and the files to leave out."""
@@ -377,6 +407,13 @@ class _Writer:
         left_out: set[int] = set()
         for entry in entries:
             known = self._ledger.get(entry.path)
+            if known is not None and self._is_forgotten(entry, known):
+                left_out.add(entry.file_id)
+                continue
+            if entry.kind == ARCHIVE and entry.status == LOADED:
+                self._give_up(entry.path, known)
+                judged.append(entry)
+                continue
             if entry.status != LOADED or entry.sha256 is None:
                 if known is not None and known.n_rows:
                     kept = f"{entry.error}; the {known.n_rows:,} rows of its earlier content are kept"
@@ -398,6 +435,12 @@ class _Writer:
         # A file may repeat what its holder held until this very commit: then it is read again.
         orphans = {e.path for e in judged if e.status == DUPLICATE and e.sha256 not in self._holders}
         return [replace(e, status=STALE) if e.path in orphans else e for e in judged], left_out
+
+    def _is_forgotten(self, entry: FileEntry, known: Known) -> bool:
+        """Tell whether a file in an archive, which is read as a whole, is to be passed over."""
+        archive = archive_of(entry.path, self._ledger)
+        same = known.status == FORGOTTEN and (known.bytes, known.mtime_ns) == (entry.bytes, entry.mtime_ns)
+        return same and archive is not None and self._ledger[archive].status != FORGOTTEN
 
     def _give_up(self, path: str, known: Known | None) -> None:
         """Note that a file no longer holds the content it had."""
@@ -455,7 +498,11 @@ class _Writer:
             _LOG.info(
                 "%s: %s, %d rows%s", entry.path, entry.status, entry.n_rows, f", {entry.error}" if entry.error else ""
             )
-            self._ledger[entry.path] = Known(entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows)
+            self._ledger[entry.path] = Known(
+                entry.bytes, entry.mtime_ns, entry.status, entry.sha256, entry.n_rows, entry.kind
+            )
+            if entry.kind == ARCHIVE and entry.status == LOADED:
+                continue  # what is in it is counted
             if entry.status == LOADED:
                 total = self._report.kinds[entry.kind or "other"]
                 total.files += 1

@@ -28,7 +28,6 @@ from catalog.manifest import FileEntry
 from ingest.disagreements import Disagreement
 from ingest.forgetting import Forgotten
 from ingest.ledger import Status
-from ingest.literature.links import CONFIDENT
 from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 
@@ -206,8 +205,8 @@ def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> 
         return
     console.print(f"\n[bold]{title} ({len(entries):,})")
     for entry in entries:
-        why = entry.error or ", ".join(entry.flags)
-        console.print(f"  {escape(entry.path)}: {escape(why)}", soft_wrap=True, highlight=False)
+        line = f"{entry.path}: {entry.error or ', '.join(entry.flags)}".replace("\n", " ")  # names may hold line breaks
+        console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def _list(console: Console, title: str, entries: Sequence[FileEntry], store: Path) -> None:
@@ -251,7 +250,7 @@ def show_links(console: Console, linked: Linked, store: Path) -> None:
     console.print(
         f"{n_links:,} links of {linked.n_papers:,} papers with {linked.n_sources:,} sources: {changed}", highlight=False
     )
-    query = f"SELECT * FROM lit.paper_source WHERE confidence < {CONFIDENT} ORDER BY confidence DESC"
+    query = "SELECT * FROM lit.paper_source ANTI JOIN lit.confident_link USING (bibcode, name) ORDER BY confidence DESC"
     console.print(f'unsure ones: python -m catalog sql "{query}" --store {store}', highlight=False, soft_wrap=True)
 
 

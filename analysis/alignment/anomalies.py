@@ -21,7 +21,7 @@ from analysis.runs import Answer, Evidence, Model, Record, Run, once
 from analysis.source_rows import MASTER
 from analysis.statistics import bootstrap, shuffled
 from catalog import Catalog
-from embed.pair_inputs import CONFIDENT
+from catalog.identifiers import whole_number
 
 LEAST = 30
 N_NEIGHBOURS, N_PAPERS = 5, 3
@@ -126,9 +126,7 @@ def known_of(cat: Catalog, snapshot: int) -> Known:
         if class_ and not predicted and not conflicting:
             classes.setdefault(str(name), str(class_))
     linked = cat.sql(
-        f"SELECT l.name, l.bibcode FROM (SELECT DISTINCT name, bibcode FROM lit.paper_source "
-        f"WHERE coalesce(confidence, 1) >= {CONFIDENT}) AS l ORDER BY l.name, l.bibcode DESC",
-        snapshot=snapshot,
+        "SELECT name, bibcode FROM lit.confident_link ORDER BY name, bibcode DESC", snapshot=snapshot
     ).fetchall()
     papers = {n: [str(b) for _, b in rows] for n, rows in itertools.groupby(linked, key=lambda r: str(r[0]))}
     return Known(types, classes, papers)
@@ -149,13 +147,12 @@ def _rows(
     for i in order:
         name = str(found.sources[i])
         otype, authority, predicted = known.types.get(name, (None, None, None))
-        obsid = str(found.ids[i]).partition(".")[0]
         out.append(
             {
                 "space": space,
                 "detection_id": str(found.ids[i]),
                 "name": name,
-                "obsid": int(obsid) if obsid.isdigit() else None,
+                "obsid": whole_number(str(found.ids[i]).partition(".")[0]),
                 "rank": int(rank[i]),
                 "score": float(judged.score[i]),
                 **{d: float(judged.raw[d][i]) for d in DETECTORS},

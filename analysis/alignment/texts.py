@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from embed.pair_inputs import CONFIDENT
 from embed.paper_vectors import as_written, beside, per_source
 from embed.pooling import Pooling
 
@@ -107,8 +106,8 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
     if not cat.sql("SELECT 1 FROM meta.space WHERE space = 'papers'", snapshot=snapshot).fetchall():
         return None
     table = cat.sql(
-        f"""SELECT e.id, p.year, p.citation_count, p.title, p.abstract, l.name, e.vector
-        FROM (SELECT DISTINCT bibcode, name FROM lit.paper_source WHERE coalesce(confidence, 1) >= {CONFIDENT}) AS l
+        """SELECT e.id, p.year, p.citation_count, p.title, p.abstract, l.name, e.vector
+        FROM lit.confident_link AS l
         JOIN embedding.papers AS e ON e.id = l.bibcode LEFT JOIN lit.paper AS p ON p.bibcode = l.bibcode
         ORDER BY e.id, l.name""",
         snapshot=snapshot,

@@ -295,7 +295,7 @@ def _papers_of_sources(cat: Catalog, space: str, snapshot: int) -> Mapping[str, 
     """Return the mean vector of the papers about each source."""
     ids, vectors = cat.vectors(space, snapshot)
     place = {str(i): n for n, i in enumerate(ids)}
-    links = cat.sql("SELECT DISTINCT bibcode, name FROM lit.paper_source ORDER BY ALL", snapshot=snapshot).fetchall()
+    links = cat.sql("SELECT bibcode, name FROM lit.confident_link ORDER BY ALL", snapshot=snapshot).fetchall()
     known = [(place[str(b)], str(s)) for b, s in links if str(b) in place]
     names = sorted({s for _, s in known})
     number = {s: n for n, s in enumerate(names)}

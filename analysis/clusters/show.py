@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from analysis.options import say
 from catalog import Catalog
-from catalog.console import OUT
+from catalog.console import OUT, wide
 
 Row = Mapping[str, object]
-_WIDE = 250
 
 _SCORES = """
 SELECT rows_are, task, features, is_baseline, algorithm || ' ' || setting AS method, mapping, chosen,
@@ -70,7 +68,7 @@ def show_formulas(cat: Catalog, run_id: int) -> None:
                 escape(str(r["formula"])),
                 escape(str(r["units"] or "")),
             )
-        (OUT if OUT.is_terminal else Console(width=_WIDE)).print(table)
+        wide().print(table)
     simulated(cat, run_id)
 
 
@@ -96,7 +94,7 @@ def _print(title: str, rows: Sequence[Row]) -> None:
             f"{number(r['control_mean'])} (< {number(r['control_high'])})",
             interval(r, "gain", signed=True),
         )
-    (OUT if OUT.is_terminal else Console(width=_WIDE)).print(table)
+    wide().print(table)
 
 
 def number(value: object, *, signed: bool = False) -> str:

@@ -17,7 +17,6 @@ from analysis.source_rows import MASTER
 from catalog import Catalog
 from catalog.conditions import checked
 from catalog.errors import Terminal
-from embed.pair_inputs import CONFIDENT
 from embed.pooling import pooled
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
@@ -151,11 +150,7 @@ def _texts(cat: Catalog, sources: npt.NDArray[np.object_], snapshot: int) -> Mod
     known, vectors = cat.vectors("papers", snapshot)
     names, code = np.unique(sources.astype(str), return_inverse=True)
     paper, source = {b: i for i, b in enumerate(known)}, {s: i for i, s in enumerate(names)}
-    links = cat.sql(
-        f"SELECT DISTINCT name, bibcode FROM lit.paper_source WHERE coalesce(confidence, 1) >= {CONFIDENT} "
-        "ORDER BY ALL",
-        snapshot=snapshot,
-    ).fetchall()
+    links = cat.sql("SELECT name, bibcode FROM lit.confident_link ORDER BY ALL", snapshot=snapshot).fetchall()
     used = np.array([(paper[b], source[n]) for n, b in links if b in paper and n in source], np.int64).reshape(-1, 2)
     per_source = pooled(vectors, used[:, 0], used[:, 1], len(names))
     has: npt.NDArray[np.bool_] = np.asarray(np.isfinite(per_source).all(axis=1))
@@ -178,8 +173,7 @@ def _mentions(papers: Sequence[Sequence[str]]) -> csr_array:
 def _papers(cat: Catalog, snapshot: int) -> dict[str, list[str]]:
     """Return each source's papers, newest first."""
     found: pa.Table = cat.sql(
-        f"SELECT name, list(DISTINCT bibcode ORDER BY bibcode DESC) AS bibcodes FROM lit.paper_source "
-        f"WHERE coalesce(confidence, 1) >= {CONFIDENT} GROUP BY name",
+        "SELECT name, bibcodes FROM lit.source_paper WHERE n_papers > 0",
         snapshot=snapshot,
     ).arrow()
     return dict(zip(found["name"].to_pylist(), found["bibcodes"].to_pylist(), strict=True))

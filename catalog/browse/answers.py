@@ -162,9 +162,9 @@ class Answers:
             papers = "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id"
             return _records(self.catalog.sql(papers, id=id_).arrow())
         about = self.catalog.sql(
-            "SELECT p.bibcode, p.title, p.year, p.abstract, l.method, l.confidence FROM lit.paper AS p "
-            "JOIN lit.paper_source AS l USING (bibcode) WHERE l.name = $name "
-            f"ORDER BY l.confidence DESC NULLS LAST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
+            "SELECT p.bibcode, p.title, p.year, p.abstract, l.methods, l.confidence FROM lit.paper AS p "
+            "JOIN lit.confident_link AS l USING (bibcode) WHERE l.name = $name "
+            f"ORDER BY l.confidence DESC NULLS FIRST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
             name=name,
         )
         return _records(about.arrow())

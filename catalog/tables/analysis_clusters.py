@@ -30,15 +30,22 @@ def _interval(name: str, description: str) -> tuple[Column, Column, Column]:
     """Return a column and the two of its 95 % bootstrap interval over sources."""
     return (
         Column(name, FLOAT64, description),
-        Column(f"{name}_low", FLOAT64, f"{name}: 2.5 % quantile of the bootstrap over sources", ucd="stat.min"),
-        Column(f"{name}_high", FLOAT64, f"{name}: 97.5 % quantile", ucd="stat.max"),
+        Column(
+            f"{name}_low", FLOAT64, f"{name}: 2.5 % quantile of the bootstrap over sources", ucd="stat.value;stat.min"
+        ),
+        Column(f"{name}_high", FLOAT64, f"{name}: 97.5 % quantile", ucd="stat.value;stat.max"),
     )
 
 
 _ACCURACY = (
     *_interval("balanced_accuracy", "Mean of the classes' recalls, on sources that nothing was fitted to"),
-    Column("control_mean", FLOAT64, "The same with labels of other sources, mean of the shuffles", ucd="stat.mean"),
-    Column("control_high", FLOAT64, "97.5 % quantile of the shuffles", ucd="stat.max"),
+    Column(
+        "control_mean",
+        FLOAT64,
+        "The same with labels of other sources, mean of the shuffles",
+        ucd="stat.value;stat.mean",
+    ),
+    Column("control_high", FLOAT64, "97.5 % quantile of the shuffles", ucd="stat.value;stat.max"),
 )
 _GAIN = _interval(
     "gain",
@@ -132,7 +139,7 @@ CLUSTERS: tuple[Table, ...] = (
             _MAPPING,
             Column("class", TEXT, "Class", ucd="src.class"),
             *_interval("recall", "Share of the class's rows that are told right"),
-            Column("control_mean", FLOAT64, "The same with labels of other sources", ucd="stat.mean"),
+            Column("control_mean", FLOAT64, "The same with labels of other sources", ucd="stat.value;stat.mean"),
             Column("n_rows", INT64, "Rows of the class that are scored", ucd="meta.number"),
         ),
         writing="internal",
@@ -182,14 +189,16 @@ CLUSTERS: tuple[Table, ...] = (
             Column("direction", TEXT, "'latent from columns' or 'column from latents'", ucd="meta.code"),
             Column("target", TEXT, "What the formula gives: z0, z1, ... or a column"),
             Column("complexity", INT32, "Nodes of the formula", ucd="meta.number"),
-            Column("formula", TEXT, "Simplified, with the units of what goes in", ucd="meta.modelled"),
+            Column("formula", TEXT, "Simplified, with the units of what goes in", ucd="meta.note;meta.modelled"),
             Column("units", TEXT, "Unit of each input, 'name [unit]'", ucd="meta.unit"),
             Column("r2_fitted", FLOAT64, "R2 on the half it was fitted to"),
             *_interval("r2", "R2 on the other half"),
             *_interval("linear_r2", "R2 of a linear model of all inputs, on the other half"),
             *_interval("gain", "R2 minus that of the linear model, paired"),
-            Column("control_mean", FLOAT64, "R2 of formulas fitted to shuffled targets, mean", ucd="stat.mean"),
-            Column("control_high", FLOAT64, "97.5 % quantile, or the greatest of few", ucd="stat.max"),
+            Column(
+                "control_mean", FLOAT64, "R2 of formulas fitted to shuffled targets, mean", ucd="stat.value;stat.mean"
+            ),
+            Column("control_high", FLOAT64, "97.5 % quantile, or the greatest of few", ucd="stat.value;stat.max"),
             Column("chosen", BOOL, "The one for the target: the simplest within .01 of the best, in the fitted half"),
             Column("found", BOOL, "R2's interval lies above the shuffled targets' and above 0", ucd="meta.code"),
             Column("n_rows", INT64, "Rows", ucd="meta.number"),
@@ -212,8 +221,7 @@ CLUSTERS: tuple[Table, ...] = (
             Column(
                 "mutual_information",
                 FLOAT64,
-                "Mutual information of ranks in 8 bins, bias of permutations removed",
-                "nat",
+                "Mutual information of ranks in 8 bins in nats, bias of permutations removed",
             ),
             Column("mutual_information_p", FLOAT64, "p-value from permuted sources", ucd="stat.probability"),
             Column("mutual_information_q", FLOAT64, "The same corrected for all pairs (Benjamini & Hochberg)"),

@@ -6,7 +6,7 @@ from catalog.columns import BOOL, FLOAT64, INT32, INT64, TEXT, TEXTS, Column
 from catalog.tables.analysis_run import RUN_ID
 from catalog.tables.table import Table
 
-_THRESHOLD = Column("threshold", FLOAT64, "Least similarity of an edge", ucd="stat.min")
+_THRESHOLD = Column("threshold", FLOAT64, "Least similarity of an edge", ucd="stat.value;stat.min")
 _LOW = "Lower end of the 95 % bootstrap interval over sources"
 _HIGH = "Upper end of the 95 % bootstrap interval over sources"
 _WOOLF_LOW = "Lower end of its 95 % interval (Woolf 1955), each source counting once"
@@ -29,12 +29,16 @@ NETWORKS: tuple[Table, ...] = (
             Column("giant_share", FLOAT64, "Share of nodes in the largest component", ucd="stat.value"),
             Column("mean_clustering", FLOAT64, "Mean local clustering coefficient (Watts & Strogatz 1998)"),
             Column("core_periphery", FLOAT64, "Correlation of edges with the best c_i c_j (Borgatti & Everett 2000)"),
-            Column("core_periphery_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.mean"),
+            Column(
+                "core_periphery_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.value;stat.mean"
+            ),
             Column("core_periphery_null_std", FLOAT64, "Its standard deviation over them", ucd="stat.stdev"),
             Column("core_periphery_z", FLOAT64, "Standard deviations above that mean", ucd="stat.snr"),
             Column("core_periphery_p", FLOAT64, "One-sided p-value against them", ucd="stat.probability"),
             Column("assortativity", FLOAT64, "By type, among typed nodes (Newman 2003, equation 2)"),
-            Column("assortativity_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.mean"),
+            Column(
+                "assortativity_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.value;stat.mean"
+            ),
             Column("assortativity_z", FLOAT64, "Standard deviations above that mean", ucd="stat.snr"),
             Column("assortativity_p", FLOAT64, "One-sided p-value against them", ucd="stat.probability"),
             Column(
@@ -47,7 +51,12 @@ NETWORKS: tuple[Table, ...] = (
             Column("assortativity_not_sharing", FLOAT64, "Assortativity by type without the edges that share a paper"),
             Column("n_null", INT32, "Graphs of the same degrees; 0 where the graph is too large", ucd="meta.number"),
             Column("null_swapped", FLOAT64, "Share of edges of the null graphs that are not in this one"),
-            Column("high_degree", FLOAT64, "From this degree on a node counts as of high degree", ucd="stat.median"),
+            Column(
+                "high_degree",
+                FLOAT64,
+                "From this degree on a node counts as of high degree",
+                ucd="stat.value;stat.median",
+            ),
         ),
         writing="internal",
     ),
@@ -102,23 +111,23 @@ NETWORKS: tuple[Table, ...] = (
             Column("low", INT32, "Of low degree: below analysis.graph.high_degree", ucd="meta.number"),
             Column("high", INT32, "Of high degree", ucd="meta.number"),
             Column("share_high", FLOAT64, "High over all", ucd="stat.value"),
-            Column("mean_degree", FLOAT64, "Mean degree of the type", ucd="stat.mean"),
+            Column("mean_degree", FLOAT64, "Mean degree of the type", ucd="stat.value;stat.mean"),
             Column(
                 "odds_ratio", FLOAT64, "Odds of high degree over those of all other nodes, half a node added to each"
             ),
-            Column("odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.min"),
-            Column("odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.max"),
+            Column("odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
+            Column("odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
             Column(
                 "expected_degree", FLOAT64, "Control: mean degree if types differed in nothing but how common they are"
             ),
             Column("balanced_odds_ratio", FLOAT64, "The same odds by balanced degree: class size taken out"),
-            Column("balanced_odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.min"),
-            Column("balanced_odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.max"),
+            Column("balanced_odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
+            Column("balanced_odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
             Column(
                 "shuffled_odds_ratio",
                 FLOAT64,
                 "Control: with the types of other sources; far from 1 where cells are so small that the half rules",
-                ucd="stat.mean",
+                ucd="stat.value;stat.mean",
             ),
         ),
         writing="internal",
@@ -137,8 +146,8 @@ NETWORKS: tuple[Table, ...] = (
             Column(
                 "spearman", FLOAT64, "Rank correlation of degrees with the reference threshold", ucd="stat.correlation"
             ),
-            Column("spearman_low", FLOAT64, _LOW, ucd="stat.min"),
-            Column("spearman_high", FLOAT64, _HIGH, ucd="stat.max"),
+            Column("spearman_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
+            Column("spearman_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
             Column("reference", FLOAT64, "The reference: the middle one of the run's thresholds"),
         ),
         writing="internal",
@@ -157,11 +166,11 @@ NETWORKS: tuple[Table, ...] = (
             ),
             Column("n", INT32, "Nodes of the type", ucd="meta.number"),
             Column("precision", FLOAT64, "Share of the type among them", ucd="stat.value"),
-            Column("precision_low", FLOAT64, _LOW, ucd="stat.min"),
-            Column("precision_high", FLOAT64, _HIGH, ucd="stat.max"),
+            Column("precision_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
+            Column("precision_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
             Column("chance", FLOAT64, "Control: share of the type among typed nodes", ucd="stat.value"),
-            Column("chance_low", FLOAT64, "Lower end of 95 % of random choices of k nodes", ucd="stat.min"),
-            Column("chance_high", FLOAT64, "Upper end of 95 % of random choices of k nodes", ucd="stat.max"),
+            Column("chance_low", FLOAT64, "Lower end of 95 % of random choices of k nodes", ucd="stat.value;stat.min"),
+            Column("chance_high", FLOAT64, "Upper end of 95 % of random choices of k nodes", ucd="stat.value;stat.max"),
         ),
         writing="internal",
     ),

@@ -12,7 +12,7 @@ META: tuple[Table, ...] = (
         ("file_id",),
         (
             Column("file_id", INT64, "63 bits of the hash of the path", ucd="meta.id"),
-            Column("path", TEXT, "Path or URL", ucd="meta.file"),
+            Column("path", TEXT, "Path or URL", ucd="meta.ref;meta.file"),
             Column("sha256", TEXT, "Hash of the content, decompressed; NULL where it could not be read"),
             Column("kind", TEXT, "events, spectrum, arf, rmf, light_curve, source_table, papers, corpus, other"),
             Column("bytes", INT64, "Size on disk", "byte"),

@@ -20,7 +20,7 @@ Array = npt.NDArray[np.generic]
 Rows = npt.NDArray[np.void]
 
 MAX_COLUMNS = 999  # the standard's limit
-MAX_ROW = 256 << 20  # bytes; a longer row is a damaged NAXIS1, not a table
+MAX_ROW = 64 << 20  # bytes; a longer row is a damaged NAXIS1, or made to harm, and no table
 
 _WIDTHS = {"L": 1, "X": 1, "B": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "A": 1, "C": 8, "M": 16, "P": 8, "Q": 16}
 _DTYPES = {"L": "S1", "X": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}

@@ -1,34 +1,44 @@
-r"""BibTeX as ADS exports it: entries, fields, journal macros, and LaTeX accents read as letters.
+r"""BibTeX as ADS and its users write it: entries, their fields, and LaTeX read as letters.
 
-Source: Patashnik, BibTeXing (1988); ADS export format and its journal macros (AAS macros).
+bibtexparser finds the entries, pylatexenc knows the letters; here stands what ADS does with both.
+
+Source: Patashnik, BibTeXing (1988); the BibTeX export of ADS, which writes characters as {\ensuremath{\alpha}}.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from catalog.errors import UnreadableFile
+if TYPE_CHECKING:
+    from bibtexparser import model
 
-_ENTRY = re.compile(r"@\s*(\w+)\s*[{(]")
-_FIELD = re.compile(r"\s*,?\s*([A-Za-z][\w:+.-]*)\s*=\s*")
-_BARE = re.compile(r"[^\s,{}\"#()]+")
-_NO_ENTRY = frozenset({"comment", "preamble", "string"})
-_DEEPEST = 100
-_ACCENTS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307"}
-_ACCENTS |= {"v": "\u030c", "c": "\u0327", "u": "\u0306", "H": "\u030b", "r": "\u030a", "k": "\u0328", "d": "\u0323"}
-_ACCENT = re.compile(r"\\(?:(['`\"^~=.])\s*|([vcuHrkd])(?:\s+|(?=\{)))(?:\{\s*\\?([A-Za-z])\s*\}|\\?([A-Za-z]))")
-_LETTERS = {"ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "aa": "å"}
-_LETTERS |= {"AA": "Å", "i": "\u0131", "j": "\u0237", "textendash": "-"}
-_LETTERS |= {mark: mark for mark in "&%_#$"}
-_LETTER = re.compile(r"\\(?:(ss|ae|AE|oe|OE|aa|AA|textendash|[oOlLij](?![A-Za-z]))(?:\{\}|\s+(?=[A-Za-z]))?|([&%_#$]))")
-_FONT = re.compile(r"\\(?:text(?:it|bf|rm|sc|tt|sl)|emph|tt|it|bf|rm|em|sc|sl)(?![A-Za-z])\s*")
-_MATHS = re.compile(r"(\$[^$]*\$)")
+_PIECE = r"\"(?:[^\"{}]|\{[^{}]*\})*\"|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}|[^\s#\"{}]+"
+_JOINED = re.compile(rf"(?:{_PIECE})(?:\s*#\s*(?:{_PIECE}))+")
+_MATHS = re.compile(r"((?<!\\)\$(?:\\.|[^$\\])*\$)")
+_TIE = re.compile(r"(?<![\\/])~")
+_LATEX = re.compile(r"(?<!\S)(?:\S*\\[A-Za-z]+\{[^{}]*\}\S*|\S*\\[cvuHrkdbt'`^\"=.]\s+\S+|\S*\\\S*)")
+_LONGEST_WORD = 2_000
+_DEEPEST = 50
+_DASHES = str.maketrans({"\u2013": "-", "\u2014": "-", "{": None, "}": None})
+
+_MORE = {"textless": "<", "textgreater": ">", "textasciicircum": "^", "textperiodcentered": "\u00b7", "sun": "\u2299"}
+_MORE |= {"textbar": "|", "degr": "\u00b0", "arcmin": "\u2032", "arcsec": "\u2033"}
+"""Macros that pylatexenc does not know, or knows as something else."""
+_DRESS = frozenset(
+    {"rm", "it", "bf", "sc", "tt", "sl", "em", "sf", "cal", "small", "tiny", "large", "normalsize", "footnotesize"}
+    | {"mbox", "hbox", "raisebox", "textsuperscript", "textsubscript"}
+    | {"boldmath", "boldsymbol", "unboldmath", "nobreakdash"}
+)
+"""Macros that say how something looks."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Entry:
     """One entry.
 
@@ -38,107 +48,119 @@ class Entry:
         'article', 'inproceedings', ... in lower case.
     key : str
         The citation key: ADS uses the bibcode.
-    fields : dict of str to str
+    fields : mapping of str to str
         Lower-case name -> text, outer braces and quotes removed, LaTeX kept.
     """
 
     kind: str
     key: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_bibtex(text: str) -> Iterator[Entry]:
-    r"""Parse BibTeX; what stands between entries is comment.
+@dataclass(frozen=True)
+class Broken:
+    """An entry that cannot be read.
 
-    Raises
-    ------
-    UnreadableFile
-        If an entry does not end, with its line.
+    Attributes
+    ----------
+    line : int
+        Where it begins, from 1.
+    """
+
+    line: int
+
+
+def parse_bibtex(text: str) -> Iterator[Entry | Broken]:
+    r"""Parse BibTeX; what stands between entries is comment, and an entry that is broken costs itself only.
 
     Examples
     --------
     >>> entry = next(parse_bibtex('@ARTICLE{2020A&A...1A, title = "{On {X}-rays}", year = 2020, }'))
     >>> entry.kind, entry.key, entry.fields
     ('article', '2020A&A...1A', {'title': '{On {X}-rays}', 'year': '2020'})
+    >>> list(parse_bibtex('@article{a, title = {open'))
+    [Broken(line=1)]
     """
-    position = 0
-    while match := _ENTRY.search(text, position):
-        kind, position = match[1].lower(), match.end()
-        if kind in _NO_ENTRY:
-            continue
-        comma = text.find(",", position)
-        end = text.find("}", position)
-        stop = min((p for p in (comma, end) if p >= 0), default=-1)
-        if stop < 0:
-            raise _unended(text, match.start())
-        entry = Entry(kind, text[position:stop].strip())
-        position = stop
-        while found := _FIELD.match(text, position):
-            value, position = _value(text, found.end(), match.start())
-            entry.fields[found[1].lower()] = value
-        yield entry
+    from bibtexparser import model  # noqa: PLC0415 - a fifth of a second that only BibTeX needs
+    from bibtexparser.entrypoint import parse_string  # noqa: PLC0415 - as above
+
+    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it cannot read is told by us
+    library = parse_string(text)
+    strings = {s.key.lower(): str(s.value) for s in library.strings}
+    for block in library.blocks:
+        failed = isinstance(block, model.ParsingFailedBlock)
+        entry = block.ignore_error_block if isinstance(block, model.ParsingFailedBlock) else block
+        read = _entry(entry, strings) if isinstance(entry, model.Entry) else None
+        if read is not None:
+            yield read
+        elif isinstance(entry, model.Entry) or (failed and not _is_aside(block.raw)):
+            yield Broken((block.start_line or 0) + 1)
+
+
+def _is_aside(raw: str | None) -> bool:
+    """Tell a comment, a preamble or a macro, of which nobody misses anything."""
+    return re.match(r"@\s*(comment|preamble|string)\b", (raw or "").lstrip(), re.IGNORECASE) is not None
+
+
+def _entry(entry: model.Entry, strings: Mapping[str, str]) -> Entry | None:
+    """Take an entry as bibtexparser has it; None where a field does not end where it should."""
+    outer = entry.parser_metadata.get("removed_enclosing", {})
+    fields: dict[str, str] = {}
+    for one in entry.fields:
+        value = str(one.value)
+        if outer.get(one.key, "") == "no-enclosing" and re.search(r'["{#]', value):
+            if not _JOINED.fullmatch(value):
+                return None  # a comma is missing, and the next field stands in this one
+            pieces = re.findall(_PIECE, value)
+            value = "".join(p[1:-1] if p[0] in '"{' else strings.get(p.lower(), p) for p in pieces)
+        fields[one.key.lower()] = value.strip()
+    kind = entry.entry_type.strip().lower()
+    return Entry(kind, entry.key.strip(), fields) if kind else None
 
 
 def plain(text: str) -> str:
-    r"""Read LaTeX as letters: accents, ligatures, braces; formulas stay as they are.
+    r"""Read LaTeX as letters: accents, symbols, braces; formulas between dollars stay as they are.
 
     Examples
     --------
     >>> plain(r"{M{\"u}ller}, K. and {\v{S}}koda, Dav{\'\i}d \& $\sim$5 {\ss}"), plain(r"F{\o}lsom--Garc{\'{\i}}a")
     ('Müller, K. and Škoda, Davíd & $\\sim$5 ß', 'Følsom-García')
+    >>> plain(r"{\textless}0.5 keV {\ensuremath{\pm}} 1 {\TH}")
+    '<0.5 keV ± 1 Þ'
     """
     parts = _MATHS.split(text)
     for i in range(0, len(parts), 2):
-        part = _ACCENT.sub(_accented, parts[i])
-        part = _LETTER.sub(lambda m: _LETTERS[m[1] or m[2]], part)
-        part = _FONT.sub("", part)
-        parts[i] = re.sub(r"[{}]", "", part).replace("~", " ").replace("---", "-").replace("--", "-")
+        part = _LATEX.sub(lambda match: _letters(match[0]), _TIE.sub(" ", parts[i]))
+        parts[i] = part.translate(_DASHES).replace("---", "-").replace("--", "-")
     return " ".join(unicodedata.normalize("NFC", "".join(parts)).split())
 
 
-def _accented(match: re.Match[str]) -> str:
-    letter = match[3] or match[4]
-    return letter + _ACCENTS[match[1] or match[2]]
+@functools.lru_cache(maxsize=1 << 14)
+def _letters(word: str) -> str:
+    """Read a word with LaTeX in it; as it stands where that is beyond reason."""
+    if len(word) > _LONGEST_WORD or word.count("{") > _DEEPEST or word.count("\\") > _DEEPEST:
+        return word
+    try:
+        return str(_reader()(word))
+    except Exception:  # noqa: BLE001 - what the library stumbles over costs this word, not the file
+        return word.replace("\\", "")
 
 
-def _value(text: str, position: int, begin: int) -> tuple[str, int]:
-    """Read a value: pieces in braces, in quotes or bare, joined by '#'."""
-    pieces = []
-    while position < len(text):
-        if text[position] in '{"':
-            end = _closing(text, position, begin)
-            pieces.append(text[position + 1 : end])
-            position = end + 1
-        elif match := _BARE.match(text, position):
-            pieces.append(match[0])
-            position = match.end()
-        else:
-            break
-        joined = re.compile(r"\s*#\s*").match(text, position)
-        if not joined:
-            break
-        position = joined.end()
-    return "".join(pieces).strip(), position
+def _undressed(node: Any, l2tobj: Any) -> str:  # noqa: ANN401 - the library has no types
+    """Return what a macro is put on."""
+    arguments = node.nodeargd.argnlist if node.nodeargd else ()
+    return str(l2tobj.nodelist_to_text([one for one in arguments or () if one is not None]))
 
 
-def _closing(text: str, position: int, begin: int) -> int:
-    """Find the brace or quote that closes the one at a position; a quote closes only outside braces."""
-    quoted, depth = text[position] == '"', 0
-    for match in re.compile(r"\\.|[{}\"]", re.DOTALL).finditer(text, position + quoted):
-        mark = match[0]
-        if mark == "{":
-            depth += 1
-        elif mark == "}":
-            depth -= 1
-            if not quoted and depth == 0:
-                return match.start()
-        elif mark == '"' and quoted and depth <= 0:
-            return match.start()
-        if depth > _DEEPEST:
-            break
-    raise _unended(text, begin)
+@functools.cache
+def _reader() -> Callable[[str], str]:
+    from pylatexenc import latex2text  # noqa: PLC0415 - only BibTeX needs it
 
-
-def _unended(text: str, begin: int) -> UnreadableFile:
-    line = text.count("\n", 0, begin) + 1
-    return UnreadableFile("a BibTeX entry that ends", f"one that does not, in line {line}", "look for a missing brace")
+    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)
+    known = latex2text.get_default_latex_context_db()
+    spec = latex2text.MacroTextSpec
+    more = [*(spec(name, mark) for name, mark in _MORE.items()), *(spec(name, _undressed) for name in _DRESS)]
+    known.add_context_category("photonlake", more, prepend=True)
+    known.set_unknown_macro_spec(spec("", lambda node: node.macroname))
+    read = latex2text.LatexNodes2Text(latex_context=known, math_mode="verbatim", strict_latex_spaces=True)
+    return read.latex_to_text  # type: ignore[no-any-return]

@@ -19,7 +19,6 @@ from ingest.literature.words import Token, flat, key_of, tokens
 
 NAME, POSITION, OBSERVATION = "name in text", "position in text", "observation in text"
 METHODS = frozenset({NAME, POSITION, OBSERVATION})
-CONFIDENT = 0.5
 
 _OWN_NAME, _KNOWN_NAME, _NUCLEUS_NAME, _PLACE_NAME = 0.98, 0.9, 0.6, 0.4
 _IN_PASSING = 0.8

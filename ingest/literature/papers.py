@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 from urllib.parse import unquote
 
@@ -13,19 +13,27 @@ from catalog.errors import UnreadableFile
 from catalog.identifiers import is_source_name
 from catalog.tables import TABLES
 from ingest.content import FileName, Flag, Rows
-from ingest.json_records import Answer, Json, Record, read_json_records
-from ingest.literature.bibtex import Entry, parse_bibtex, plain
+from ingest.json_records import Answer, Json, LeftOut, Record, read_json_records
+from ingest.literature import markup
+from ingest.literature.bibtex import Broken, Entry, parse_bibtex, plain
 from ingest.tables.tabular import HeadStream
 
 BATCH_PAPERS = 5_000
-MAX_BIBTEX_BYTES = 512 << 20
+MAX_BIBTEX_BYTES = 64 << 20
 SOURCES_FIELD = "photonlake_sources"
 """Of a record that photonlake fetched: CSC sources for which ADS answered it."""
 
 _METHOD = "ADS object query"
 _BIBCODE = re.compile(r"^\d{4}\S{15}$")
-_IN_URL = re.compile(r"/abs/([^/\s}]+)")
+_IN_URL = re.compile(r"abs/([^/?#\s{}]+)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = re.compile("|".join(_MONTHS), re.IGNORECASE)
+_MONTH_NUMBER = re.compile(r"(?<!\d)(0?[1-9]|1[0-2])(?!\d)")
+_NO_ABSTRACT = re.compile(
+    r"[(\[]?\s*((the )?abstract (is )?)?not available\.?\s*[)\]]?|no abstract( is)?( available)?\.?|n\s?/\s?a|none",
+    re.IGNORECASE,
+)
+_ENVELOPES = (("response", "docs"), ("docs",))
 _BIBSTEMS = {"\\apj": "ApJ", "\\apjl": "ApJL", "\\apjs": "ApJS", "\\aj": "AJ", "\\mnras": "MNRAS", "\\aap": "A&A"}
 _BIBSTEMS |= {
     "\\aaps": "A&AS",
@@ -77,18 +85,22 @@ def read_papers(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     if start[:1] in b"[{":
         papers = _of_json(head)
     elif re.search(rb"@\s*\w+\s*[{(]", start):
-        papers = (_of_entry(e) for e in parse_bibtex(_text(head)))
+        papers = _of_bibtex(_text(head))
     else:
         what = "an HTML page" if start[:1] == b"<" else repr(start[:30].decode("latin-1"))
         raise UnreadableFile("papers: JSON records or BibTeX", what, "export them from ADS again")
     yield from _rows(papers, file)
 
 
-def _rows(papers: Iterator[Paper], file: FileName) -> Iterator[Rows | Flag]:
+def _rows(papers: Iterator[Paper | LeftOut], file: FileName) -> Iterator[Rows | Flag]:
     block: dict[str, Paper] = {}
     seen: set[str] = set()
+    unread: list[LeftOut] = []
     n_papers = n_nameless = n_repeated = 0
     for paper in papers:
+        if isinstance(paper, LeftOut):
+            unread.append(paper)
+            continue
         n_papers += 1
         bibcode = paper.get("bibcode")
         if not isinstance(bibcode, str) or not bibcode:
@@ -103,6 +115,13 @@ def _rows(papers: Iterator[Paper], file: FileName) -> Iterator[Rows | Flag]:
             block = {}
     if block:
         yield from _batches(block)
+    yield from _said(n_papers, n_nameless, n_repeated, unread)
+
+
+def _said(n_papers: int, n_nameless: int, n_repeated: int, unread: Sequence[LeftOut]) -> Iterator[Flag]:
+    """Say what is missing; refuse a file of which nothing could be taken."""
+    if unread and not n_papers:
+        raise UnreadableFile("records that can be read", unread[0].why, "look at that place, or fetch the file again")
     if n_papers and n_nameless == n_papers:
         raise UnreadableFile("records with a bibcode", f"none in {n_papers:,}", "ask ADS for the field bibcode")
     if not n_papers:
@@ -111,6 +130,8 @@ def _rows(papers: Iterator[Paper], file: FileName) -> Iterator[Rows | Flag]:
         yield Flag(f"repeated bibcodes, the last record was kept: {n_repeated:,}")
     if n_nameless:
         yield Flag(f"records left out, without a bibcode: {n_nameless:,}")
+    if unread:
+        yield Flag(f"records left out, unreadable: {len(unread):,}, the first with {unread[0].why}")
 
 
 def _batches(block: Mapping[str, Paper]) -> Iterator[Rows]:
@@ -127,15 +148,35 @@ def _batches(block: Mapping[str, Paper]) -> Iterator[Rows]:
         yield Rows("lit.paper_source", pa.RecordBatch.from_pylist(links, TABLES["lit.paper_source"].schema))
 
 
-def _of_json(stream: HeadStream) -> Iterator[Paper]:
-    for record in read_json_records(stream, ("response", "docs")):
-        if isinstance(record, Answer):
-            error = record.get("error")
-            message = error.get("msg") if isinstance(error, dict) else error
-            raise UnreadableFile(
-                "papers", f"an answer without records: {str(message or record)[:200]!r}", "ask ADS again"
-            )
-        yield _of_record(record)
+def _of_json(stream: HeadStream) -> Iterator[Paper | LeftOut]:
+    for record in read_json_records(stream, _ENVELOPES):
+        if isinstance(record, LeftOut):
+            yield record
+        elif isinstance(record, Answer):
+            yield from _of_answer(record)
+        else:
+            yield _of_record(record)
+
+
+def _of_answer(answer: Answer) -> Iterator[Paper | LeftOut]:
+    """Take what ADS answers in place of records: an export, which should be BibTeX, or an error."""
+    exported = answer.get("export")
+    if isinstance(exported, str) and (not exported.strip() or "@" in exported):
+        yield from _of_bibtex(exported)
+        return
+    if exported is not None:
+        raise UnreadableFile("an export in BibTeX", repr(str(exported)[:60]), "ask the export service for bibtexabs")
+    error = answer.get("error")
+    message = error.get("msg") if isinstance(error, dict) else error
+    raise UnreadableFile("papers", f"an answer without records: {str(message or answer)[:200]!r}", "ask ADS again")
+
+
+def _of_bibtex(text: str) -> Iterator[Paper | LeftOut]:
+    for entry in parse_bibtex(text):
+        if isinstance(entry, Broken):
+            yield LeftOut(f"a BibTeX entry in line {entry.line} that does not end, or lacks a comma")
+        else:
+            yield _of_entry(entry)
 
 
 def _of_record(record: Record) -> Paper:
@@ -145,7 +186,7 @@ def _of_record(record: Record) -> Paper:
     return {
         "bibcode": _one(record.get("bibcode")),
         "title": _words(record.get("title")),
-        "abstract": _one(record.get("abstract")),
+        "abstract": _abstract(_words(record.get("abstract"))),
         "author": _many(record.get("author")),
         "year": int(year) if year and _YEAR.fullmatch(year) else None,
         "pubdate": _one(record.get("pubdate")),
@@ -161,7 +202,7 @@ def _of_record(record: Record) -> Paper:
 
 def _many(value: Json) -> list[str] | None:
     values = value if isinstance(value, list) else [value]
-    return [str(v).strip() for v in values if isinstance(v, str | int | float) and str(v).strip()] or None
+    return [text for v in values if isinstance(v, str | int | float) and (text := markup.plain(str(v)))] or None
 
 
 def _one(value: Json) -> str | None:
@@ -190,24 +231,42 @@ def _text(stream: HeadStream) -> str:
 def _of_entry(entry: Entry) -> Paper:
     """Take a BibTeX entry: ADS writes the bibcode as its key, and in its address."""
     fields = entry.fields
-    bibcode = entry.key if _BIBCODE.match(entry.key) else None
-    if bibcode is None and (match := _IN_URL.search(fields.get("adsurl", ""))):
-        address = unquote(match[1])
-        bibcode = address if _BIBCODE.match(address) else None
     year = _YEAR.search(fields.get("year", ""))
-    month = fields.get("month", "")[:3].lower()
     journal = fields.get("journal", "").strip()
     eprint = fields.get("eprint", "").strip()
     return {
-        "bibcode": bibcode,
-        "title": plain(fields.get("title", "")) or None,
-        "abstract": plain(fields.get("abstract", "")) or None,
-        "author": [a for name in re.split(r"\s+and\s+", fields.get("author", "")) if (a := plain(name))] or None,
+        "bibcode": entry.key if _BIBCODE.match(entry.key) else _addressed(fields.get("adsurl", "")),
+        "title": _letters(fields.get("title", "")),
+        "abstract": _abstract(_letters(fields.get("abstract", ""))),
+        "author": [a for name in re.split(r"\s+and\s+", fields.get("author", "")) if (a := _letters(name))] or None,
         "year": int(year[0]) if year else None,
-        "pubdate": f"{year[0]}-{_MONTHS.index(month) + 1 if month in _MONTHS else 0:02d}-00" if year else None,
-        "bibstem": _BIBSTEMS.get(journal) or plain(journal.lstrip("\\")) or None,
+        "pubdate": f"{year[0]}-{_month(fields.get('month', '')):02d}-00" if year else None,
+        "bibstem": _BIBSTEMS.get(journal) or _letters(journal.lstrip("\\")),
         "doctype": entry.kind,
-        "doi": plain(fields.get("doi", "")) or None,
+        "doi": _letters(fields.get("doi", "")),
         "identifier": [f"arXiv:{eprint}" if "/" not in eprint else eprint] if eprint else None,
-        "keyword": [k for word in fields.get("keywords", "").split(",") if (k := plain(word))] or None,
+        "keyword": [k for word in fields.get("keywords", "").split(",") if (k := _letters(word))] or None,
     }
+
+
+def _addressed(url: str) -> str | None:
+    """Find the bibcode in an address of ADS, of today (/abs/...) or of yesterday (/#abs/..., escaped or not)."""
+    match = _IN_URL.search(unquote(url.replace("\\", "")))
+    return match[1] if match and _BIBCODE.match(match[1]) else None
+
+
+def _month(text: str) -> int:
+    """Return the month that a name or a number says; 0 where none is said, as ADS has it."""
+    if name := _MONTH.search(text):
+        return _MONTHS.index(name[0].lower()) + 1
+    number = _MONTH_NUMBER.search(text)
+    return int(number[0]) if number else 0
+
+
+def _letters(text: str) -> str | None:
+    return markup.plain(plain(text)) or None
+
+
+def _abstract(text: str | None) -> str | None:
+    """Return an abstract; None for the words that ADS has in place of one."""
+    return None if text is None or _NO_ABSTRACT.fullmatch(text) else text

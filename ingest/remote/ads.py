@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from catalog.identifiers import whole_number
 from ingest.json_records import Record
 from ingest.remote.errors import QueryRefused, QuotaSpent, TokenRefused, WrongContent
 from ingest.remote.http import Client
@@ -30,6 +31,9 @@ from ingest.remote.shelf import Shelf
 KIND = "ads"
 FIELDS = "bibcode,title,abstract,author,year,pubdate,bibstem,doctype,doi,identifier,keyword,citation_count"
 ROWS = 2000
+MOST_PAPERS = 5_000_000
+"""More than this no query is taken to find: a number beyond is no number."""
+
 LARGEST_BATCH = 32
 _LONGEST_QUERY = 3000
 """Characters of a query: it travels in an address."""
@@ -157,8 +161,15 @@ class Searcher:
         return _number(self._ask(search_request(query, cursor=None)).get("numFound"))
 
     def papers(self, query: str) -> Iterator[list[Record]]:
-        """Yield the papers a query finds, page by page."""
-        cursor, came = "*", 0
+        """Yield the papers a query finds, page by page.
+
+        Raises
+        ------
+        WrongContent
+            If pages go on when all that was promised has come.
+        """
+        cursor, came, promised = "*", 0, None
+        seen = {cursor}
         while True:
             answer, following = self._page(search_request(query, cursor=cursor))
             docs = answer.get("docs")
@@ -166,10 +177,16 @@ class Searcher:
             self._report.papers += len(page)
             came += len(page)
             yield page
+            n_found = _number(answer.get("numFound"))
+            # While we ask, a few papers more may appear; a number that runs away from us is none.
+            promised = promised or min(n_found, MOST_PAPERS) + ROWS
             # A cursor ends with a page that repeats it; where all have come, that request is saved.
-            if not page or following in {"", cursor} or came >= _number(answer.get("numFound")):
+            if not page or following in {"", cursor} or came >= n_found:
                 return
+            if came > promised or following in seen:
+                raise WrongContent(f"ADS answers more papers than it has, {came:,} so far; type the same again later")
             cursor = following
+            seen.add(cursor)
 
     def _ask(self, request: Request) -> Record:
         return self._page(request)[0]
@@ -197,9 +214,9 @@ class Searcher:
                 self._client.session.pause(self._client.manners.pause_s(failures))
 
     def _note_limits(self, headers: Mapping[str, str]) -> None:
-        remaining = headers.get("x-ratelimit-remaining", "")
-        if remaining.lstrip("-").isdigit():
-            self._remaining = int(remaining)
+        remaining = headers.get("x-ratelimit-remaining", "").strip()
+        if (number := whole_number(remaining.removeprefix("-"))) is not None:
+            self._remaining = -number if remaining.startswith("-") else number
             self._reset = reset_at(headers.get("x-ratelimit-reset"))
 
 
@@ -372,7 +389,7 @@ def _response(body: bytes) -> tuple[Record, str]:
     """Read an answer: its `response`, and the cursor that follows."""
     try:
         answer = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongContent(f"ADS answered no JSON: {body[:60]!r}; type the same again later") from error
     if isinstance(answer, dict) and isinstance(answer.get("response"), dict):
         following = answer.get("nextCursorMark")

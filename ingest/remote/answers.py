@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from catalog.columns import FLOAT64, INT32
 from catalog.errors import UnreadableFile
-from ingest.loading import open_content
 from ingest.remote.errors import BodyIncomplete, QueryRefused, WrongColumns
 from ingest.remote.products import Detection
+from ingest.streams import open_content
 from ingest.tables.casting import as_text, cast_column, cast_name
 from ingest.tables.column_names import resolve
 from ingest.tables.delimited import delimited_sheet

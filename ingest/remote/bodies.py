@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from catalog.errors import OutOfSpace, Transient
+from catalog.identifiers import whole_number
 from catalog.lake import is_disk_full
 from ingest.remote.errors import BodyIncomplete, WrongContent
 from ingest.remote.http import Client, refuse_html
@@ -23,6 +24,7 @@ SPARE_BYTES = 256 << 20
 """Left free on the disk whatever is fetched: the lake needs room, too."""
 
 HEAD = 1000
+_CHECK_EVERY = 16 << 20
 _PARTIAL, _RANGE = 206, 416
 
 
@@ -149,13 +151,17 @@ class _Transfer:
             if have and not at:
                 self._report(-have)  # it does not go on where we were: from the start
             length = headers.get("content-length", "")
-            check_space(self._part.parent, int(length) if length.isdigit() else 0)
+            check_space(self._part.parent, whole_number(length) or 0)
             try:
                 return Received(at + self._write(response, at), headers)
             except BodyIncomplete as error:
                 etag = headers.get("etag", "")
                 self._validator = etag if etag and not etag.startswith("W/") else headers.get("last-modified")
                 raise _Broken(str(error), self._validator) from error
+            except OutOfSpace:
+                if not length:  # a body without an end in sight: what came of it is of no use
+                    self.forget(self.have())
+                raise
             except OSError as error:
                 if is_disk_full(error):
                     message = "the disk is full; free some space and type the same again"
@@ -170,7 +176,7 @@ class _Transfer:
 
     def _write(self, response: requests.Response, at: int) -> int:
         """Write what comes; the first bytes are looked at before they are believed."""
-        written = 0
+        written = unchecked = 0
         head: bytes | None = None if at else b""
         with self._part.open("ab" if at else "wb") as out:
             for piece in self._client.pieces(response, at):
@@ -178,6 +184,10 @@ class _Transfer:
                     head = self._look_at(head + piece[:HEAD], final=False)
                 out.write(piece)
                 written += len(piece)
+                unchecked += len(piece)
+                if unchecked >= _CHECK_EVERY:  # whatever length was told, or none
+                    check_space(self._part.parent, 0)
+                    unchecked = 0
                 self._report(len(piece))
             if head is not None:
                 self._look_at(head, final=True)

@@ -5,6 +5,7 @@ The module is light: what opens sockets is imported by the command that needs it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ import typer
 from catalog import lake
 from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
 from catalog.errors import Terminal
+from catalog.identifiers import whole_number
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how much would come.")]
@@ -44,7 +46,9 @@ def csc(  # noqa: PLR0917 - each is an option of the command, given by name
         str, typer.Option(help="Data products: regevt,reg,pha,arf,rmf,lc,evt,...; 'usual' for the first six.")
     ] = "",
     bands: Annotated[str, typer.Option(help="Energy bands of banded products: b,s,m,h,u (ACIS), w (HRC).")] = "b,w",
-    release: Annotated[str, typer.Option(help="Release of the catalog: 2.1 or 2.0.")] = "2.1",
+    release: Annotated[
+        str | None, typer.Option(help="Release of the catalog: 2.1, 2.0; else the newest that the service has.")
+    ] = None,
     columns: Annotated[str, typer.Option(help="Columns to bring: usual or all.")] = "usual",
     ambiguous: Annotated[
         bool, typer.Option("--ambiguous", help="Also detections that match several sources (match_type 'a').")
@@ -66,12 +70,15 @@ def csc(  # noqa: PLR0917 - each is an option of the command, given by name
     from ingest.remote.cones import parse_position, parse_radius, resolve  # noqa: PLC0415
     from ingest.remote.products import USUAL  # noqa: PLC0415
     from ingest.remote.selection import MAX_ROWS, Selection  # noqa: PLC0415
+    from ingest.remote.services import FLOOR  # noqa: PLC0415
+    from ingest.tables.tabular import named_release  # noqa: PLC0415
 
     circle = None
     if cone is not None:
         arcmin = parse_radius(radius)
         # Only a name needs a network; where nothing may be sent, it stands for a place not known yet.
         circle = (*(parse_position(cone) or ((0.0, 0.0) if show_requests else resolve(cone))), arcmin)
+    named = release or (named_release(adql) if adql else None)
     selection = Selection(
         cone=circle,
         object=cone if cone is not None and parse_position(cone) is None else None,
@@ -85,11 +92,13 @@ def csc(  # noqa: PLR0917 - each is an option of the command, given by name
         columns=columns,
         service=service,
         max_rows=min(max_rows, 10 * MAX_ROWS),
-        release=release,
+        release=named or FLOOR,
     )
+    if named is None and not show_requests:
+        selection = replace(selection, release=jobs.newest_release())
     path = lake.store_path(store)
     if show_requests:
-        jobs.show_csc_requests(selection)
+        jobs.show_csc_requests(selection, newest=named is None)
     elif dry_run:
         jobs.show_csc_estimate(path, selection)
     else:
@@ -145,11 +154,12 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:
-    words = _words(text or "")
-    for word in words:
-        if not word.isdigit():
+    numbers: list[int] = []
+    for word in _words(text or ""):
+        if (number := whole_number(word)) is None:
             raise AskOne(f"--obsid takes numbers, such as 10542,11092; {word!r} is none")
-    return tuple(int(w) for w in words)
+        numbers.append(number)
+    return tuple(numbers)
 
 
 def _names(given: list[str]) -> tuple[str, ...]:

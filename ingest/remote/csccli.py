@@ -29,8 +29,8 @@ def properties_request(query: str, release: Release, what: str = "") -> Request:
 
     Examples
     --------
-    >>> from ingest.remote.services import RELEASES
-    >>> properties_request("SELECT m.name FROM master_source m", RELEASES["2.0"]).values["version"]
+    >>> from ingest.remote.services import release_named
+    >>> properties_request("SELECT m.name FROM master_source m", release_named("2.0")).values["version"]
     'rel2.0'
     """
     values = {"query": query, "coordFormat": "decimal", "nullAppearance": "NaN", "version": release.version}

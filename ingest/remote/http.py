@@ -10,7 +10,6 @@ import contextlib
 import logging
 import platform
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from catalog.errors import PhotonlakeError, Transient
+from catalog.identifiers import whole_number
 from ingest.remote.errors import (
     BodyIncomplete,
     NotThere,
@@ -35,6 +35,7 @@ from ingest.remote.errors import (
 )
 from ingest.remote.manners import Manners, Pace, reset_at, retry_after
 from ingest.remote.request import Request
+from ingest.remote.trickle import PacedAdapter, TooSlow
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class PoliteSession(requests.Session):
         self._mine = threading.local()
         self._lock = threading.Lock()
         self.headers["User-Agent"] = f"photonlake/{version('photonlake')} Python/{platform.python_version()} (science)"
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, PacedAdapter(manners))
         # Bodies come as they are stored: lengths and ranges would mean something else after compression.
         self.headers["Accept-Encoding"] = "identity"
 
@@ -252,21 +255,14 @@ class Client:
             If the client is closed.
         """
         length = response.headers.get("Content-Length", "")
-        expected = int(length) if length.isdigit() else None
-        received = window = 0
-        since = time.monotonic()
+        expected = whole_number(length)
+        received = 0
         try:
             while piece := response.raw.read1(PIECE, decode_content=False):
                 if self.session.stopped.is_set():
                     raise Stopped("stopped")
                 received += len(piece)
-                window += len(piece)
                 yield piece
-                spent = time.monotonic() - since
-                if spent >= self.manners.slow_window_s:
-                    if window < spent * self.manners.slowest_bytes_per_s:
-                        raise BodyIncomplete(f"the body came too slowly ({window} bytes in {spent:.0f} s)")
-                    since, window = time.monotonic(), 0
         except (HTTPError, urllib3.exceptions.TimeoutError, ConnectionError, TimeoutError) as error:
             raise BodyIncomplete(f"the body broke off after {at + received:,} bytes ({_short(error)})") from error
         if expected is not None and received < expected:
@@ -308,8 +304,20 @@ def _unresolved(error: BaseException | None) -> bool:
     return False
 
 
+def _slow(error: BaseException | None) -> TooSlow | None:
+    """Find what tells of a drip behind an error."""
+    for _ in range(10):
+        if isinstance(error, TooSlow) or error is None:
+            return error
+        inner = error.args[0] if error.args else None
+        error = error.__cause__ or error.__context__ or (inner if isinstance(inner, BaseException) else None)
+    return None
+
+
 def _short(error: BaseException) -> str:
     """Name the innermost cause of a broken connection in a few words."""
+    if slow := _slow(error):
+        return str(slow)
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return "timed out"
     inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)

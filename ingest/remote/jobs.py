@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,26 +13,45 @@ from catalog.errors import PhotonlakeError, Terminal
 from catalog.manifest import Source
 from ingest import screen
 from ingest.refresh import refresh
-from ingest.remote import ads, csc, show
+from ingest.remote import ads, csc, show, tap
 from ingest.remote.answers import Answer
 from ingest.remote.http import Client
+from ingest.remote.manners import Manners
 from ingest.remote.remembering import OBJECTS, files_source, mark_refreshed, query_source, remember, remembered, targets
 from ingest.remote.request import Request
 from ingest.remote.selection import KIND as CSC_KIND
 from ingest.remote.selection import Selection
-from ingest.remote.services import NEWEST, RELEASES
+from ingest.remote.services import FLOOR, release_named
 from ingest.remote.shelf import Shelf
 
 DAYS = 30.0
 """Sources asked for within so many days are not asked for again."""
 
-FILES = RELEASES[NEWEST].folder
+FILES = release_named(FLOOR).folder
 _BYTES_PER_PAPER = 3_000
 _SHOWN = 10
 
 
-def show_csc_requests(selection: Selection) -> None:
-    """Print what would be sent for a selection; nothing is."""
+def newest_release() -> str:
+    """Ask the service for the newest release, once: who asks for data next is patient enough."""
+    with Client(replace(Manners.from_environment(), attempts=1)) as client:
+        return tap.newest_release(client)
+
+
+def show_csc_requests(selection: Selection, *, newest: bool = False) -> None:
+    """Print what would be sent for a selection; nothing is.
+
+    Parameters
+    ----------
+    selection : Selection
+    newest : bool
+        No release was named: the service would be asked for the newest.
+    """
+    if newest:
+        OUT.print(
+            f"# which release is the newest is asked of TAP first; {selection.release} stands for it here",
+            highlight=False,
+        )
     if selection.object:
         OUT.print(
             f"# where {selection.object} lies is asked of Sesame (CDS) first; 0, 0 stands for it here", highlight=False

@@ -12,7 +12,7 @@ from catalog.manifest import Source
 from ingest.remote.ads import KIND as ADS_KIND
 from ingest.remote.ads import Target
 from ingest.remote.selection import KIND as CSC_KIND
-from ingest.remote.services import NEWEST
+from ingest.remote.services import FLOOR
 
 REMOTE_KINDS = frozenset({CSC_KIND, ADS_KIND})
 
@@ -87,7 +87,7 @@ OBJECTS = Source(ADS_KIND, json.dumps({"objects": True}))
 
 def files_source(store: Path, folder: Path) -> Source:
     """Return the row of meta.source for a folder of fetched files: they go in as local files do."""
-    release = NEWEST if folder == store / "files" else folder.name.rpartition("-")[2]
+    release = FLOOR if folder == store / "files" else folder.name.rpartition("-")[2]
     return Source("files", str(folder), release)
 
 

@@ -14,7 +14,7 @@ from catalog.manifest import Source
 from ingest.remote.conditions import check_query, parse_condition
 from ingest.remote.cones import Cone
 from ingest.remote.products import BANDS, PRODUCTS
-from ingest.remote.services import RELEASES, release_named
+from ingest.remote.services import FLOOR, release_named
 
 KIND = "csc"
 MAX_ROWS = 1_000_000
@@ -57,7 +57,7 @@ class Selection:
     max_rows : int
         An answer that would have more is refused, not cut.
     release : str
-        '2.1' or '2.0'.
+        '2.1', '2.0', ...
     """
 
     cone: tuple[float, float, float] | None = None
@@ -72,7 +72,7 @@ class Selection:
     columns: str = "usual"
     service: str = "tap"
     max_rows: int = MAX_ROWS
-    release: str = "2.1"
+    release: str = FLOOR
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked, before anything goes over the wire.
@@ -93,12 +93,12 @@ class Selection:
         _among(self.bands, BANDS, "--bands")
         _among((self.columns,), ("usual", "all"), "--columns")
         _among((self.service,), ("tap", "csccli"), "--service")
-        _among((self.release,), RELEASES, "--release")
+        release = release_named(self.release)
         object.__setattr__(self, "names", tuple(dict.fromkeys(source_name(n) for n in self.names)))
         if self.where:
             parse_condition(self.where)
         if self.adql:
-            check_query(self.adql, release_named(self.release).schema)
+            check_query(self.adql, release.schema)
 
     @property
     def circle(self) -> Cone | None:
@@ -144,7 +144,7 @@ class Selection:
         """
         said: dict[str, Any] = json.loads(source.specification)
         given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in said.items()}
-        return cls(**{**given, "release": source.release or "2.1"})
+        return cls(**{**given, "release": source.release or FLOOR})
 
 
 def _among(given: Iterable[str], known: Iterable[str], option: str) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import UnknownName
 
 CSC, TAP, ADS = "the Chandra Source Catalog", "the catalog's TAP service", "ADS"
+_TAP_HOST = "https://cda.cfa.harvard.edu"
 _CSC_URL = "https://cda.cfa.harvard.edu/csccli"
 _ADS_URL = "https://api.adsabs.harvard.edu/v1"
 
@@ -37,31 +39,33 @@ class Release:
     folder: str
 
 
-RELEASES = {
-    "2.1": Release("2.1", "csc21", "https://cda.cfa.harvard.edu/csc21tap", "rel2.1", "files"),
-    "2.0": Release("2.0", "csc2", "https://cda.cfa.harvard.edu/csc2tap", "rel2.0", "files-2.0"),
-}
-NEWEST = "2.1"
+FLOOR = "2.1"
+"""A release that is there. Whether there are newer ones is asked of the service: `ingest.remote.tap.newest_release`."""
+
+_NAME = re.compile(r"[2-9]\.[0-9]")
+_OWN_SCHEMAS = {"2.0": "csc2"}  # named when nobody thought of a second one
 
 
 def release_named(name: str) -> Release:
-    """Return a release, its TAP address taken from $PHOTONLAKE_TAP_URL where that is set.
+    """Return a release by the service's own rule; whether it is there, the service tells.
+
+    Its TAP address is taken from $PHOTONLAKE_TAP_URL where that is set.
 
     Raises
     ------
     UnknownName
-        If there is no such release.
+        If no release can be called so.
 
     Examples
     --------
-    >>> release_named("2.1").schema
-    'csc21'
+    >>> release_named("2.1").schema, release_named("2.0").schema, release_named("2.2").version
+    ('csc21', 'csc2', 'rel2.2')
     """
-    if name not in RELEASES:
-        raise UnknownName(f"no release {name!r}; there are {' and '.join(RELEASES)}{suggestion(name, RELEASES)}")
-    known = RELEASES[name]
-    url = os.environ.get("PHOTONLAKE_TAP_URL", known.tap_url).rstrip("/")
-    return Release(known.name, known.schema, url, known.version, known.folder)
+    if not _NAME.fullmatch(name):
+        raise UnknownName(f"there is no release {name!r} of the catalog; one is called {FLOOR}, or 2.0")
+    schema = _OWN_SCHEMAS.get(name, f"csc{name.replace('.', '')}")
+    url = os.environ.get("PHOTONLAKE_TAP_URL", f"{_TAP_HOST}/{schema}tap").rstrip("/")
+    return Release(name, schema, url, f"rel{name}", "files" if name == FLOOR else f"files-{name}")
 
 
 def csc_url() -> str:

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
-from ingest.json_records import Json, Record
+from catalog.errors import UnreadableFile
+from ingest.json_records import Json, Record, read_json_records, sound
 from ingest.literature.papers import SOURCES_FIELD
 
-_YEAR = re.compile(r"^\d{4}")
+_YEAR = re.compile(r"^[0-9]{4}")
 _ASKED = ".asked.jsonl"
 
 
@@ -53,7 +55,10 @@ class Shelf:
         year = self._open(bibcode)
         before = year.get(bibcode)
         links = before.get(SOURCES_FIELD) if before else None
-        fresh: Record = {**{k: v for k, v in record.items() if k != SOURCES_FIELD}}
+        try:
+            fresh = cast(Record, sound({k: v for k, v in record.items() if k != SOURCES_FIELD}))
+        except RecursionError:
+            return  # nobody could read it again
         if links:
             fresh[SOURCES_FIELD] = links
         if fresh != before:
@@ -89,7 +94,7 @@ class Shelf:
             part = self._folder / f"{year}.jsonl.part"
             with part.open("w", encoding="utf-8") as out:
                 for _, record in sorted(self._years[year].items()):
-                    out.write(json.dumps(record, ensure_ascii=False, sort_keys=True) + "\n")
+                    out.write(json.dumps(record, sort_keys=True) + "\n")  # in ASCII: no text in it ends a line
             part.replace(self._folder / f"{year}.jsonl")
         if self._new:
             with (self._folder / _ASKED).open("a", encoding="utf-8") as out:
@@ -103,8 +108,7 @@ class Shelf:
         year = _year(bibcode)
         if year not in self._years:
             path = self._folder / f"{year}.jsonl"
-            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-            self._years[year] = {r["bibcode"]: r for r in map(json.loads, lines)}
+            self._years[year] = _read_records(path) if path.exists() else {}
         return self._years[year]
 
     def _link(self, bibcode: str, name: str, *, linked: bool) -> None:
@@ -126,12 +130,28 @@ def _year(bibcode: str) -> str:
     return match[0] if match else "other"
 
 
+def _read_records(path: Path) -> dict[str, Record]:
+    """Read a year's file by bibcode.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is damaged.
+    """
+    try:
+        with path.open("rb") as stream:
+            return {str(r["bibcode"]): r for r in read_json_records(stream) if isinstance(r, dict) and r.get("bibcode")}
+    except UnreadableFile as error:
+        advice = f"remove {path} and {path.with_name(_ASKED)}, and type the same again"
+        raise UnreadableFile(error.expected, error.found, advice, path.name) from error
+
+
 def _read_asked(path: Path) -> dict[str, tuple[str, list[str]]]:
     """Read what was asked when; a line that a crash cut in two is passed over."""
     asked: dict[str, tuple[str, list[str]]] = {}
     if not path.exists():
         return asked
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             entry = json.loads(line)
             asked[str(entry["name"])] = (str(entry["asked"]), [str(b) for b in entry["bibcodes"]])

@@ -22,7 +22,7 @@ from ingest.remote.errors import BodyIncomplete, QueryRefused, ServiceFault, Wro
 from ingest.remote.http import Client, spoken
 from ingest.remote.queries import columns_query
 from ingest.remote.request import Request
-from ingest.remote.services import TAP, Release
+from ingest.remote.services import FLOOR, TAP, Release, release_named
 from ingest.tables.column_names import MASTER, OBSERVATION
 
 UPLOAD = "names"
@@ -49,8 +49,8 @@ def query_request(
 
     Examples
     --------
-    >>> from ingest.remote.services import RELEASES
-    >>> print(query_request("SELECT 1", RELEASES["2.1"], max_rows=5).shown().splitlines()[1])
+    >>> from ingest.remote.services import release_named
+    >>> print(query_request("SELECT 1", release_named("2.1"), max_rows=5).shown().splitlines()[1])
     POST https://cda.cfa.harvard.edu/csc21tap/async
     """
     values = {"REQUEST": "doQuery", "LANG": "ADQL", "MAXREC": str(max_rows), "QUERY": query}
@@ -91,6 +91,23 @@ def fetch_columns(client: Client, release: Release) -> dict[str, list[str]] | No
         if table in found:
             found[table].append(str(row["column_name"]).strip().strip('"').lower())
     return found if all(found.values()) else None
+
+
+def newest_release(client: Client) -> str:
+    """Ask which release of the catalog is the newest that the service has.
+
+    Where the service does not answer, it is the one that we know of: whatever is asked next tells what is wrong.
+    """
+    newest = FLOOR
+    for minor in range(int(FLOOR[-1]) + 1, 10):
+        name = f"{FLOOR[:-1]}{minor}"
+        try:
+            if fetch_columns(client, release_named(name)) is None:
+                break
+        except PhotonlakeError:
+            break
+        newest = name
+    return newest
 
 
 def fetch_table_of(

@@ -5,23 +5,19 @@ Source: FITS 4.0, section 4.4.2.7 and appendix J (CHECKSUM, DATASUM: ones'-compl
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
-from isal import igzip, isal_zlib
 
-from ingest.loading import open_content
 from ingest.remote.errors import BodyIncomplete
+from ingest.streams import DAMAGED, open_content
 
 BLOCK = 2880
 _CARD = 80
 _PIECE_BLOCKS = 364  # about 1 MB
 _ALL_ONES = 0xFFFFFFFF
 _MAX_HEADER_BLOCKS = 10_000
-# isal's own error is zlib's on some platforms and a class of its own on others; its stubs call it an instance.
-_DAMAGED = (EOFError, igzip.BadGzipFile, zlib.error, cast(type[Exception], isal_zlib.error))
 _END = b"END".ljust(8)
 
 
@@ -46,7 +42,7 @@ def verify_file(path: Path) -> int:
     try:
         with open_content(str(path)) as stream:
             return verify_fits(stream)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise BodyIncomplete(f"{path.name.removesuffix('.part')} is damaged ({error})") from error
 
 

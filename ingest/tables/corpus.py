@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import detection_id, is_source_name, source_name
+from catalog.identifiers import detection_id, is_source_name, source_name, whole_number
 from catalog.tables import TABLES
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
-from ingest.json_records import Json, Record, read_json_records
+from ingest.json_records import Json, LeftOut, Record, read_json_records
 from ingest.tables.source_tables import split_sheet
 from ingest.tables.tabular import Field, HeadStream, Sheet, batch_of
 
@@ -74,8 +74,11 @@ def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
     events_capped: 1 of 8,617
     """
     photons = _Photons(file)
-    records = (photons.take(r) for r in read_json_records(HeadStream(stream)))
+    unread: list[LeftOut] = []
+    records = (photons.take(r) for r in _readable(read_json_records(HeadStream(stream)), unread))
     first = list(islice(records, BATCH_RECORDS))
+    if unread and not first:
+        raise UnreadableFile("records that can be read", unread[0].why, "look at that place, or fetch the file again")
     if not any({"obsid", "source_name", "name"} & r.keys() for r in first):
         keys = ", ".join(list(first[0])[:8]) if first else "no records"
         raise UnreadableFile("records of detections, with obsid and source_name", keys[:200])
@@ -92,6 +95,17 @@ def read_corpus(stream: BinaryIO, file: FileName) -> Iterator[Rows | Flag]:
         yield from photons.stored()
         yield item
     yield from photons.flags()
+    if unread:
+        yield Flag(f"records left out, unreadable: {len(unread):,}, the first with {unread[0].why}")
+
+
+def _readable(items: Iterator[Record | LeftOut], unread: list[LeftOut]) -> Iterator[Record]:
+    """Pass on what can be read, and put the rest aside."""
+    for item in items:
+        if isinstance(item, LeftOut):
+            unread.append(item)
+        else:
+            yield item
 
 
 class _Photons:
@@ -176,8 +190,8 @@ def _is_photon(event: Json) -> bool:
 
 
 def _whole(value: Json, largest: int) -> int | None:
-    if isinstance(value, str) and value.strip().isdigit():
-        value = int(value[:12])
+    if isinstance(value, str):
+        value = whole_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= largest:
         return None
     return int(value) if value == int(value) else None

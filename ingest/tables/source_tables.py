@@ -22,6 +22,7 @@ from catalog.identifiers import DETECTION_ID
 from catalog.tables import TABLES
 from catalog.tables.csc import OWN_FILE
 from ingest.content import FileName, Flag, Rows
+from ingest.tables.bounds import bounded
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
 from ingest.tables.column_names import (
     BOTH,
@@ -100,7 +101,7 @@ def split_sheet(sheet: Sheet, file: FileName) -> Iterator[Rows | Flag]:
     """
     with sheet.resources:
         splitter = _Splitter(file, sheet)
-        for batch in sheet.batches:
+        for batch in bounded(sheet):
             yield from splitter.split(batch)
         yield from splitter.close()
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 
@@ -157,6 +157,9 @@ def parquet_sheet(stream: BinaryIO) -> Sheet:
     """
     import pyarrow.parquet as pq  # noqa: PLC0415 - a third of pyarrow's import time, for one format
 
+    from ingest.tables.bounds import parquet_batches  # noqa: PLC0415 - it bounds what is made here
+
+    flags: list[str] = []
     resources = ExitStack()
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - closed with the sheet's resources
     resources.push(spool)
@@ -173,12 +176,10 @@ def parquet_sheet(stream: BinaryIO) -> Sheet:
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-                batch.validate(full=True)  # damaged pages can hold bytes that are no text
-                yield batch_of(batch.columns)
+            yield from parquet_batches(cast("BinaryIO", spool), file, BATCH_ROWS, flags)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UnreadableFile("a whole Parquet file", str(error).splitlines()[0], "write it again") from None
 
     fields = tuple(Field(n.strip() or f"column {i + 1}", unit=unit) for i, (n, unit) in enumerate(columns))
     comments = " ".join(str(v) for v in (file.schema_arrow.metadata or {}).values())
-    return Sheet(fields, batches(), named_release(comments), resources=resources)
+    return Sheet(fields, batches(), named_release(comments), flags=flags, resources=resources)

@@ -19,6 +19,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
+from catalog.identifiers import whole_number
+from ingest.tables.bounds import BoundedXml
 from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release, names_service
 
 Event = tuple[bool, str, dict[str, str] | str, tuple[int, int]]
@@ -58,7 +60,7 @@ def votable_sheet(stream: _Readable) -> Sheet:
 
     resources = ExitStack()
     try:
-        events: Iterator[Event] = resources.enter_context(get_xml_iterator(stream))
+        events: Iterator[Event] = resources.enter_context(get_xml_iterator(BoundedXml(stream).read))
         sheet = _Document(events).sheet()
     except (ValueError, OSError) as error:
         resources.close()
@@ -174,7 +176,8 @@ def _column(attributes: dict[str, str]) -> _Column:
     shape = attributes.get("arraysize", "1").strip()
     size: int | None = 1
     for part in shape.split("x"):
-        size = int(part) * size if part.isdigit() and size is not None else None
+        n = whole_number(part)
+        size = n * size if n is not None and size is not None else None
     if size is not None and size > 1 << 20:
         raise UnreadableFile("cells of at most a million elements", f"arraysize {shape!r}")
     datatype = attributes.get("datatype", "char")

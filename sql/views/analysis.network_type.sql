@@ -1,7 +1,7 @@
 -- The newest network run's table of types, as published ones are: how many of low and high degree, the share of high,
 -- and beside it the odds with their interval, plain and with class size taken out, and the control.
 -- columns:
---   threshold {stat.min} Least similarity of an edge
+--   threshold {stat.value;stat.min} Least similarity of an edge
 --   otype {src.class} Object type; '(none)' where nothing is known
 --   low {meta.number} Nodes of low degree
 --   high {meta.number} Nodes of high degree

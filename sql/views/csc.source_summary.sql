@@ -9,7 +9,7 @@
 --   n_events {meta.number} Photons that the store has in its source regions: product.detection_event
 --   n_spectra {meta.number} Source spectra of its detections
 --   n_light_curves {meta.number} Light curve files of its detections
---   n_papers {meta.number} Papers linked to it: lit.paper_source
+--   n_papers {meta.number} Papers about it: lit.confident_link
 CREATE VIEW csc.source_summary AS
 WITH source AS (
   SELECT m.name, m.ra, m."dec", m.significance FROM csc.master_source AS m
@@ -38,7 +38,7 @@ products AS (
   GROUP BY n.name
 ),
 papers AS (
-  SELECT p.name, count(DISTINCT p.bibcode) AS n_papers FROM lit.paper_source AS p GROUP BY p.name
+  SELECT p.name, count(*) AS n_papers FROM lit.confident_link AS p GROUP BY p.name
 )
 SELECT s.name, s.ra, s."dec", s.significance,
   coalesce(d.n_detections, 0) AS n_detections, coalesce(d.n_observations, 0) AS n_observations,

@@ -1,5 +1,4 @@
--- Sources and the papers that are taken to be about them, one row per source: links that are sure enough to be used
--- (confidence 0.5 and above, or not told).
+-- Sources and the papers that are taken to be about them, one row per source: lit.confident_link, gathered.
 -- columns:
 --   name {meta.id;src} Source, '2CXO J...'
 --   n_papers {meta.number} Papers
@@ -7,15 +6,16 @@
 --   methods {meta.code} How they were linked
 --   n_unsure {meta.number} Further papers whose link is not sure enough
 CREATE VIEW lit.source_paper AS
-WITH linked AS (
-  SELECT name, bibcode, bool_or(coalesce(confidence, 1) >= 0.5) AS sure,
-    list(DISTINCT method ORDER BY method) AS methods
-  FROM lit.paper_source
-  GROUP BY name, bibcode
+WITH sure AS (
+  SELECT name, count(*) AS n_papers, list(bibcode ORDER BY bibcode DESC) AS bibcodes,
+    list_sort(list_distinct(flatten(list(methods)))) AS methods
+  FROM lit.confident_link
+  GROUP BY name
+),
+linked AS (
+  SELECT name, count(DISTINCT bibcode) AS n_papers FROM lit.paper_source GROUP BY name
 )
-SELECT name, count(*) FILTER (sure) AS n_papers,
-  coalesce(list(bibcode ORDER BY bibcode DESC) FILTER (sure), []) AS bibcodes,
-  coalesce(list_sort(list_distinct(flatten(list(methods) FILTER (sure)))), []) AS methods,
-  count(*) FILTER (NOT sure) AS n_unsure
-FROM linked
-GROUP BY name;
+SELECT l.name, coalesce(s.n_papers, 0) AS n_papers, coalesce(s.bibcodes, []) AS bibcodes,
+  coalesce(s.methods, []) AS methods, l.n_papers - coalesce(s.n_papers, 0) AS n_unsure
+FROM linked AS l
+LEFT JOIN sure AS s ON s.name = l.name;

@@ -64,9 +64,7 @@ WITH made AS (
   FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
   SELECT events.id, coalesce(o.name, events.name) AS name, concat_ws(',', events.encoder_id, events.input_sha256) AS data_inputs
   FROM made AS events LEFT JOIN csc.observation_source AS o ON o.detection_id = events.id
-  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (
-  SELECT DISTINCT name, bibcode FROM lit.paper_source
-  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)),
 text AS (
   SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
@@ -82,9 +80,7 @@ WITH made AS (
   FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
   SELECT spectrum.id, coalesce(o.name, spectrum.name) AS name, concat_ws(',', spectrum.encoder_id, spectrum.input_sha256) AS data_inputs
   FROM made AS spectrum LEFT JOIN csc.observation_source AS o ON o.detection_id = spectrum.id
-  WHERE spectrum.space = 'spectrum' AND spectrum.skipped IS NULL AND spectrum.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'spectrum' AND skipped IS NULL))), linked AS (
-  SELECT DISTINCT name, bibcode FROM lit.paper_source
-  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+  WHERE spectrum.space = 'spectrum' AND spectrum.skipped IS NULL AND spectrum.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'spectrum' AND skipped IS NULL))), linked AS (SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)),
 text AS (
   SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
@@ -100,9 +96,7 @@ WITH made AS (
   FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
   SELECT properties.id, coalesce(o.name, properties.name) AS name, concat_ws(',', properties.encoder_id, properties.input_sha256) AS data_inputs
   FROM made AS properties LEFT JOIN csc.observation_source AS o ON o.detection_id = properties.id
-  WHERE properties.space = 'properties' AND properties.skipped IS NULL AND properties.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'properties' AND skipped IS NULL))), linked AS (
-  SELECT DISTINCT name, bibcode FROM lit.paper_source
-  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+  WHERE properties.space = 'properties' AND properties.skipped IS NULL AND properties.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'properties' AND skipped IS NULL))), linked AS (SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)),
 text AS (
   SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
@@ -118,9 +112,7 @@ WITH made AS (
   FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space AND s.encoder_id = m.encoder_id), chosen AS (
   SELECT events.id, coalesce(o.name, events.name) AS name, concat_ws(',', events.encoder_id, events.input_sha256, spectrum.encoder_id, spectrum.input_sha256) AS data_inputs
   FROM made AS events JOIN made AS spectrum ON spectrum.space = 'spectrum' AND spectrum.id = events.id AND spectrum.skipped IS NULL LEFT JOIN csc.observation_source AS o ON o.detection_id = events.id
-  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (
-  SELECT DISTINCT name, bibcode FROM lit.paper_source
-  WHERE coalesce(confidence, 1) >= 0.5 AND name IN (SELECT name FROM chosen)),
+  WHERE events.space = 'events' AND events.skipped IS NULL AND events.id IN (SELECT id FROM (SELECT id FROM meta.embedded WHERE space = 'events' AND skipped IS NULL))), linked AS (SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)),
 text AS (
   SELECT l.name, string_agg(concat_ws(',', l.bibcode, m.encoder_id, m.input_sha256), ';' ORDER BY l.bibcode) AS papers
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL

@@ -1,6 +1,6 @@
 -- Files that could not be read, newest first, and why.
 -- columns:
---   path {meta.file} Path or URL
+--   path {meta.ref;meta.file} Path or URL
 --   kind {meta.code} What the file seemed to be
 --   error {meta.note} What was expected, what was found, what to do
 --   bytes [byte] {phys.size;meta.file} Size on disk

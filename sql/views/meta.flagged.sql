@@ -1,6 +1,6 @@
 -- Files that were read though something in them is missing or was mended: one row per file and flag.
 -- columns:
---   path {meta.file} Path or URL
+--   path {meta.ref;meta.file} Path or URL
 --   kind {meta.code} What the file is
 --   flag {meta.note} What is missing, or was done
 --   n_rows {meta.number} Rows read from it

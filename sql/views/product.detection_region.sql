@@ -20,8 +20,8 @@
 --   dec [deg] {pos.eq.dec} Declination of the source region's centre, ICRS, or NULL
 --   x [pixel] {pos.cartesian.x} Sky x of the centre in that file
 --   y [pixel] {pos.cartesian.y} Sky y of the centre in that file
---   x_step_arcsec [arcsec/pixel] {instr.pixel} Width of a sky pixel, negative as right ascension grows to the left
---   y_step_arcsec [arcsec/pixel] {instr.pixel} Height of a sky pixel
+--   x_step_arcsec [arcsec/pixel] {instr.scale} Width of a sky pixel, negative as right ascension grows to the left
+--   y_step_arcsec [arcsec/pixel] {instr.scale} Height of a sky pixel
 --   theta [arcmin] {pos.angDistance} Off-axis angle, from the pointing where the catalog does not tell
 --   semi_major_arcsec [arcsec] {phys.angSize.smajAxis} Semi-major axis of the source region, or of what it lies in
 --   semi_minor_arcsec [arcsec] {phys.angSize.sminAxis} Semi-minor axis, likewise

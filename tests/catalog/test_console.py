@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import pty
 import re
@@ -16,10 +17,26 @@ from pathlib import Path
 import pytest
 from factories import archive
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from catalog.console import ERR, EXIT_STATUSES, EXIT_USAGE, PACKAGES, shows_bars
+from catalog.console import (
+    _COMPLAINTS,
+    ERR,
+    EXIT_STATUSES,
+    EXIT_USAGE,
+    OUT,
+    PACKAGES,
+    _CleanBytes,
+    _Stderr,
+    clean,
+    complain,
+    shows_bars,
+    wide,
+)
+from catalog.errors import UnreadableFile
 
 PROGRAMS = ("catalog", "ingest", "embed", "analysis")
 ESCAPE = "\x1b["
@@ -187,3 +204,47 @@ def test_the_one_program_is_the_four(s):
     assert (done.returncode, done.stdout, done.stderr) == (0, '"one"\n1\n', "")
     for name in PROGRAMS:
         assert name in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+HARM = (
+    "\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b]8;;http://x\x1b\\link\x9b2J\x1bP1$r\x1b\\\x00\x07\x08\x7f\x84\u202etxt\x1b"
+)
+
+
+def test_what_a_terminal_takes_for_commands_is_taken_out_of_all_that_is_printed(monkeypatch):
+    assert clean(HARM) == "red linktxt"
+    assert clean("a\tb\nc \u2028é\U0001f52d \ud800") == "a\tb\nc \u2028é\U0001f52d \ufffd"
+    shown = io.StringIO()
+    table = Table(HARM, title=HARM)
+    table.add_row(escape(HARM))
+    wide(shown).print(table, HARM)
+    monkeypatch.setattr(OUT, "file", shown)
+    monkeypatch.setattr(_COMPLAINTS, "file", shown)
+    OUT.print(HARM, markup=False)
+    OUT.out(HARM)
+    complain(UnreadableFile("papers", HARM, name=f"{HARM}\r\x85.json"))
+    record = logging.makeLogRecord({"msg": HARM})
+    shown.write(_Stderr().format(record))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown.getvalue())
+    assert shown.getvalue().count("red linktxt") == 9
+
+
+def test_our_own_colours_stay():
+    shown = io.StringIO()
+    console = type(OUT)(file=shown, force_terminal=True, color_system="standard")
+    console.print("[red]bad")
+    assert shown.getvalue() == "\x1b[31mbad\x1b[0m\n"
+
+
+def test_bytes_for_a_terminal_are_cleaned_and_for_a_program_they_are_not():
+    written = io.BytesIO()
+    stream = _CleanBytes(written)
+    for byte in "é\x1b[31m☃\n".encode():
+        stream.write(bytes([byte]))
+    assert written.getvalue().decode() == "é[31m☃\n"
+
+
+def test_a_data_format_is_cleaned_on_a_terminal_and_exact_in_a_pipe(s):
+    command = ("catalog", "sql", "SELECT chr(27) || '[31mred' AS x", "-f", "csv", "--store", s)
+    assert piped(*command).stdout == '"x"\n"\x1b[31mred"\n'
+    assert "\x1b[31m" not in on_terminal(*command)

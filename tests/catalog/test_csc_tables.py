@@ -10,9 +10,12 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import parse_ucd
 
+from catalog.astropy_table import parse_unit
 from catalog.columns import BOOL, INT32
 from catalog.tables import TABLES
 from catalog.tables.csc import CSC
+from catalog.votable import vounit
+from sql.objects import OBJECTS
 
 MASTER, OBSERVATION = TABLES["csc.master_source"], TABLES["csc.observation_source"]
 
@@ -55,16 +58,24 @@ def test_flags_are_boolean_and_codes_and_indices_whole():
 
 
 @pytest.mark.parametrize("table", CSC, ids=lambda t: t.full_name)
-def test_units_are_vounits_and_ucds_are_known_words(table):
+def test_columns_are_described(table):
     for column in table.columns:
         assert column.description
         assert not column.description.endswith(".")
-        if column.ucd:
-            parse_ucd(column.ucd, check_controlled_vocabulary=True)
-        if column.unit:
+
+
+def test_all_units_can_be_declared_as_vounits_and_all_ucds_are_known_words():
+    described = [(t.full_name, c) for t in TABLES.values() for c in t.columns]
+    described += [(o.full_name, c) for o in OBJECTS for c in (*o.columns, *o.parameters)]
+    for name, column in described:
+        declared = vounit(column.unit)
+        assert bool(declared) == bool(column.unit), (name, column)
+        if declared:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*'erg' has been deprecated.*")
-                units.Unit(column.unit, format="vounit")
+                warnings.simplefilter("error")
+                assert units.Unit(declared, format="vounit") == parse_unit(column.unit), (name, column)
+        if column.ucd:
+            parse_ucd(column.ucd, check_controlled_vocabulary=True, has_colon=True)
 
 
 @pytest.mark.real

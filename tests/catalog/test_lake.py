@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
+from importlib.metadata import version
 
 import pytest
 
 from catalog import engine, lake
-from catalog.errors import StoreLocked, StoreNotFound, UnknownName
+from catalog.errors import StoreLocked, StoreNewer, StoreNotFound, StoreOutdated, UnknownName
 from catalog.tables import SCHEMAS, TABLES
 
 
@@ -160,3 +162,105 @@ def test_repair_removes_what_no_snapshot_references(store):
     assert len(done) == 2
     assert not orphan.exists()
     assert lake.repair(store) == []
+
+
+BROWSER = """
+import sqlite3, sys, time
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+held.execute("UPDATE ducklake_metadata SET value = value")
+print("held", flush=True)
+sys.stdin.readline()
+held.execute(sys.argv[2])
+held.close()
+"""
+
+
+@contextlib.contextmanager
+def held_by_a_browser(store, seconds, end="ROLLBACK"):
+    """Another process holds the write lock of the catalog's file, as a database browser with unsaved changes does."""
+    command = [sys.executable, "-c", BROWSER, str(store / lake.CATALOG), end]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as browser:
+        assert browser.stdout.readline() == "held\n"
+        timer = threading.Timer(seconds, lambda: browser.communicate("\n"))
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if browser.poll() is None:
+                with contextlib.suppress(ValueError):  # the timer was quicker
+                    browser.communicate("\n")
+
+
+def remembered(store):
+    with contextlib.closing(lake.connect(store)) as connection:
+        return lake.recall(connection, "a")
+
+
+@pytest.mark.parametrize("end", ["ROLLBACK", "COMMIT"])
+def test_a_program_that_holds_the_catalog_is_waited_for(store, monkeypatch, caplog, end):
+    monkeypatch.setattr(lake, "_SAID_AFTER_S", 0.0)
+    with (
+        contextlib.closing(lake.connect(store, read_only=False)) as connection,
+        held_by_a_browser(store, 0.5, end),
+        lake.transaction(connection),
+    ):
+        lake.remember(connection, "a", end)
+    assert remembered(store) == end
+    assert "another program holds" in caplog.text
+
+
+def test_a_program_that_begins_to_hold_the_catalog_in_the_midst_is_waited_for(store):
+    with (
+        contextlib.closing(lake.connect(store, read_only=False)) as connection,
+        contextlib.ExitStack() as browser,
+        lake.transaction(connection),
+    ):
+        lake.remember(connection, "a", "b")
+        browser.enter_context(held_by_a_browser(store, 0.5))
+    assert remembered(store) == "b"
+
+
+def test_a_program_that_never_lets_go_is_told_in_one_line(store, monkeypatch):
+    monkeypatch.setattr(lake, "_PATIENCE_S", 0.2)
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection:
+        with held_by_a_browser(store, 60):
+            held = pytest.raises(StoreLocked, match=r"catalog\.sqlite is held by another program")
+            with held, lake.transaction(connection):
+                lake.remember(connection, "a", "b")
+            assert remembered(store) is None  # reading goes on
+        with lake.transaction(connection):
+            lake.remember(connection, "a", "c")
+    assert remembered(store) == "c"
+
+
+def set_catalog_version(store, version):
+    with contextlib.closing(sqlite3.connect(store / lake.CATALOG, isolation_level=None)) as catalog:
+        catalog.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'version'", [version])
+
+
+def test_a_catalog_of_another_version_of_ducklake_is_told_in_one_line(store):
+    set_catalog_version(store, "9.12")
+    for options in ({}, {"read_only": False}, {"snapshot": 1}):
+        with pytest.raises(StoreNewer, match=r"by DuckLake 9\.12, and this photonlake has DuckLake [\d.]+; type: pip"):
+            lake.connect(store, **options)
+    set_catalog_version(store, "0.1")
+    with pytest.raises(StoreOutdated, match=r"by DuckLake 0\.1, .*AUTOMATIC_MIGRATION"):
+        lake.connect(store)
+
+
+def test_a_store_of_a_later_photonlake_is_left_as_it_is(store):
+    with contextlib.closing(lake.connect(store, read_only=False)) as connection:
+        assert lake.recall(connection, "photonlake") == version("photonlake")
+        with lake.transaction(connection):
+            lake.remember(connection, "photonlake", "99.1")
+            lake.remember(connection, "*", "of another version")
+    before = (store / lake.CATALOG).read_bytes()
+    with pytest.raises(StoreNewer, match=r"written by photonlake 99\.1, and this is "):
+        lake.create(store)
+    assert (store / lake.CATALOG).read_bytes() == before
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert connection.execute("SELECT count(*) FROM csc.master_source").fetchall()  # what it has can be read
+        with pytest.raises(StoreNewer), lake.reading(connection, store):
+            connection.execute("SELECT * FROM meta.what_there_is_not")

@@ -332,7 +332,8 @@ class _Handler(BaseHTTPRequestHandler):
         s = self.services
         if path == "getProperties":
             try:
-                names, rows, _ = s.sky.query(values["query"], "csc21" if values["version"] != "rel2.0" else "csc2")
+                schema = {"rel2.0": "csc2", "rel2.2": "csc22"}.get(values["version"], "csc21")
+                names, rows, _ = s.sky.query(values["query"], schema)
             except REFUSALS as error:
                 self._send(200, f"Error executing query: {str(error).splitlines()[0]}\n".encode())
                 return

@@ -18,6 +18,8 @@ class Refusal(Exception):
 
 REFUSALS = (duckdb.Error, sqlglot.errors.SqlglotError, Refusal)
 SCHEMAS = ("csc21", "csc2")
+LATER = "csc22"
+"""Schema of a release that is not there yet: `announce` it."""
 _TEXTS = {"name", "instrument", "detector", "detect_stack_id", "match_type", "table_name", "column_name"}
 _FLAGS = {"conf_flag", "sat_src_flag", "extent_flag"}
 _WHOLE = {"obsid", "obi", "region_id", "conf_code", "extent_code", "var_index_b", "var_index_w"}
@@ -35,8 +37,18 @@ class SkyDatabase:
         for schema in (*SCHEMAS, "tap_schema", "dbo"):
             self._db.execute(f"CREATE SCHEMA {schema}")
         self._db.execute(_CONE)
+        self.schemas = SCHEMAS
+        self._announce()
+
+    def announce(self, schema: str = LATER) -> None:
+        """Have one release more; `load` fills it."""
+        self._db.execute(f"CREATE SCHEMA {schema}")
+        self.schemas = (*self.schemas, schema)
+        self._announce()
+
+    def _announce(self) -> None:
         columns = [("master_source", c) for c in MASTER] + [("observation_source", c) for c in OBSERVATION]
-        rows = [{"table_name": f"{s}.{t}", "column_name": c} for s in SCHEMAS for t, c in columns]
+        rows = [{"table_name": f"{s}.{t}", "column_name": c} for s in self.schemas for t, c in columns]
         self._put("tap_schema.columns", rows, ["table_name", "column_name"])
 
     def close(self) -> None:
@@ -47,7 +59,7 @@ class SkyDatabase:
         found = [{**d, "detect_stack_id": f"acisfstack{d['obsid']}_{d['obi']}"} for d in survey.detections]
         stacks = list({(d["detect_stack_id"], d["region_id"]): d for d in found}.values())
         own = list({(d["obsid"], d["obi"], d["region_id"]): d for d in found}.values())
-        for schema in SCHEMAS:
+        for schema in self.schemas:
             self._put(f"{schema}.master_source", survey.sources, MASTER)
             self._put(f"{schema}.observation_source", own, OBSERVATION)
             names = ["name", "detect_stack_id", "region_id", "match_type"]

@@ -287,14 +287,18 @@ def test_another_writer_is_waited_for_or_not(store, folder):
         refresh(store, wait=False)
 
 
-def test_a_file_that_cannot_be_opened_is_tried_again(store, folder):
-    path = folder / "papers.jsonl"
-    hidden = folder / "gone.jsonl"
-    hidden.symlink_to(path)
+def test_a_link_whose_file_is_gone_is_said_and_its_rows_stay(store, folder):
+    kept = folder / "kept.jsonl"
+    (folder / "papers.jsonl").rename(folder.parent / "papers.jsonl")
+    kept.symlink_to(folder.parent / "papers.jsonl")
     load(store, folder)
-    hidden.unlink()
-    hidden.symlink_to(folder / "papers2.jsonl")  # dangling: no file at all
-    assert not refresh(store).problems
+    kept.unlink()
+    kept.symlink_to(folder / "nowhere.jsonl")
+    (problem,) = refresh(store).problems
+    assert "where nothing can be read" in problem.error
+    assert "earlier content are kept" in problem.error
+    assert query(store, "SELECT count(*) FROM lit.paper") == [(3,)]
+    assert not refresh(store).changed
 
 
 def test_old_rows_stay_in_old_snapshots(store, folder):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +159,56 @@ def test_counts_of_a_source_do_not_multiply_each_other(engine):
         (NAME, 1.0, 2, 2, 6, 2, 2, 2),
         (other, None, 1, 1, 0, 0, 0, 0),
     ]
+
+
+def test_a_link_that_is_not_sure_counts_nowhere(engine):
+    link = {"name": NAME}
+    insert(engine, "csc.master_source", {"name": NAME, "ra": 1.0, "dec": 2.0})
+    insert(
+        engine,
+        "lit.paper_source",
+        link | {"bibcode": "told by a catalog", "method": "class reference", "confidence": None},
+        link | {"bibcode": "told by a catalog", "method": "name in text", "confidence": 0.3},
+        link | {"bibcode": "sure", "method": "name in text", "confidence": 0.5},
+        link | {"bibcode": "sure", "method": "position in text", "confidence": 0.85},
+        link | {"bibcode": "unsure", "method": "name in text", "confidence": 0.49},
+    )
+    assert engine.execute("SELECT bibcode, methods, confidence FROM lit.confident_link ORDER BY 1").fetchall() == [
+        ("sure", ["name in text", "position in text"], 0.85),
+        ("told by a catalog", ["class reference"], None),
+    ]
+    assert one(engine, "SELECT n_papers FROM csc.source_summary") == (2,)
+    assert one(engine, "SELECT n_papers, bibcodes, methods, n_unsure FROM lit.source_paper") == (
+        2,
+        ["told by a catalog", "sure"],
+        ["class reference", "name in text", "position in text"],
+        1,
+    )
+
+
+def test_a_source_with_unsure_links_alone_has_no_papers(engine):
+    insert(engine, "lit.paper_source", {"name": NAME, "bibcode": "b", "method": "name in text", "confidence": 0.1})
+    assert one(engine, "SELECT n_papers, bibcodes, methods, n_unsure FROM lit.source_paper") == (0, [], [], 1)
+
+
+def test_whoever_asks_for_papers_of_sources_asks_for_the_links_that_count():
+    root = Path(__file__).parents[2]
+    files = [
+        p
+        for folder in ("sql", "catalog", "ingest", "embed", "analysis", "examples")
+        for p in root.glob(f"{folder}/**/*")
+    ]
+    readers = {
+        str(p.relative_to(root))
+        for p in files
+        if p.suffix in {".py", ".sql", ".js"} and re.search(r"(FROM|JOIN)\s+(lake\.)?lit\.paper_source", p.read_text())
+    }
+    assert readers == {
+        "sql/views/lit.confident_link.sql",  # the rule
+        "sql/views/lit.source_paper.sql",  # counts the others
+        "ingest/paper_links.py",  # writes them
+        "ingest/screen.py",  # shows how to see the others
+    }
 
 
 def test_hardness_from_counts_by_band(engine):

@@ -137,7 +137,7 @@ function pick(id) {
     const box = make("div");
     for (const p of found.papers) {
       const one = make("details");
-      one.append(make("summary", `${p.year || ""} ${p.title || p.bibcode}`), make("p", p.abstract), make("p", `${p.bibcode} ${p.method ? `— ${p.method}` : ""}`, { className: "none" }));
+      one.append(make("summary", `${p.year || ""} ${p.title || p.bibcode}`), make("p", p.abstract), make("p", `${p.bibcode} ${p.methods?.length ? `— ${p.methods.join(", ")}` : ""}`, { className: "none" }));
       box.append(one);
     }
     return box;

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 from factories.server import TOKEN, Fault
 from factories.survey import Survey, small_survey
 
-from catalog.errors import Terminal, Transient
-from ingest.remote.ads import AdsReport, Target, fetch_objects, fetch_query, find_token
-from ingest.remote.errors import QueryRefused, TokenRefused
+from catalog.errors import Terminal, Transient, UnreadableFile
+from ingest.remote import ads
+from ingest.remote.ads import ROWS, AdsReport, Target, fetch_objects, fetch_query, find_token
+from ingest.remote.errors import QueryRefused, TokenRefused, WrongContent
 from ingest.remote.http import Client
+from ingest.remote.manners import Manners
 from ingest.remote.shelf import Shelf
 
 
@@ -236,6 +239,67 @@ def test_a_crash_in_the_notes_costs_one_answer(tmp_path):
     assert again.asked_before("2CXO J000000.1+000000") is None
     again.answered("2CXO J000000.1+000000", ["2020ApJ...900....1X"])
     assert again.flush() == 0  # the link is there already
+
+
+def test_texts_of_all_kinds_are_kept_and_read_again(tmp_path):
+    odd = "a\u2028b\u0085c\x0bd\x1ce é \ud800 \ud83d\udd2d"
+    record = {"bibcode": "2020ApJ...900....1X", "title": [odd], "abstract": float("inf")}
+    shelf = Shelf(tmp_path)
+    shelf.put(record)
+    shelf.put({"bibcode": "2020ApJ...900....2Y", "deep": json.loads("[" * 300 + "]" * 300)})  # nobody could read it
+    assert shelf.flush() == 1
+    again = Shelf(tmp_path)
+    again.put(record)
+    assert again.flush() == 0
+    again.put({"bibcode": "2020ApJ...900....3Z", "title": ["later"]})
+    assert again.flush() == 1
+    stored = [json.loads(line) for line in (tmp_path / "2020.jsonl").read_text("ascii").split("\n") if line]
+    assert [r["bibcode"][-1] for r in stored] == ["X", "Z"]
+    assert stored[0]["title"] == ["a\u2028b\u0085c\x0bd\x1ce é \ufffd \U0001f52d"]
+
+
+def test_a_file_of_an_earlier_version_is_read_and_a_broken_one_named(tmp_path):
+    earlier = {"bibcode": "2020ApJ...900....1X", "title": ["a\u2028b"], "photonlake_sources": ["2CXO J000000.0+000000"]}
+    (tmp_path / "2020.jsonl").write_text(json.dumps(earlier, ensure_ascii=False) + "\n", encoding="utf-8")
+    shelf = Shelf(tmp_path)
+    shelf.put({"bibcode": "2020ApJ...900....1X", "title": ["a\u2028b"]})
+    assert shelf.flush() == 0
+    (tmp_path / "2020.jsonl").write_text('{"bibcode": "2020ApJ', encoding="utf-8")
+    with pytest.raises(UnreadableFile, match=r"2020\.jsonl: .* remove .*\.asked\.jsonl"):
+        Shelf(tmp_path).put({"bibcode": "2020ApJ...900....1X"})
+
+
+class Endless:
+    """A client of an ADS that answers pages for ever."""
+
+    def __init__(self, cursors, n_found):
+        self.cursors, self.n_found, self.asked = cursors, n_found, 0
+        self.manners = Manners(attempts=2, backoff_s=0.0)
+
+    def answer(self, _request):
+        self.asked += 1
+        assert self.asked < 20, "it never ends"
+        docs = [{"bibcode": f"2020ApJ...{self.asked:03d}....{i:04d}X"} for i in range(ROWS)]
+        body = {"response": {"numFound": self.n_found(self.asked), "docs": docs}, "nextCursorMark": next(self.cursors)}
+        return json.dumps(body).encode(), {"x-ratelimit-remaining": "--5"}
+
+
+@pytest.mark.parametrize(
+    ("cursors", "n_found"),
+    [
+        (map(str, itertools.count()), lambda n: n * ROWS + 1),
+        (itertools.cycle(["a", "b"]), lambda _: 10**9),
+        (map(str, itertools.count()), lambda _: 10**30),
+    ],
+    ids=["a number that runs away", "cursors in a circle", "a number that is none"],
+)
+def test_a_cursor_that_never_ends_is_left(tmp_path, monkeypatch, cursors, n_found):
+    monkeypatch.setattr(ads, "MOST_PAPERS", 3 * ROWS)
+    report = AdsReport()
+    with pytest.raises(WrongContent, match="more papers than it has"):
+        fetch_query(Endless(cursors, n_found), "x", Shelf(tmp_path), report)
+    assert report.papers <= 6 * ROWS
+    assert (tmp_path / "2020.jsonl").exists()  # what came is kept
 
 
 def test_ads_that_is_down_is_transient(serve, ingest):

@@ -7,10 +7,11 @@ import math
 import shutil
 
 import pytest
+from factories.server import Fault
 from factories.survey import Survey, product, product_name, small_survey
 
-from catalog.errors import Transient
-from ingest.remote.errors import NameUnknown
+from catalog.errors import Transient, UnknownName
+from ingest.remote.errors import NameUnknown, QueryRefused
 from ingest.remote.http import Client
 from ingest.remote.selection import NothingAsked, Selection
 from ingest.remote.tables import fetch_tables
@@ -220,6 +221,39 @@ def test_release_two_point_nought_lies_apart(serve, ingest, sql, store):
     assert {s.values["version"] for s in server.requests("csccli")} == {"rel2.0"}
     assert (store / "files-2.0" / "tables").is_dir()
     assert "Nothing new" in ingest().text
+
+
+def test_the_newest_release_is_asked_for_and_others_are_where_they_were(serve, ingest, sql, store):
+    server = serve(small_survey(1, products=False))
+    assert ingest("csc", "--obsid", "10542").code == 0
+    assert sql("SELECT DISTINCT release FROM csc.master_source") == [("2.1",)]
+    server.sky.announce("csc22")
+    server.reload()
+    ingest("csc", "--obsid", "10542", "--service", "csccli")
+    assert sql("SELECT release, count(*) FROM csc.observation_source GROUP BY 1") == [("2.2", 1)]
+    assert {s.values["version"] for s in server.requests("csccli")} == {"rel2.2"}
+    assert (store / "files" / "tables").is_dir()
+    assert (store / "files-2.2" / "tables").is_dir()
+    adql = "SELECT name, ra, dec FROM csc21.master_source"
+    assert "csc21" in ingest("csc", "--adql", adql, "--show-requests").text
+    assert "2.1 stands for it here" in ingest("csc", "--obsid", "10542", "--show-requests").text
+
+
+def test_a_release_that_is_not_there_is_told_by_the_service(serve, ingest):
+    serve(small_survey(1, products=False))
+    outcome = ingest("csc", "--obsid", "10542", "--release", "2.7")
+    assert isinstance(outcome.error, QueryRefused)
+    assert "csc27" in str(outcome.error)
+    with pytest.raises(UnknownName, match=r"one is called 2\.1"):
+        Selection(obsids=(1,), release="two")
+
+
+def test_where_the_service_is_down_the_release_is_the_one_we_know(serve, ingest, sql):
+    server = serve(small_survey(1, products=False))
+    server.faults = [Fault("503", path="^/tap/")]
+    assert ingest("csc", "--obsid", "10542", "--service", "csccli").code == 0
+    assert sql("SELECT DISTINCT release FROM csc.master_source") == [("2.1",)]
+    assert len(server.requests("/tap/")) == 1
 
 
 def test_nothing_found_is_no_error(serve, ingest):
