@@ -191,7 +191,7 @@ def _answer(
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
     if output:
         check_folder(output)
-    result = cat.sql(query, snapshot=snapshot, timeout_s=None, **_parameters(param or []))
+    result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
     if name == "table":
         _print_rows(result, output)
         return

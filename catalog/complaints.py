@@ -16,6 +16,7 @@ _COLUMN = re.compile(
     r'(?:Referenced column "(?P<a>[^"]+)" (?:not found|was not found)|does not have a column named "(?P<b>[^"]+)")'
 )
 _FUNCTION = re.compile(r"(?:Function|Macro) with name \"?(\w+)\"? does not exist", re.IGNORECASE)
+_NO_VALUE = re.compile(r"Values were not provided for the following prepared statement parameters: (\w+)")
 _CANDIDATES = re.compile(r"Candidate bindings:\s*(.*)")
 
 
@@ -45,6 +46,15 @@ def complaint(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
         return _unknown_column(match["a"] or match["b"], text, statement)
     if isinstance(error, duckdb.PermissionException):
         return ForbiddenStatement(f"{first_line(text)}; files come in through python -m ingest files PATH")
+    if match := _NO_VALUE.search(text):
+        return QueryError(
+            f"the query names ${match[1]} but no value is given; add {match[1]}=... (--param {match[1]}=VALUE)"
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(
+            "the query needs more memory, or more of the disk, than it may use; narrow it down (WHERE, LIMIT), or allow "
+            f"more: memory='16GB', spill='100GB' (--memory, --spill); {first_line(text)}"
+        )
     return QueryError(first_line(text))
 
 
@@ -59,7 +69,7 @@ def first_line(text: str) -> str:
     'syntax error at or near "FORM"'
     """
     line = text.splitlines()[0] if text else "the engine gave no reason"
-    line = re.sub(r"^[A-Z]\w+(?: \w+)? Error: ", "", line)
+    line = re.sub(r"^[A-Z]\w+(?: \w+){0,2} Error: ", "", line)
     return re.sub(r"^Python exception occurred while executing the UDF: (?:\w+: )?", "", line)
 
 

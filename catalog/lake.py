@@ -27,7 +27,7 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from catalog import engine
+from catalog import confinement, engine, inspection, sqlite_catalog
 from catalog.columns import literal, quote
 from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName
 from catalog.tables import SCHEMAS, TABLES, Table
@@ -110,9 +110,44 @@ def connect(
     UnknownName
         If there is no such snapshot.
     """
-    _check_exists(store)
-    options = [f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}", "OVERRIDE_DATA_PATH true"]
-    options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
+    check_exists(store)
+    with sqlite_catalog.opened(store / CATALOG) as cursor:
+        inspection.check_for_jobs(sqlite_catalog.asking(cursor), store)
+    connection = engine.start()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        catalog_path = f"ducklake:sqlite:{store / CATALOG}"
+        data_path = f"{store / DATA}{os.sep}"
+        attach(connection, store, catalog_path, data_path, read_only=read_only, snapshot=snapshot, at=at)
+        confinement.keep_to_store(connection, store)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    catalog_path: str,
+    data_path: str,
+    *,
+    read_only: bool,
+    snapshot: int | None,
+    at: datetime | None,
+) -> None:
+    """Attach a DuckLake as `lake`, and use it; whatever data path its catalog names, this one counts.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such snapshot.
+    QueryError
+        If it cannot be opened.
+    """
+    options = [f"DATA_PATH {literal(data_path)}", "OVERRIDE_DATA_PATH true"]
+    if catalog_path.startswith("ducklake:sqlite:"):
+        options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
     if read_only:
         options.append("READ_ONLY")
     if snapshot is not None:
@@ -120,22 +155,24 @@ def connect(
     if at is not None:
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
-    connection = engine.start()
     try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{store / CATALOG}')} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
     except duckdb.Error as error:
-        connection.close()
         if snapshot is not None or at is not None:
             asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
             advice = f"list them with: python -m catalog snapshots --store {store}"
             raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
         raise QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}") from error
-    return connection
 
 
-def _check_exists(store: Path) -> None:
+def check_exists(store: Path) -> None:
+    """Say what to type where there is no store.
+
+    Raises
+    ------
+    StoreNotFound
+    """
     if not exists(store):
         advice = f"make one with: python -m ingest files FOLDER --store {store}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
@@ -189,7 +226,7 @@ def bring_up_to_date(store: Path, *, wait: bool = True, on_wait: Callable[[str],
     bool
         Whether anything had to be made.
     """
-    _check_exists(store)
+    check_exists(store)
     return create(store, wait=wait, on_wait=on_wait)
 
 

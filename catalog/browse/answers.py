@@ -50,7 +50,6 @@ class Answers:
 
     def prepare(self) -> None:
         """Make what the page shows first, before it asks: the browser takes its time to start."""
-        self.catalog.stay_open()
         spaces = self.overview()["spaces"]
         if isinstance(spaces, list) and spaces:
             self.colours(spaces[0]["space"], "otype")
@@ -232,10 +231,7 @@ class Answers:
             "LEFT JOIN (SELECT name, min(otype) AS otype FROM csc.object_type WHERE authority = 'simbad' "
             f"AND name IN ({', '.join(f'${n}' for n in names)}) GROUP BY name) AS t ON t.name = o.name "
             f"WHERE o.detection_id IN ({', '.join(f'${i}' for i in ids)})",
-            snapshot=None,
-            timeout_s=None,
-            **ids,
-            **names,
+            parameters=ids | names,
         )
         known = {row["id"]: row for row in _records(found.arrow())}
         return {"rows": [row | known.get(row["id"], {}) for row in near]}
