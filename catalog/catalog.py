@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import numpy as np
@@ -20,18 +20,21 @@ import numpy.typing as npt
 from catalog import frozen, functions, lake
 from catalog.admission import admit
 from catalog.columns import literal, quote
-from catalog.complaints import first_line
+from catalog.complaints import complaint, first_line
 from catalog.confinement import EngineLimits
-from catalog.deadline import Deadline
 from catalog.errors import PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.names import MACROS, VIEWS, columns_of, unknown
 from catalog.result import Result
 from catalog.session import Session
 from catalog.tables import TABLES
 from catalog.targets import vector_of_file
+from catalog.types import with_places
 from catalog.vectors import Pin
 from sql.guard import Statement
 from sql.objects import Described
+
+if TYPE_CHECKING:
+    from catalog.outside import Outside
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +97,8 @@ class Catalog:
     memory, spill : int or str, optional
         What a query may use, in bytes or as '8GB': of memory, else four fifths of the machine's; and of the disk for
         what does not fit there, else nine tenths of what is free. A query that needs more fails.
+    copy : Path, optional
+        A copy of the store's catalog, for a process that must not open that itself: see `catalog.frozen`.
 
     Raises
     ------
@@ -116,12 +121,15 @@ class Catalog:
         threads: int | None = None,
         memory: int | str | None = None,
         spill: int | str | None = None,
+        copy: Path | None = None,
     ) -> None:
         self.path = lake.store_path(path)
+        self._copy = copy
         self._limits = EngineLimits(threads, memory, spill)
         self._connections: dict[int | datetime | None, frozen.Reader] = {}
         self._connecting = threading.RLock()
         self._pins: dict[int, dict[str, Pin]] = {}
+        self._outside: Outside | None = None
         self._connection(None)
 
     def sql(
@@ -142,7 +150,8 @@ class Catalog:
         snapshot : int, str or datetime, optional
             Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
         timeout_s : float, optional
-            Stop the query, with a `QueryError`, when it has run so long, its rows read or not.
+            Stop the query, with a `QueryError`, when it has run so long, its rows read or not. It then runs in a
+            process of its own, which is ended: so there is nothing that goes on.
         parameters : mapping, optional
             Values of the query's parameters, whatever their names.
         **params : object
@@ -164,17 +173,18 @@ class Catalog:
         """
         params = {name: _python_value(value) for name, value in {**(parameters or {}), **params}.items()}
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
+        if timeout_s is not None:
+            return self._sql_in_time(query, params, snapshot, timeout_s)
         cursor = self._cursor(snapshot)
-        deadline = Deadline(cursor, timeout_s)
         if named := functions.named_in(query):
-            return self._sql_with_functions(query, named, cursor, params, deadline)
+            return self._sql_with_functions(query, named, cursor, params)
         statement = admit(query, table_functions=functions.OURS)  # that a misspelt call of one is told as such
         _check_parameters(statement, params)
         try:
-            cursor.execute(statement.text, params or None)
+            _run(cursor, statement, params)
         except duckdb.Error as error:
-            raise deadline.complaint(error, statement) from error
-        return Result(cursor, statement, deadline.complaint)
+            raise complaint(error, statement) from error
+        return Result(cursor, statement, complaint)
 
     def nearest(
         self,
@@ -364,6 +374,9 @@ class Catalog:
             for reader in self._connections.values():
                 reader.connection.close()
             self._connections.clear()
+            outside, self._outside = self._outside, None
+        if outside is not None:
+            outside.close()
 
     def __enter__(self) -> Self:
         """Return the catalog itself."""
@@ -379,13 +392,26 @@ class Catalog:
         """Say which store this is."""
         return f"Catalog({str(self.path)!r})"
 
+    def _sql_in_time(
+        self, query: str, params: dict[str, object], snapshot: int | str | datetime | None, seconds: float
+    ) -> Result:
+        """Answer a query in a process that can be ended."""
+        from catalog.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
+
+        memory, spill = self._limits.memory_bytes, self._limits.spill_bytes
+        limits = Limits(seconds, rows=None, answer_bytes=None, memory=memory, spill=spill)
+        with self._connecting:
+            if self._outside is None:
+                self._outside = Outside(self.path, limits)
+        answer = self._outside.ask(query, params, snapshot=parse_snapshot(snapshot), limits=limits)
+        return Result.of(answer.table, Statement(answer.text, answer.query))
+
     def _sql_with_functions(
         self,
         query: str,
         named: functions.Named,
         cursor: duckdb.DuckDBPyConnection,
         params: dict[str, object],
-        deadline: Deadline,
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
         cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
@@ -393,16 +419,16 @@ class Catalog:
         try:
             prepared = functions.resolve(query, named, session, params)
         except duckdb.Error as error:
-            raise deadline.complaint(error, Statement(query, query)) from error
+            raise complaint(error, Statement(query, query)) from error
         _check_parameters(prepared.statement, params)
         statement = admit(prepared.text, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
 
         def complain(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
-            return deadline.complaint(type(error)(prepared.as_written(str(error))), statement)
+            return complaint(type(error)(prepared.as_written(str(error))), statement)
 
         try:
-            cursor.execute(statement.text, values or None)
+            _run(cursor, statement, values, prepared.called)
         except duckdb.Error as error:
             raise complain(error, statement) from error
         return Result(cursor, prepared.statement, complain, prepared.as_written)
@@ -415,7 +441,7 @@ class Catalog:
                 number = snapshot if isinstance(snapshot, int) else None
                 at = snapshot if isinstance(snapshot, datetime) else None
                 # The one before is not closed: that would end its cursors, and results that are still read.
-                held = frozen.connect(self.path, snapshot=number, at=at, limits=self._limits)
+                held = frozen.connect(self.path, snapshot=number, at=at, limits=self._limits, copy=self._copy)
                 self._connections[snapshot] = held
             return held.connection
 
@@ -478,6 +504,21 @@ def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | No
     if isinstance(snapshot, datetime) and snapshot.tzinfo is None:
         return snapshot.replace(tzinfo=UTC)
     return snapshot
+
+
+def _run(
+    cursor: duckdb.DuckDBPyConnection,
+    statement: Statement,
+    values: Mapping[str, object],
+    called: Collection[str] = frozenset(),
+) -> None:
+    """Run what was judged; where a column has a type that Arrow lacks, once more with another in its place."""
+    cursor.execute(statement.text, dict(values) or None)
+    columns = cursor.description or []
+    if not statement.explains and (
+        better := with_places(statement.text, [c[0] for c in columns], [c[1] for c in columns])
+    ):
+        cursor.execute(admit(better, called).text, dict(values) or None)
 
 
 def _check_parameters(statement: Statement, given: dict[str, object]) -> None:

@@ -36,6 +36,7 @@ import duckdb
 
 from catalog.columns import literal
 from catalog.errors import QueryError
+from catalog.parsing import parser
 
 ROOT = "photonlake://lake/"
 """Where an engine that queries run in believes the lake to be: `catalog.lake_files`."""
@@ -56,6 +57,37 @@ class EngineLimits:
     memory: int | str | None = None
     spill: int | str | None = None
 
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` as a number."""
+        return _bytes("memory", self.memory)
+
+    @property
+    def spill_bytes(self) -> int | None:
+        """`spill` as a number."""
+        return _bytes("spill", self.spill)
+
+
+def _bytes(what: str, amount: int | str | None) -> int | None:
+    """Return an amount in bytes.
+
+    Examples
+    --------
+    >>> _bytes("memory", "2 GiB"), _bytes("memory", 500)
+    (2147483648, 500)
+    """
+    if amount is None:
+        return None
+    try:
+        if isinstance(amount, str):
+            row = parser().execute(f"SELECT parse_formatted_bytes({literal(amount)})").fetchone()
+            amount = int(row[0]) if row and row[0] is not None else 0
+    except duckdb.Error:
+        amount = 0
+    if amount <= 0:
+        raise QueryError(f"{what} is to be an amount like 8GB or 500MB, found {amount!r}")
+    return amount
+
 
 UNLIMITED = EngineLimits()
 
@@ -68,18 +100,14 @@ def confine(connection: duckdb.DuckDBPyConnection, limits: EngineLimits) -> None
     QueryError
         If a limit makes no sense.
     """
+    memory, spill = limits.memory_bytes, limits.spill_bytes
     for setting, limit in (
         ("threads", limits.threads),
-        ("memory_limit", limits.memory),
-        ("max_temp_directory_size", limits.spill),
+        ("memory_limit", memory and f"{memory}B"),
+        ("max_temp_directory_size", spill and f"{spill}B"),
     ):
         if limit is not None:
-            amount = str(limit) if setting == "threads" or not isinstance(limit, int) else f"{limit}B"
-            try:
-                connection.execute(f"SET {setting} = {literal(amount)}")
-            except duckdb.Error as error:
-                name = {"memory_limit": "memory", "max_temp_directory_size": "spill"}.get(setting, setting)
-                raise QueryError(f"{name} is to be an amount like 8GB or 500MB, found {limit!r}") from error
+            connection.execute(f"SET {setting} = {literal(str(limit))}")
     for setting, value in (
         ("python_enable_replacements", "false"),  # Python variables are no tables
         ("temp_directory", literal(str(spill_folder()))),
@@ -111,6 +139,11 @@ def spill_folder() -> Path:
         folder = _SPILL[os.getpid()] = Path(tempfile.mkdtemp(prefix="photonlake-"))
         atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def spill_into(folder: Path) -> None:
+    """Take a folder that this process was given as its spill folder; whoever gave it removes it."""
+    _SPILL[os.getpid()] = folder
 
 
 def private_file(suffix: str) -> Path:

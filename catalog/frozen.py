@@ -102,17 +102,19 @@ class Reader:
     ----------
     connection : duckdb.DuckDBPyConnection
         Confined, with the store attached as `lake`.
-    version : tuple of int
-        Of the store's catalog; it never changes here.
+    version : tuple of int or None
+        Of the store's catalog; it never changes here. None where it was given as a copy.
     """
 
     connection: duckdb.DuckDBPyConnection
-    version: Version
+    version: Version | None
     _catalog: Path
     _signature: Signature
 
     def is_newest(self) -> bool:
         """Tell whether nothing was committed since; where no file of the catalog was touched, without opening it."""
+        if self.version is None:
+            return True  # whoever gave the copy knows better
         now = sqlite_catalog.signature(self._catalog)
         if now.files == self._signature.files and self._signature.sure:
             return True
@@ -126,7 +128,12 @@ class Reader:
 
 
 def connect(
-    store: Path, *, snapshot: int | None = None, at: datetime | None = None, limits: EngineLimits = UNLIMITED
+    store: Path,
+    *,
+    snapshot: int | None = None,
+    at: datetime | None = None,
+    limits: EngineLimits = UNLIMITED,
+    copy: Path | None = None,
 ) -> Reader:
     """Open a store for queries, in an engine that can do no more than read it.
 
@@ -136,6 +143,8 @@ def connect(
     snapshot, at
         See `lake.connect`.
     limits : EngineLimits
+    copy : Path, optional
+        What `freeze` made, for a process that must not open the store's own catalog; else one is made, and removed.
 
     Returns
     -------
@@ -153,20 +162,22 @@ def connect(
         If a limit makes no sense.
     """
     lake.check_exists(store)
-    copy = confinement.private_file(".duckdb")
+    catalog = store / lake.CATALOG
+    own = confinement.private_file(".duckdb") if copy is None else None
     connection = engine.start(sqlite=False)
     try:
-        signature = sqlite_catalog.signature(store / lake.CATALOG)  # before it is read: what comes later is a change
-        version = freeze(store, copy)
+        signature = sqlite_catalog.signature(catalog)  # before it is read: what comes later is a change
+        version = freeze(store, own) if own else None
         from catalog.lake_files import LakeFiles  # noqa: PLC0415 - brings fsspec, for those who ask alone
 
         connection.register_filesystem(LakeFiles(store / lake.DATA))
         connection.execute("SET TimeZone = 'UTC'")
-        lake.attach(connection, store, f"ducklake:duckdb:{copy}", ROOT, read_only=True, snapshot=snapshot, at=at)
-        copy.unlink()  # the engine has it open; nobody else can
+        lake.attach(connection, store, f"ducklake:duckdb:{own or copy}", ROOT, read_only=True, snapshot=snapshot, at=at)
         confinement.confine(connection, limits)
     except BaseException:
         connection.close()
-        copy.unlink(missing_ok=True)
         raise
-    return Reader(connection, version, store / lake.CATALOG, signature)
+    finally:
+        if own is not None:
+            own.unlink(missing_ok=True)  # the engine has it open; nobody else can
+    return Reader(connection, version, catalog, signature)

@@ -83,8 +83,8 @@ class Definition:
 _VIEWS = "SELECT view_id, view_name, sql, 'table' AS type FROM ducklake_view"
 _MACROS = "SELECT macro_id, macro_name, sql, type FROM ducklake_macro JOIN ducklake_macro_impl USING (macro_id)"
 _DEFAULTS = (
-    "SELECT macro_id, macro_name, p.default_value, 'scalar' AS type FROM ducklake_macro JOIN ducklake_macro_parameters AS p "
-    "USING (macro_id) WHERE p.default_value_type = 'expression'"
+    "SELECT macro_id, macro_name, p.default_value, 'scalar' AS type FROM ducklake_macro "
+    "JOIN ducklake_macro_parameters AS p USING (macro_id) WHERE p.default_value_type = 'expression'"
 )
 _DEFINITIONS = (("ducklake_view", _VIEWS), ("ducklake_macro", _MACROS), ("ducklake_macro", _DEFAULTS))
 

@@ -6,6 +6,7 @@ are asked by a query that is judged like any other, and so is the PIVOT that lis
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,38 +91,39 @@ def first_unlisted(query: str) -> Unlisted | None:
 
 def _in_pivot(query: str, words: list[tuple[int, str]], spelled: list[str], n: int) -> Unlisted | None:
     """Find the first expression without IN of the PIVOT at word n; None for the PIVOT of standard SQL."""
-    on, parts = None, []
-    depth, listed_ = 0, False
-    start = 0
-    for i in range(n + 1, len(words) + 1):
-        word = spelled[i] if i < len(words) else ";"
-        if depth == 1 and on is None and word == "FOR":
-            return None  # t PIVOT (sum(n) FOR ccd IN (6, 7)) has its list always
-        if word[:1] in _OPENING:
-            depth += 1
-        ends = (word[:1] in _CLOSING and depth == 0) or (depth == 0 and word in _END_OF_LIST)
-        if on is not None and (ends or (depth == 0 and word == ",")):
-            parts.append((start, i, listed_))
-            start, listed_ = i + 1, False
-        if ends:
-            break
-        if word[:1] in _CLOSING:
-            depth -= 1
-        if depth == 0 and on is None and word == "ON":
-            on, start = i, i + 1
-        elif depth == 0 and on is not None and word == "IN":
-            listed_ = True
-    if on is None:
-        return None
-    for first, last, has_list in parts:
-        if not has_list and first < last:
-            place = words[last][0] if last < len(words) else len(query)
-            expression = query[words[first][0] : place]
-            source = query[words[n + 1][0] : words[on][0]]
-            before = query[: words[n][0]] if spelled[0] == "WITH" and _depth(spelled[:n]) == 0 else ""
-            values = f"SELECT DISTINCT ({expression}\n) AS v FROM {source}\n"
-            return Unlisted(place, f"{before}SELECT v::VARCHAR FROM ({values}) WHERE v IS NOT NULL ORDER BY v")
+    outer = _outer(spelled, n + 1)
+    on = next((i for i in outer if spelled[i] == "ON"), None)
+    if on is None or "FOR" in (spelled[i] for i in _outer(spelled, n + 2) if spelled[n + 1] == "("):
+        return None  # t PIVOT (sum(n) FOR ccd IN (6, 7)) has its list always
+    listed_ = [i for i in outer if i > on]
+    end = next((i for i in listed_ if spelled[i] in _END_OF_LIST), (listed_ or [on])[-1] + 1)
+    borders = [on, *(i for i in listed_ if spelled[i] == "," and i < end), end]
+    for before, after in itertools.pairwise(borders):
+        if any(spelled[i] == "IN" for i in listed_ if before < i < after) or after <= before + 1:
+            continue
+        place = words[after][0] if after < len(words) else len(query)
+        expression = query[words[before + 1][0] : place]
+        source = query[words[n + 1][0] : words[on][0]]
+        with_ = query[: words[n][0]] if spelled[0] == "WITH" and _depth(spelled[:n]) == 0 else ""
+        values = f"SELECT DISTINCT ({expression}\n) AS v FROM {source}\n"
+        return Unlisted(place, f"{with_}SELECT v::VARCHAR FROM ({values}) WHERE v IS NOT NULL ORDER BY v")
     return None
+
+
+def _outer(spelled: list[str], first: int) -> list[int]:
+    """Return the places of the words from one on that stand in no more parentheses than it, up to where these close.
+
+    A closing parenthesis counts as standing outside of what it closes.
+    """
+    places, depth = [], 0
+    for i in range(first, len(spelled)):
+        depth -= spelled[i][:1] in _CLOSING
+        if depth < 0 or (depth == 0 and spelled[i] == ";"):
+            break
+        if depth == 0:
+            places.append(i)
+        depth += spelled[i][:1] in _OPENING
+    return places
 
 
 def _depth(words: list[str]) -> int:

@@ -15,7 +15,7 @@ import pytest
 from factories.store import NAMES, write
 
 import catalog
-from catalog import engine, lake
+from catalog import engine
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
 from catalog.names import relations

@@ -1,4 +1,4 @@
-"""What a query may be: DuckDB's tree of it is judged, part by part. Whole texts are tried in tests/catalog/test_admission.py."""
+"""What a query may be: DuckDB's tree of it is judged, part by part; whole texts are tried in test_admission.py."""
 
 from __future__ import annotations
 
