@@ -109,8 +109,14 @@ def connect(
         If there is no store.
     UnknownName
         If there is no such snapshot.
+    UntrustedStore
+        If the store names files outside itself.
     """
     check_exists(store)
+    if read_only and not os.access(store, os.W_OK):  # SQLite would write beside its file even to read it
+        from catalog import frozen  # noqa: PLC0415 - it builds on this module
+
+        return frozen.connect(store, snapshot=snapshot, at=at).connection
     with sqlite_catalog.opened(store / CATALOG) as cursor:
         inspection.check_for_jobs(sqlite_catalog.asking(cursor), store)
     connection = engine.start()

@@ -103,6 +103,37 @@ class Result:
             self._table = self.reader().read_all()
         return self._table
 
+    def head(self, n_rows: int, most_counted: int = 100_000) -> tuple[pa.Table, int, bool]:
+        """Return the first rows, and how many there are, without fetching a billion.
+
+        Parameters
+        ----------
+        n_rows : int
+            So many are returned, at most.
+        most_counted : int
+            Count no further than about so many; the rest is not fetched.
+
+        Returns
+        -------
+        rows : pyarrow.Table
+        n_counted : int
+            How many rows there are, or more.
+        all_counted : bool
+            Whether that is all.
+        """
+        if self._table is not None:
+            return self._table.slice(0, n_rows), self._table.num_rows, True
+        reader = self.reader()
+        batches: list[pa.RecordBatch] = []
+        n_counted = 0
+        for batch in reader:
+            if n_counted < n_rows:
+                batches.append(batch.slice(0, n_rows - n_counted))
+            n_counted += batch.num_rows
+            if n_counted > max(most_counted, n_rows):
+                return pa.Table.from_batches(batches, reader.schema), n_counted, False
+        return pa.Table.from_batches(batches, reader.schema), n_counted, True
+
     def pl(self) -> pl.DataFrame:
         """Return all rows as a polars data frame."""
         import polars as pl  # noqa: PLC0415 - heavy, and not everyone's
