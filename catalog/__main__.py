@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ from catalog.cells import json_text
 from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
 from catalog.errors import QueryError
 from catalog.export import FORMATS, export, find_format, write
-from catalog.files import check_folder
+from catalog.files import check_output, whole
 from catalog.result import Result
 
 app = program(
@@ -36,6 +37,16 @@ SnapshotOption = Annotated[
 ]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Value of a $name in the query; repeatable.")
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="AMOUNT", help="What the query may use, as 8GB; else 4/5 of the machine's."),
+]
+SpillOption = Annotated[
+    str | None,
+    typer.Option(
+        "--spill", metavar="AMOUNT", help="On disk, for what does not fit in memory; else 9/10 of what is free."
+    ),
 ]
 FormatOption = Annotated[
     str | None, typer.Option("--format", "-f", help=f"table, {', '.join(FORMATS)}; else what --output's name says.")
@@ -63,13 +74,15 @@ def sql(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
     snapshot: SnapshotOption = None,
     param: ParamOption = None,
+    memory: MemoryOption = None,
+    spill: SpillOption = None,
 ) -> None:
     """Ask one SQL query.
 
     Example: python -m catalog sql --store s 'SELECT * FROM cone(148.97, 69.68, $r)' --param r=60 --output m82.vot
     """
     text = sys.stdin.read() if query == "-" else query
-    with open_(store) as cat:
+    with open_(store, memory=memory, spill=spill) as cat:
         _answer(cat, text, format_, output, snapshot, param)
 
 
@@ -188,8 +201,8 @@ def _answer(
     if name != "table" and FORMATS[find_format(name)].binary and output is None and sys.stdout.isatty():
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
     if output:
-        check_folder(output)
-    result = cat.sql(query, snapshot=snapshot, timeout_s=None, **_parameters(param or []))
+        check_output(output)
+    result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
     if name == "table":
         _print_rows(result, output)
         return
@@ -225,29 +238,32 @@ def _number(text: str) -> object:
 def _print_rows(result: Result, output: Path | None) -> None:
     """Print rows for people to read: a plan as it is, else a table of the first rows."""
     if output:
-        with output.open("w", encoding="utf-8") as file:
-            wide(file).print(_rows(result, len(result), len(result.columns)))
+        held = io.StringIO()
+        wide(held).print(_rows(result.arrow(), result, len(result.columns)))
+        with whole(output) as stream:
+            stream.write(held.getvalue().encode())
         return
     if result.columns == ("explain_key", "explain_value"):
         for _, plan in result:
             OUT.out(str(plan), highlight=False)
         return
-    n_rows, n_columns = len(result), len(result.columns)
+    first, n_counted, all_counted = result.head(_SHOWN_ROWS)
+    n_columns = len(result.columns)
     fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
-    wide().print(_rows(result, _SHOWN_ROWS, fitting))
-    shown = [f"{n_rows:,} row{'' if n_rows == 1 else 's'}"]
-    if n_rows > _SHOWN_ROWS:
+    wide().print(_rows(first, result, fitting))
+    shown = [f"{'' if all_counted else 'more than '}{n_counted:,} row{'' if n_counted == 1 else 's'}"]
+    if n_counted > _SHOWN_ROWS:
         shown.append(f"the first {_SHOWN_ROWS} shown")
     if n_columns > fitting:
         shown.append(f"{fitting} of {n_columns} columns shown")
     ERR.print(", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False)
 
 
-def _rows(result: Result, n_rows: int, n_columns: int) -> Table:
+def _rows(found: pa.Table, result: Result, n_columns: int) -> Table:
     known = [(c.unit if c else "") for c in result.described[:n_columns]]
     units = [f"\n[dim]{escape(u)}[/dim]" for u in known] if any(known) else [""] * len(known)
     table = _table(*(escape(n) + u for n, u in zip(result.columns, units, strict=False)))
-    rows = result.arrow().slice(0, n_rows).select(range(min(n_columns, len(result.columns))))
+    rows = found.select(range(min(n_columns, len(result.columns))))
     for shown, column in zip(table.columns, rows.columns, strict=True):
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
             shown.justify = "right"

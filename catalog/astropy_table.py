@@ -90,7 +90,8 @@ def _numpy(data: pa.Array) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool
 
 
 def _lists(data: pa.Array) -> npt.NDArray[np.generic]:
-    rows = [None if v is None else np.asarray(v) for v in data.to_pylist()]
+    nested = pa.types.is_nested(data.type.value_type)  # such rows may differ in shape within themselves
+    rows = [None if v is None else _objects(v) if nested else np.asarray(v) for v in data.to_pylist()]
     shapes = {r.shape for r in rows if r is not None}
     if len(shapes) == 1 and all(r is not None and r.dtype.kind in "iufb" for r in rows):
         return np.stack([r for r in rows if r is not None])

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog import functions, lake
+from catalog import frozen, functions, lake
+from catalog.admission import admit
 from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
-from catalog.deadline import Deadline
-from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
+from catalog.confinement import EngineLimits
+from catalog.errors import PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.identifiers import whole_number
 from catalog.names import MACROS, VIEWS, columns_of, unknown
 from catalog.result import Result
 from catalog.session import Session
 from catalog.tables import TABLES
 from catalog.targets import vector_of_file
+from catalog.types import with_places
 from catalog.vectors import Pin
-from sql import guard
-from sql.guard import NotUnderstood, Refused, Statement
+from sql.guard import Statement
 from sql.objects import Described
+
+if TYPE_CHECKING:
+    from catalog.outside import Outside
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,11 +94,18 @@ class Catalog:
         The store's directory; else $PHOTONLAKE_STORE, else ./store.
     threads : int, optional
         Threads of the engine, at most; else one per processor. One is quickest for many small questions at a time.
+    memory, spill : int or str, optional
+        What a query may use, in bytes or as '8GB': of memory, else four fifths of the machine's; and of the disk for
+        what does not fit there, else nine tenths of what is free. A query that needs more fails.
+    copy : Path, optional
+        A copy of the store's catalog, for a process that must not open that itself: see `catalog.frozen`.
 
     Raises
     ------
     StoreNotFound
         If there is no store there.
+    UntrustedStore
+        If its catalog names files outside it.
 
     Examples
     --------
@@ -104,12 +114,22 @@ class Catalog:
     [(3,)]
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        memory: int | str | None = None,
+        spill: int | str | None = None,
+        copy: Path | None = None,
+    ) -> None:
         self.path = lake.store_path(path)
-        self._threads = threads
-        self._connections: dict[int | datetime | None, duckdb.DuckDBPyConnection] = {}
+        self._copy = copy
+        self._limits = EngineLimits(threads, memory, spill)
+        self._connections: dict[int | datetime | None, frozen.Reader] = {}
+        self._connecting = threading.RLock()
         self._pins: dict[int, dict[str, Pin]] = {}
-        self._open_cursor: duckdb.DuckDBPyConnection | None = None
+        self._outside: Outside | None = None
         self._connection(None)
 
     def sql(
@@ -118,6 +138,7 @@ class Catalog:
         /,
         snapshot: int | str | datetime | None = None,
         timeout_s: float | None = None,
+        parameters: Mapping[str, object] | None = None,
         **params: object,
     ) -> Result:
         """Ask one read-only query.
@@ -129,9 +150,12 @@ class Catalog:
         snapshot : int, str or datetime, optional
             Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
         timeout_s : float, optional
-            Stop the query, with a `QueryError`, when it has run so long, its rows read or not.
+            Stop the query, with a `QueryError`, when it has run so long, its rows read or not. It then runs in a
+            process of its own, which is ended: so there is nothing that goes on.
+        parameters : mapping, optional
+            Values of the query's parameters, whatever their names.
         **params : object
-            Values of the query's parameters.
+            The same, one by one.
 
         Returns
         -------
@@ -147,19 +171,20 @@ class Catalog:
         QueryError
             If the engine cannot make sense of it, or a parameter is missing.
         """
-        params = {name: _python_value(value) for name, value in params.items()}
+        params = {name: _python_value(value) for name, value in {**(parameters or {}), **params}.items()}
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
+        if timeout_s is not None:
+            return self._sql_in_time(query, params, snapshot, timeout_s)
         cursor = self._cursor(snapshot)
-        deadline = Deadline(cursor, timeout_s)
         if named := functions.named_in(query):
-            return self._sql_with_functions(query, named, cursor, params, deadline)
-        statement = _admit(query, cursor)
+            return self._sql_with_functions(query, named, cursor, params)
+        statement = admit(query, table_functions=functions.OURS)  # that a misspelt call of one is told as such
         _check_parameters(statement, params)
         try:
-            cursor.execute(statement.text, params or None)
+            _run(cursor, statement, params)
         except duckdb.Error as error:
-            raise deadline.complaint(error, statement) from error
-        return Result(cursor, statement, deadline.complaint)
+            raise complaint(error, statement) from error
+        return Result(cursor, statement, complaint)
 
     def nearest(
         self,
@@ -214,7 +239,7 @@ class Catalog:
             f"k := {int(k)}, metric := {literal(metric)}, exact := {bool(exact)}, exclude_self := {bool(exclude_self)}"
         )
         query = f"SELECT * FROM nearest({literal(space)}, {fixed}{options})"
-        return self.sql(query, snapshot=snapshot, timeout_s=None, **values)
+        return self.sql(query, snapshot=snapshot, parameters=values)
 
     def nearest_to_file(
         self,
@@ -251,7 +276,7 @@ class Catalog:
         """
         with self._cursor(snapshot) as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            session = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins)
+            session = Session(self.path, cursor, admit, self._pins)
             vector = vector_of_file(session, session.space(space), Path(file))
         return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot)
 
@@ -282,7 +307,7 @@ class Catalog:
         """
         with self._cursor(snapshot) as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
-            held = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins).space(space)
+            held = Session(self.path, cursor, admit, self._pins).space(space)
         ids, rows = held.ids.to_numpy(zero_copy_only=False), held.rows_of(modality or held.usual_modality)
         return (ids, held.block.vectors) if rows is None else (ids[rows], held.block.vectors[rows])
 
@@ -343,36 +368,15 @@ class Catalog:
         )
         return Info(Relation(name, kind, _description(name)), columns)
 
-    def stay_open(self) -> None:
-        """Keep the store's file of metadata open between queries: for a server that is asked by several at a time.
-
-        Else the query that ends last closes that file, which locks it for an instant; one that begins in this instant
-        waits a whole second. What a writer commits is not folded into that file while it is open: so call this again
-        from time to time, when `snapshot` has changed.
-
-        Raises
-        ------
-        QueryError
-            If the store cannot be read.
-        """
-        cursor, before = self._cursor(None), self._open_cursor
-        try:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            cursor.execute("SELECT id FROM lake.current_snapshot()").fetchall()
-        except duckdb.Error as error:
-            raise QueryError(first_line(str(error))) from error
-        self._open_cursor = cursor
-        if before is not None:
-            before.close()
-
     def close(self) -> None:
         """Close the store; results not yet fetched are lost."""
-        if self._open_cursor is not None:
-            self._open_cursor.close()
-            self._open_cursor = None
-        for connection in self._connections.values():
-            connection.close()
-        self._connections.clear()
+        with self._connecting:
+            for reader in self._connections.values():
+                reader.connection.close()
+            self._connections.clear()
+            outside, self._outside = self._outside, None
+        if outside is not None:
+            outside.close()
 
     def __enter__(self) -> Self:
         """Return the catalog itself."""
@@ -388,45 +392,58 @@ class Catalog:
         """Say which store this is."""
         return f"Catalog({str(self.path)!r})"
 
+    def _sql_in_time(
+        self, query: str, params: dict[str, object], snapshot: int | str | datetime | None, seconds: float
+    ) -> Result:
+        """Answer a query in a process that can be ended."""
+        from catalog.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
+
+        memory, spill = self._limits.memory_bytes, self._limits.spill_bytes
+        limits = Limits(seconds, rows=None, answer_bytes=None, memory=memory, spill=spill)
+        with self._connecting:
+            if self._outside is None:
+                self._outside = Outside(self.path, limits)
+        answer = self._outside.ask(query, params, snapshot=parse_snapshot(snapshot), limits=limits)
+        return Result.of(answer.table, Statement(answer.text, answer.query))
+
     def _sql_with_functions(
         self,
         query: str,
         named: functions.Named,
         cursor: duckdb.DuckDBPyConnection,
         params: dict[str, object],
-        deadline: Deadline,
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
         cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
-        session = Session(self.path, cursor, lambda text: _admit(text, cursor), self._pins)
+        session = Session(self.path, cursor, admit, self._pins)
         try:
             prepared = functions.resolve(query, named, session, params)
-        except Refused as error:
-            raise _refusal(error, query, cursor) from error
+        except duckdb.Error as error:
+            raise complaint(error, Statement(query, query)) from error
         _check_parameters(prepared.statement, params)
-        statement = _admit(prepared.text, cursor, prepared.called)
+        statement = admit(prepared.text, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
 
         def complain(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
-            return deadline.complaint(type(error)(prepared.as_written(str(error))), statement)
+            return complaint(type(error)(prepared.as_written(str(error))), statement)
 
         try:
-            cursor.execute(statement.text, values or None)
+            _run(cursor, statement, values, prepared.called)
         except duckdb.Error as error:
             raise complain(error, statement) from error
         return Result(cursor, prepared.statement, complain, prepared.as_written)
 
     def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
-        """Return the sandboxed connection to a snapshot; None is whatever is newest."""
-        if snapshot not in self._connections:
-            number = snapshot if isinstance(snapshot, int) else None
-            at = snapshot if isinstance(snapshot, datetime) else None
-            connection = lake.connect(self.path, read_only=True, snapshot=number, at=at)
-            if self._threads is not None:
-                connection.execute(f"SET threads = {int(self._threads)}")
-            _confine(connection, self.path)
-            self._connections[snapshot] = connection
-        return self._connections[snapshot]
+        """Return the confined connection to a snapshot; None is whatever is newest now."""
+        with self._connecting:
+            held = self._connections.get(snapshot)
+            if held is None or (snapshot is None and not held.is_newest()):
+                number = snapshot if isinstance(snapshot, int) else None
+                at = snapshot if isinstance(snapshot, datetime) else None
+                # The one before is not closed: that would end its cursors, and results that are still read.
+                held = frozen.connect(self.path, snapshot=number, at=at, limits=self._limits, copy=self._copy)
+                self._connections[snapshot] = held
+            return held.connection
 
     def _cursor(self, snapshot: int | str | datetime | None) -> duckdb.DuckDBPyConnection:
         if not self._connections:
@@ -436,14 +453,6 @@ class Catalog:
         return cursor
 
 
-_SHOW_TABLES = """
-SELECT schema_name || '.' || table_name AS name, comment AS description
-FROM duckdb_tables() WHERE database_name = 'lake'
-UNION ALL
-SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE database_name = 'lake'
-ORDER BY name
-"""
-
 _BYTES = """
 SELECT s.schema_name || '.' || t.table_name, coalesce(t.file_size_bytes, 0)::BIGINT
 FROM ducklake_table_info('lake') AS t
@@ -451,20 +460,24 @@ JOIN __ducklake_metadata_lake.ducklake_schema AS s ON s.schema_id = t.schema_id 
 """
 
 
-def open_(path: str | os.PathLike[str] | None = None) -> Catalog:
+def open_(
+    path: str | os.PathLike[str] | None = None, *, memory: int | str | None = None, spill: int | str | None = None
+) -> Catalog:
     """Open a store for reading; also `catalog.open`.
 
     Parameters
     ----------
     path : path-like, optional
         The store's directory; else $PHOTONLAKE_STORE, else ./store.
+    memory, spill : int or str, optional
+        See `Catalog`.
 
     Raises
     ------
     StoreNotFound
         If there is no store there; the message says what to type.
     """
-    return Catalog(path)
+    return Catalog(path, memory=memory, spill=spill)
 
 
 def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | None:
@@ -493,89 +506,19 @@ def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | No
     return snapshot
 
 
-def _confine(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
-    """Make the engine itself the sandbox: it reads the store, spills to its own folder, and nothing else."""
-    spill = Path(tempfile.gettempdir()) / f"photonlake-{os.getpid()}"
-    for setting, value in (
-        ("python_enable_replacements", "false"),  # Python variables are no tables
-        ("temp_directory", literal(str(spill))),
-        ("allowed_directories", f"[{literal(f'{store}{os.sep}')}]"),
-        ("enable_external_access", "false"),
-        ("lock_configuration", "true"),
+def _run(
+    cursor: duckdb.DuckDBPyConnection,
+    statement: Statement,
+    values: Mapping[str, object],
+    called: Collection[str] = frozenset(),
+) -> None:
+    """Run what was judged; where a column has a type that Arrow lacks, once more with another in its place."""
+    cursor.execute(statement.text, dict(values) or None)
+    columns = cursor.description or []
+    if not statement.explains and (
+        better := with_places(statement.text, [c[0] for c in columns], [c[1] for c in columns])
     ):
-        connection.execute(f"SET {setting} = {value}")
-
-
-_ADMITTED: dict[tuple[str, frozenset[str]], Statement] = {}
-"""Texts that were let through lately: the same text is let through again without being read again."""
-_MAX_ADMITTED = 256
-
-
-def _admit(query: str, cursor: duckdb.DuckDBPyConnection, extra: Collection[str] = frozenset()) -> Statement:
-    """Let a single read-only query through: sqlglot's tree, then DuckDB's own, must pass.
-
-    `extra` names functions allowed besides the guard's own.
-    """
-    key = query, frozenset(extra)
-    known = _ADMITTED.get(key)
-    if known is None:
-        known = _judge(query, cursor, key[1])
-        if len(_ADMITTED) >= _MAX_ADMITTED:
-            _ADMITTED.clear()
-        _ADMITTED[key] = known
-    return known
-
-
-def _judge(query: str, cursor: duckdb.DuckDBPyConnection, extra: frozenset[str]) -> Statement:
-    try:
-        statement = guard.check(query, functions=extra, table_functions=functions.OURS)  # that it can suggest them
-    except NotUnderstood:
-        # sqlglot lacks some of DuckDB's syntax; its own parser decides alone then.
-        text = query.strip().rstrip("; \t\r\n")
-        statement = Statement(text, text, frozenset(), frozenset(), frozenset(), frozenset())
-    except Refused as error:
-        raise _refusal(error, query, cursor) from error
-    try:
-        parsed = cursor.extract_statements(statement.query)
-    except duckdb.Error as error:
-        raise complaint(error, statement) from error
-    kinds = [p.type for p in parsed]
-    if statement.query.upper() == "SHOW TABLES":  # the engine would show those of the schema `main`: none
-        return replace(statement, text=_SHOW_TABLES)
-    if statement.pivots and kinds[-1:] == [duckdb.StatementType.SELECT] and not any(p.query for p in parsed):
-        return statement  # a PIVOT that must first look for its values: DuckDB makes several statements of one
-    if kinds != [duckdb.StatementType.SELECT]:
-        raise ForbiddenStatement("only one read-only query is answered at a time; this is none, or several")
-    row = cursor.execute("SELECT json_serialize_sql($query)", {"query": statement.query}).fetchone()
-    tree: guard.Json = json.loads(row[0]) if row else None
-    if not isinstance(tree, dict) or tree.get("error"):
-        raise QueryError(str(tree.get("error_message") if isinstance(tree, dict) else "the query cannot be parsed"))
-    try:
-        tables = guard.check_engine_tree(tree, functions=extra)
-    except Refused as error:
-        raise _refusal(error, query, cursor) from error
-    parameters = frozenset(str(name) for name in parsed[0].named_parameters)
-    return replace(statement, tables=statement.tables or tables, parameters=parameters)
-
-
-def _refusal(error: Refused, query: str, cursor: duckdb.DuckDBPyConnection) -> PhotonlakeError:
-    """Tell what may not be done from what cannot: bad syntax, or a function that does not exist."""
-    if error.function:
-        known = cursor.execute(
-            "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": error.function}
-        ).fetchone()
-        if known is not None:
-            return ForbiddenStatement(str(error))
-        if hint := suggestion(error.function, functions.scalar_function_names()):
-            return UnknownName(f"there is no function {error.function}{hint}")
-        return UnknownName(str(error))
-    try:
-        cursor.extract_statements(query)
-    except duckdb.ParserException as syntax:
-        return QueryError(first_line(str(syntax)))
-    except duckdb.Error:
-        pass  # it is SQL, only not for us
-    return ForbiddenStatement(str(error))
+        cursor.execute(admit(better, called).text, dict(values) or None)
 
 
 def _check_parameters(statement: Statement, given: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ _COLUMN = re.compile(
     r'(?:Referenced column "(?P<a>[^"]+)" (?:not found|was not found)|does not have a column named "(?P<b>[^"]+)")'
 )
 _FUNCTION = re.compile(r"(?:Function|Macro) with name \"?(\w+)\"? does not exist", re.IGNORECASE)
+_NO_VALUE = re.compile(r"Values were not provided for the following prepared statement parameters: (\w+)")
 _CANDIDATES = re.compile(r"Candidate bindings:\s*(.*)")
 
 
@@ -36,16 +37,26 @@ def complaint(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
     """
     text = str(error)
     if match := _TABLE.search(text):
-        return unknown(_as_written(match[1], statement))
-    if match := _SCHEMA.search(text):
-        return unknown(match[1], "schema")
-    if match := _FUNCTION.search(text):
-        return _unknown_function(match[1])
-    if match := _COLUMN.search(text):
-        return _unknown_column(match["a"] or match["b"], text, statement)
-    if isinstance(error, duckdb.PermissionException):
-        return ForbiddenStatement(f"{first_line(text)}; files come in through python -m ingest files PATH")
-    return QueryError(first_line(text))
+        made: PhotonlakeError = unknown(_as_written(match[1], statement))
+    elif match := _SCHEMA.search(text):
+        made = unknown(match[1], "schema")
+    elif match := _FUNCTION.search(text):
+        made = _unknown_function(match[1])
+    elif match := _COLUMN.search(text):
+        made = _unknown_column(match["a"] or match["b"], text, statement)
+    elif isinstance(error, duckdb.PermissionException):
+        made = ForbiddenStatement(f"{first_line(text)}; files come in through python -m ingest files PATH")
+    elif match := _NO_VALUE.search(text):
+        name = match[1]
+        made = QueryError(f"the query names ${name} but no value is given; add {name}=... (--param {name}=VALUE)")
+    elif isinstance(error, duckdb.OutOfMemoryException):
+        made = QueryError(
+            "the query needs more memory, or more of the disk, than it may use; narrow it down (WHERE, LIMIT), or "
+            f"allow more: memory='16GB', spill='100GB' (--memory, --spill); {first_line(text)}"
+        )
+    else:
+        made = QueryError(first_line(text))
+    return made
 
 
 def first_line(text: str) -> str:
@@ -59,7 +70,7 @@ def first_line(text: str) -> str:
     'syntax error at or near "FORM"'
     """
     line = text.splitlines()[0] if text else "the engine gave no reason"
-    line = re.sub(r"^[A-Z]\w+(?: \w+)? Error: ", "", line)
+    line = re.sub(r"^[A-Z]\w+(?: \w+){0,2} Error: ", "", line)
     return re.sub(r"^Python exception occurred while executing the UDF: (?:\w+: )?", "", line)
 
 

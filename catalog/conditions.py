@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlglot import exp
-
-from catalog.errors import ForbiddenStatement, QueryError
-from sql import guard
+from catalog.admission import admit
+from catalog.errors import PhotonlakeError, QueryError
+from catalog.parsing import tree_of
+from sql.guard import Json
 
 
 def checked(condition: str, what: str) -> str:
@@ -38,17 +38,37 @@ def checked(condition: str, what: str) -> str:
     ...
     catalog.errors.QueryError: --where 'a) OR (b' is no SQL condition: it closes a parenthesis that it did not open
     """
+    said = f"{what} {condition!r} is no SQL condition"
+    alone = _only_node(tree_of(f"SELECT {condition}\n"))
+    if alone is None and _only_node(tree_of(f"SELECT ({condition}\n)")) is not None:
+        raise QueryError(f"{said}: it closes a parenthesis that it did not open")
+    if alone is None or not _is_one_expression(alone):
+        raise QueryError(said)
     try:
-        alone = guard.parse(f"SELECT ({condition}\n)")
-    except guard.Refused as error:
-        raise QueryError(f"{what} {condition!r} is no SQL condition") from error
-    one = isinstance(alone, exp.Select) and [key for key, value in alone.args.items() if value] == ["expressions"]
-    # `a) OR (b` is no less an expression between our parentheses: but then they are not around all of it
-    if not one or not isinstance(alone.expressions[0], exp.Paren | exp.Subquery):
-        raise QueryError(f"{what} {condition!r} is no SQL condition: it closes a parenthesis that it did not open")
-    try:
-        guard.check(f"SELECT 1 FROM csc.observation_source WHERE ({condition}\n)")
-    except guard.Refused as error:
-        kind = QueryError if isinstance(error, guard.NotUnderstood) else ForbiddenStatement
-        raise kind(f"{what} {condition!r}: {error}") from error
+        admit(f"SELECT 1 FROM csc.observation_source WHERE ({condition}\n)")
+    except PhotonlakeError as error:
+        raise type(error)(f"{what} {condition!r}: {error}") from error
     return condition
+
+
+def _only_node(tree: Json) -> dict[str, Json] | None:
+    """Return the query of a tree that has one; None for bad syntax, or several."""
+    statements = tree.get("statements") if isinstance(tree, dict) else None
+    first = statements[0] if isinstance(statements, list) and len(statements) == 1 else None
+    node = first.get("node") if isinstance(first, dict) else None
+    return node if isinstance(node, dict) else None
+
+
+def _is_one_expression(node: dict[str, Json]) -> bool:
+    """Tell whether a query is SELECT, one expression without a name, and nothing else."""
+    selected, source = node.get("select_list"), node.get("from_table")
+    one = selected[0] if isinstance(selected, list) and len(selected) == 1 else None
+    others = [node.get(k) for k in ("modifiers", "where_clause", "group_expressions", "having", "sample", "qualify")]
+    return (
+        isinstance(one, dict)
+        and not one.get("alias")
+        and one.get("class") != "STAR"
+        and isinstance(source, dict)
+        and source.get("type") == "EMPTY"
+        and not any(others)
+    )

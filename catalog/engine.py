@@ -41,8 +41,13 @@ def _signatures_are_right() -> bool:
     return True
 
 
-def start() -> duckdb.DuckDBPyConnection:
+def start(*, sqlite: bool = True) -> duckdb.DuckDBPyConnection:
     """Open an empty DuckDB with ducklake and sqlite; where a wheel is missing, let DuckDB install the same.
+
+    Parameters
+    ----------
+    sqlite : bool
+        Load the extension that opens SQLite files: it opens any on the disk, so no query is run beside it.
 
     Raises
     ------
@@ -57,9 +62,12 @@ def start() -> duckdb.DuckDBPyConnection:
     known = _signatures_are_right()
     unsigned = "true" if known else "false"
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
+    config["autoload_known_extensions"] = "false"
     config["allow_unsigned_extensions"] = unsigned
     connection = duckdb.connect(config=config)
     for name, file in _files().items():
+        if name == "sqlite_scanner" and not sqlite:
+            continue
         if file is None:
             connection.execute(f"INSTALL {name.replace('_scanner', '')}")
         connection.execute(f"LOAD {literal(str(file)) if file else name.replace('_scanner', '')}")

@@ -57,6 +57,10 @@ class StoreNotFound(Terminal, FileNotFoundError):
     """There is no store where one was asked for."""
 
 
+class UntrustedStore(Terminal, PermissionError):
+    """A store whose catalog names files or SQL that photonlake never writes into one."""
+
+
 class StoreOutdated(Terminal, RuntimeError):
     """A store made by another version, without tables, views or columns that this one needs."""
 
@@ -75,6 +79,10 @@ class UnknownName(Terminal, LookupError):
 
 class ForbiddenStatement(Terminal, PermissionError):
     """A statement that is not a single read-only query."""
+
+
+class ValuesMissing(ForbiddenStatement):
+    """A PIVOT that does not list the values it makes columns of: the engine makes several statements of one."""
 
 
 class QueryError(Terminal, ValueError):

@@ -6,9 +6,7 @@ know the longest text of each column first, and so holds the table. A file appea
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,9 +16,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from catalog.cells import is_plain, json_text
-from catalog.errors import OutOfSpace, UnknownName, suggestion
-from catalog.files import check_folder
-from catalog.lake import is_disk_full
+from catalog.errors import UnknownName, suggestion
+from catalog.files import whole
 
 Notes = Mapping[str, str]
 """What to say of the whole table: query, snapshot, store."""
@@ -158,7 +155,8 @@ def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, 
     reader, notes
         As for `write`.
     output : Path
-        Replaced if it exists; its suffix tells the format unless `name` does.
+        Replaced if it exists; its suffix tells the format unless `name` does. See `catalog.files.whole` for links,
+        devices and permissions.
     name : str, optional
         A key of `FORMATS`.
 
@@ -166,32 +164,11 @@ def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, 
     ------
     UnknownName
         If the format is not known.
+    QueryError
+        If the file cannot be written there, or lies in a store.
     OutOfSpace
         If the disk is full; nothing of the file is left then.
     """
     format_ = find_format(name, output)
     with whole(output) as stream:
         write(reader, stream, format_, notes)
-
-
-@contextlib.contextmanager
-def whole(output: Path) -> Iterator[BinaryIO]:
-    """Open a draft beside a file; it takes the file's name when the block ends well."""
-    check_folder(output)
-    draft = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(output)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        if is_disk_full(error):
-            raise OutOfSpace(
-                f"the disk is full: {output} was not written; free some space and run the same again"
-            ) from error
-        raise
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

@@ -20,6 +20,7 @@ from astropy.io import fits
 
 from catalog.astropy_table import metadata_of, parse_unit
 from catalog.cells import is_plain, json_text, time_text
+from catalog.types import plain
 
 _BLOCK = 2880
 _INTEGERS = {1: ("I", ">i2"), 2: ("I", ">i2"), 4: ("J", ">i4"), 8: ("K", ">i8")}
@@ -129,6 +130,8 @@ def _column(data: pa.Array) -> _Column:
 
 
 def _integers(data: pa.Array) -> _Column:
+    if pa.types.is_uint64(data.type):
+        data = plain(data, pa.int64(), "of unsigned integers")  # FITS has no larger one
     width = data.type.bit_width // 8 * (2 if pa.types.is_unsigned_integer(data.type) else 1)
     code, dtype = _INTEGERS[min(width, 8)]
     if not data.null_count:
@@ -174,6 +177,9 @@ def _lists(data: pa.Array) -> _Column:
     flat = data.flatten()
     if flat.null_count and pa.types.is_integer(flat.type):
         flat = flat.cast(pa.float64(), safe=False)  # the standard's TNULL for arrays is what readers stumble over
+    if pa.types.is_unsigned_integer(flat.type):
+        wider = {8: pa.int16(), 16: pa.int32()}.get(flat.type.bit_width, pa.int64())
+        flat = plain(flat, wider, "of unsigned integers")
     size = flat.type.bit_width // 8
     code, dtype = (_FLOATS if pa.types.is_floating(flat.type) else _INTEGERS)[size]
     values = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=dtype)

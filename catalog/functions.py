@@ -23,13 +23,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
-from catalog.errors import QueryError, suggestion
+from catalog.errors import QueryError, ValuesMissing, suggestion
 from catalog.held import held
+from catalog.parsing import without_explain
+from catalog.pivots import listed
 from catalog.session import Session
 from sql import guard
-from sql.guard import NotUnderstood, Statement
+from sql.guard import Statement
 from sql.objects import Described
-from sql.rewrite import BadCall, Parameter, Signature, bind, mentions, rewrite
+from sql.rewrite import BadCall, Parameter, Rewritten, Signature, bind, mentions, rewrite
+from sql.syntax import NotUnderstood
 
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"
@@ -100,14 +103,20 @@ class ScalarFunction:
 
 @dataclass(frozen=True)
 class Named:
-    """Functions and vectors that a query may name."""
+    """What a query may name that must be worked out before the engine sees it: functions, vectors, pivots."""
 
     table_functions: frozenset[str]
     functions: frozenset[str]
     vectors: bool
+    pivots: bool = False
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there is anything."""
+        return self.rewrites or self.pivots
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether relations or functions of this query's own take the places of some of its text."""
         return bool(self.table_functions or self.functions or self.vectors)
 
 
@@ -121,14 +130,20 @@ def named_in(query: str) -> Named:
     >>> bool(named_in("SELECT count(*) FROM product.event WHERE energy_ev BETWEEN 500 AND (7000)"))
     False
     """
-    called = {w.lower() for w in re.findall(r'(\w+)"?\s*\(', query)} - _WORDS - guard.FUNCTIONS - guard.TABLE_FUNCTIONS
+    called = {w.lower() for w in _CALLED.findall(query)} - _WORDS - guard.FUNCTIONS - guard.TABLE_FUNCTIONS
     others = called - OURS.keys()
     tables = called & OURS.keys()
     scalars: set[str] = set()
     if others:  # reading what packages publish takes a tenth of a second, once
         tables |= others & _published(TABLE_GROUP).keys()
         scalars = {name for name in others if _scalar_entry(name)}
-    return Named(frozenset(tables), frozenset(scalars), mentions(query, ()))
+    pivots = _PIVOT.search(query) is not None
+    return Named(frozenset(tables), frozenset(scalars), mentions(query, ()), pivots)
+
+
+# A word is taken whole and at once, so that a long one is read once, not from each of its letters anew.
+_CALLED = re.compile(r'(?<!\w)(\w++)"?+\s*+\(')
+_PIVOT = re.compile(r"\bpivot", re.IGNORECASE)
 
 
 def table_function(name: str) -> TableFunction:
@@ -225,21 +240,24 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
 
     Raises
     ------
-    sql.guard.Refused
+    ForbiddenStatement
         If the query is not a single read-only one.
     QueryError
         If a call is wrong.
     UnknownName
         If it names a space, source or detection that does not exist.
     """
+    explain, inner = without_explain(query.strip().rstrip("; \t\r\n"))
+    statement = _admitted_as_written(inner, named, session)
     try:
-        statement = guard.check(query, functions=named.functions, table_functions=named.table_functions)
-        rewritten = rewrite(statement.query, named.table_functions, named.functions, f"_{next(_SERIAL)}")
+        rewritten = rewrite(inner, named.table_functions, named.functions, f"_{next(_SERIAL)}")
     except NotUnderstood as error:
-        what = ", ".join(sorted(named.table_functions | named.functions)) or "embedding"
-        raise QueryError(
-            f"{error}; a query with {what} must be read before it is run: write it more plainly"
-        ) from error
+        if named.rewrites:
+            what = ", ".join(sorted(named.table_functions | named.functions)) or "embedding"
+            raise QueryError(
+                f"{error}; a query with {what} must be read before it is run: write it more plainly"
+            ) from error
+        rewritten = Rewritten(inner)
     except BadCall as error:
         raise QueryError(str(error)) from error
     values = [v for c in rewritten.calls for v in (*c.arguments, *c.options.values())]
@@ -255,11 +273,27 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
         except BadCall as error:
             raise QueryError(str(error)) from error
         session.cursor.register(table_call.relation, held(function.run(session, arguments)))
-    explain = statement.text.removesuffix(statement.query)
-    # A call's parameters are the query's too, wherever sqlglot sees them.
-    statement = replace(statement, parameters=statement.parameters | used)
     called = {c.name: c.function for c in rewritten.scalar_calls}
-    return Prepared(statement, explain + rewritten.query, frozenset(used), called)
+
+    def ask(values: str) -> list[str]:
+        admitted = session.admit(values, called)
+        given = {name: parameters[name] for name in admitted.parameters if name in parameters}
+        return list(session.rows(admitted.text, given).column(0).to_pylist())
+
+    text = listed(rewritten.query, ask) if named.pivots else rewritten.query
+    if statement is None:
+        statement = replace(session.admit(text, called), query=inner)
+    # A call's parameters are the query's too.
+    statement = replace(statement, text=explain + statement.query, parameters=statement.parameters | used)
+    return Prepared(statement, explain + text, frozenset(used), called)
+
+
+def _admitted_as_written(query: str, named: Named, session: Session) -> Statement | None:
+    """Judge a query before anything is run for it; None if it has a PIVOT that must get its list of values first."""
+    try:
+        return session.admit(query, named.functions, named.table_functions)
+    except ValuesMissing:
+        return None
 
 
 def _create(name: str, function: ScalarFunction, session: Session) -> None:

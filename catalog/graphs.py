@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
-from catalog.export import whole
+from catalog.files import whole
 
 GRAPH_FORMATS = ("graphml", "gexf", "parquet")
 

@@ -29,7 +29,7 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from catalog import engine
+from catalog import confinement, engine, inspection, sqlite_catalog
 from catalog.columns import literal, quote
 from catalog.errors import (
     OutOfSpace,
@@ -41,6 +41,7 @@ from catalog.errors import (
     StoreOutdated,
     UnknownName,
 )
+from catalog.sqlite_catalog import held, is_locked
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
@@ -133,10 +134,51 @@ def connect(
         If there is no store.
     UnknownName
         If there is no such snapshot.
+    UntrustedStore
+        If the store names files outside itself.
     """
-    _check_exists(store)
-    options = [f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}", "OVERRIDE_DATA_PATH true"]
-    options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
+    check_exists(store)
+    if read_only and not os.access(store, os.W_OK):  # SQLite would write beside its file even to read it
+        from catalog import frozen  # noqa: PLC0415 - it builds on this module
+
+        return frozen.connect(store, snapshot=snapshot, at=at).connection
+    with sqlite_catalog.opened(store / CATALOG) as cursor:
+        inspection.check_for_jobs(sqlite_catalog.asking(cursor), store)
+    connection = engine.start()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        catalog_path = f"ducklake:sqlite:{store / CATALOG}"
+        data_path = f"{store / DATA}{os.sep}"
+        attach(connection, store, catalog_path, data_path, read_only=read_only, snapshot=snapshot, at=at)
+        confinement.keep_to_store(connection, store)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection,
+    store: Path,
+    catalog_path: str,
+    data_path: str,
+    *,
+    read_only: bool,
+    snapshot: int | None,
+    at: datetime | None,
+) -> None:
+    """Attach a DuckLake as `lake`, and use it; whatever data path its catalog names, this one counts.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such snapshot.
+    QueryError
+        If it cannot be opened.
+    """
+    options = [f"DATA_PATH {literal(data_path)}", "OVERRIDE_DATA_PATH true"]
+    if catalog_path.startswith("ducklake:sqlite:"):
+        options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
     if read_only:
         options.append("READ_ONLY")
     if snapshot is not None:
@@ -144,26 +186,22 @@ def connect(
     if at is not None:
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
-    connection = engine.start()
     try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{store / CATALOG}')} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
     except duckdb.Error as error:
-        connection.close()
         why = _unopened(store, error)
         if isinstance(why, QueryError) and (snapshot is not None or at is not None):
             asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
             advice = f"list them with: python -m catalog snapshots --store {store}"
             raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
         raise why from error
-    return connection
 
 
 def _unopened(store: Path, error: duckdb.Error) -> PhotonlakeError:
     """Say why a store cannot be opened."""
     if is_locked(error):
-        return StoreLocked(_held(store))
+        return StoreLocked(held(store / CATALOG))
     if match := _VERSIONS.search(str(error)):
         theirs, ours = match.groups()
         said = f"{store} was written by DuckLake {theirs}, and this photonlake has DuckLake {ours}"
@@ -175,14 +213,13 @@ def _unopened(store: Path, error: duckdb.Error) -> PhotonlakeError:
     return QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}")
 
 
-def _held(store: Path) -> str:
-    return (
-        f"{store / CATALOG} is held by another program, such as a database browser; "
-        "save or revert there, close it, and type the same again"
-    )
+def check_exists(store: Path) -> None:
+    """Say what to type where there is no store.
 
-
-def _check_exists(store: Path) -> None:
+    Raises
+    ------
+    StoreNotFound
+    """
     if not exists(store):
         advice = f"make one with: python -m ingest files FOLDER --store {store}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
@@ -242,7 +279,7 @@ def bring_up_to_date(store: Path, *, wait: bool = True, on_wait: Callable[[str],
     bool
         Whether anything had to be made.
     """
-    _check_exists(store)
+    check_exists(store)
     return create(store, wait=wait, on_wait=on_wait)
 
 
@@ -469,7 +506,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         if is_disk_full(error):
             raise OutOfSpace(errno.ENOSPC, "the disk is full; free some space and run the same again") from error
         if is_locked(error) and not isinstance(error, PhotonlakeError):
-            raise StoreLocked(_held(_store_of(connection))) from error
+            raise StoreLocked(held(_store_of(connection) / CATALOG)) from error
         raise
 
 
@@ -485,7 +522,7 @@ def _wait_until_free(connection: duckdb.DuckDBPyConnection) -> None:
     while not _is_free(connection):
         waited = time.monotonic() - since
         if waited > _PATIENCE_S:
-            raise StoreLocked(_held(_store_of(connection)))
+            raise StoreLocked(held(_store_of(connection) / CATALOG))
         if waited > _SAID_AFTER_S and not said:
             _LOG.warning("another program holds %s; waiting for it", _store_of(connection) / CATALOG)
             said = True
@@ -510,11 +547,6 @@ def _is_free(connection: duckdb.DuckDBPyConnection) -> bool:
             with contextlib.suppress(duckdb.Error):
                 beside.execute("ROLLBACK")
     return True
-
-
-def is_locked(error: BaseException) -> bool:
-    """Tell whether an error says that another program holds the catalog's file."""
-    return "database is locked" in str(error)
 
 
 def _store_of(connection: duckdb.DuckDBPyConnection) -> Path:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from catalog.names import MACROS, columns_of
-from sql.guard import parse
 from sql.objects import Described
+from sql.syntax import NotUnderstood, parse
 
 Outputs = list[tuple[str, Described | None]]
 """Columns in order: name -> what is known of it."""
@@ -55,7 +54,7 @@ def trace(sql: str, names: Sequence[str]) -> list[Described | None]:
 def _trace(sql: str, names: tuple[str, ...]) -> tuple[Described | None, ...]:
     try:
         outputs = _outputs(parse(sql), {})
-    except (SqlglotError, PermissionError, RecursionError):
+    except (NotUnderstood, RecursionError):
         return (None,) * len(names)
     if len(outputs) == len(names):
         found = [column for _, column in outputs]

@@ -8,13 +8,15 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import pyarrow as pa
 
+from catalog.complaints import complaint
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.provenance import trace
+from catalog.types import check_values, has_times, plain, plain_type
 from sql.guard import Statement
 from sql.objects import Described
 
@@ -41,16 +43,30 @@ class Result:
 
     def __init__(
         self,
-        cursor: duckdb.DuckDBPyConnection,
+        cursor: duckdb.DuckDBPyConnection | None,
         statement: Statement,
-        complain: Callable[[duckdb.Error, Statement], PhotonlakeError],
+        complain: Callable[[duckdb.Error, Statement], PhotonlakeError] = complaint,
         as_written: Callable[[str], str] = str,
     ) -> None:
         self._cursor: duckdb.DuckDBPyConnection | None = cursor
         self._complain = complain
         self._table: pa.Table | None = None
         self.statement = statement
-        self._names = _unique([as_written(str(d[0])) for d in cursor.description or []])
+        self._names = _unique([as_written(str(d[0])) for d in (cursor.description if cursor else None) or []])
+
+    @classmethod
+    def of(cls, table: pa.Table, statement: Statement) -> Self:
+        """Make the result of a query that was answered elsewhere.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            With unit, UCD and description in the fields' metadata.
+        statement : Statement
+        """
+        made = cls(None, statement)
+        made._table, made._names = table, list(table.column_names)
+        return made
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -86,6 +102,37 @@ class Result:
         if self._table is None:
             self._table = self.reader().read_all()
         return self._table
+
+    def head(self, n_rows: int, most_counted: int = 100_000) -> tuple[pa.Table, int, bool]:
+        """Return the first rows, and how many there are, without fetching a billion.
+
+        Parameters
+        ----------
+        n_rows : int
+            So many are returned, at most.
+        most_counted : int
+            Count no further than about so many; the rest is not fetched.
+
+        Returns
+        -------
+        rows : pyarrow.Table
+        n_counted : int
+            How many rows there are, or more.
+        all_counted : bool
+            Whether that is all.
+        """
+        if self._table is not None:
+            return self._table.slice(0, n_rows), self._table.num_rows, True
+        reader = self.reader()
+        batches: list[pa.RecordBatch] = []
+        n_counted = 0
+        for batch in reader:
+            if n_counted < n_rows:
+                batches.append(batch.slice(0, n_rows - n_counted))
+            n_counted += batch.num_rows
+            if n_counted > max(most_counted, n_rows):
+                return pa.Table.from_batches(batches, reader.schema), n_counted, False
+        return pa.Table.from_batches(batches, reader.schema), n_counted, True
 
     def pl(self) -> pl.DataFrame:
         """Return all rows as a polars data frame."""
@@ -161,6 +208,7 @@ class Result:
     def _batches(
         self, source: pa.RecordBatchReader, target: pa.Schema, cursor: duckdb.DuckDBPyConnection
     ) -> Iterator[pa.RecordBatch]:
+        times = [place for place, field in enumerate(target) if has_times(field.type)]
         while True:
             try:
                 batch = source.read_next_batch()
@@ -169,7 +217,9 @@ class Result:
                 return
             except (duckdb.Error, OSError, pa.ArrowException) as error:
                 raise self._said(error) from error
-            columns = [c if c.type == f.type else c.cast(f.type) for c, f in zip(batch.columns, target, strict=True)]
+            columns = [plain(c, f.type, f.name) for c, f in zip(batch.columns, target, strict=True)]
+            for place in times:
+                check_values(columns[place], target[place].name)
             yield pa.RecordBatch.from_arrays(columns, schema=target)
 
     def _guarded(self, call: Callable[[], pa.RecordBatchReader]) -> pa.RecordBatchReader:
@@ -180,21 +230,6 @@ class Result:
 
     def _said(self, error: BaseException) -> PhotonlakeError:
         return self._complain(error if isinstance(error, duckdb.Error) else duckdb.Error(str(error)), self.statement)
-
-
-def plain_type(type_: pa.DataType) -> pa.DataType:
-    """Return the type a column is handed out as: sums of integers are int64, decimals are float64.
-
-    Examples
-    --------
-    >>> plain_type(pa.decimal128(38, 0)), plain_type(pa.decimal128(4, 2)), plain_type(pa.int8())
-    (DataType(int64), DataType(double), DataType(int8))
-    """
-    if pa.types.is_decimal(type_):
-        return pa.int64() if type_.scale == 0 else pa.float64()
-    if pa.types.is_dictionary(type_):
-        return type_.value_type
-    return type_
 
 
 def _unique(names: list[str]) -> list[str]:

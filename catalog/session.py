@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +16,15 @@ from catalog.errors import UnknownName, suggestion
 from catalog.pinned import Pinned, pinned
 from catalog.vectors import Pin
 from sql.guard import Statement
+
+
+class Admit(Protocol):
+    """Lets a single read-only query through; see `catalog.admission.admit`."""
+
+    def __call__(
+        self, query: str, extra: Collection[str] = ..., table_functions: Collection[str] = ..., /
+    ) -> Statement:
+        """Return the statement, or raise."""
 
 
 class Session:
@@ -27,7 +37,7 @@ class Session:
     cursor : duckdb.DuckDBPyConnection
         Of a sandboxed, read-only connection.
     admit : callable
-        Lets the text of a single read-only query through, or raises.
+        Lets the text of a single read-only query through, or raises: `catalog.admission.admit`.
     known_pins : dict, optional
         Pins by snapshot, kept by whoever holds the store open: a snapshot never changes.
 
@@ -41,7 +51,7 @@ class Session:
         self,
         store: Path,
         cursor: duckdb.DuckDBPyConnection,
-        admit: Callable[[str], Statement],
+        admit: Admit,
         known_pins: dict[int, dict[str, Pin]] | None = None,
     ) -> None:
         self.store = store

@@ -20,6 +20,7 @@ from astropy import units as u
 
 from catalog.astropy_table import metadata_of, parse_unit
 from catalog.cells import json_text, time_text
+from catalog.types import plain
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -34,7 +35,7 @@ _NUMBERS: dict[pa.DataType, tuple[str, str]] = {
     pa.int32(): ("int", ">i4"),
     pa.uint32(): ("long", ">i8"),
     pa.int64(): ("long", ">i8"),
-    pa.uint64(): ("double", ">f8"),
+    pa.uint64(): ("long", ">i8"),  # VOTable has no larger one: see `_filled`
     pa.float16(): ("float", ">f4"),
     pa.float32(): ("float", ">f4"),
     pa.float64(): ("double", ">f8"),
@@ -210,6 +211,8 @@ def _filled(column: pa.Array, dtype: str) -> npt.NDArray[np.generic]:
     """Return numbers in VOTable's byte order; NULLs hold NaN or zero under their flag."""
     if dtype[1] == "f":
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
+    if pa.types.is_uint64(column.type):
+        column = plain(column, pa.int64(), "of unsigned integers")
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
@@ -218,6 +221,8 @@ def _arrays(column: pa.Array, dtype: str) -> Iterable[bytes]:
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
     for row in column:
         values = row.values if row.is_valid else None
+        if values is not None and pa.types.is_uint64(values.type):
+            values = plain(values, pa.int64(), "of unsigned integers")
         if values is None or len(values) == 0:
             yield b"\0\0\0\0"
         else:

@@ -1,9 +1,11 @@
 """Tell whether a statement is a single read-only query, and what it touches.
 
-It is checked against lists of what is allowed, never of what is forbidden: kinds of syntax nodes, names of
-functions, names of table functions. Two parsers look at every query: sqlglot here (`check`), and DuckDB's own,
-whose syntax tree `check_engine_tree` reads. What one of them takes for a comment or a string, the other may take
-for SQL; a query passes only where both trees pass. Text in, verdict out: no database, no files but our own lists.
+DuckDB parses the text, and this module reads the tree that DuckDB made of it. A statement passes only if every part
+of its tree is on a list of what is allowed: kinds of nodes, operators, functions, table functions (sql/allowed.txt).
+What is not on a list is refused, so that what a new version of DuckDB adds is refused too until a person has looked at
+it. No other parser has a say: two parsers that read a text differently leave a gap between them.
+
+Tree in, verdict out: no database, no files but our own list.
 """
 
 from __future__ import annotations
@@ -12,15 +14,8 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import resources
 from typing import TypeAlias
-
-import sqlglot
-from sqlglot import Token, TokenType, exp
-from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.errors import SqlglotError
-from sqlglot.parsers.duckdb import DuckDBParser
 
 from sql.objects import OBJECTS
 
@@ -41,10 +36,6 @@ class Refused(PermissionError):
         super().__init__(reason)
 
 
-class NotUnderstood(Refused):
-    """sqlglot cannot parse the statement; DuckDB may be able to."""
-
-
 @dataclass(frozen=True)
 class Statement:
     """A statement that passed.
@@ -52,7 +43,7 @@ class Statement:
     Attributes
     ----------
     text : str
-        What to run: as given, without blanks and semicolons around it.
+        What to run.
     query : str
         The query inside EXPLAIN; else the same as `text`.
     tables : frozenset of str
@@ -61,33 +52,19 @@ class Statement:
         Functions it calls, lower case.
     parameters : frozenset of str
         Its $parameters.
-    pivots : bool
-        It has a PIVOT; without a list of values DuckDB runs that as two statements.
     """
 
     text: str
     query: str
-    tables: frozenset[str]
-    functions: frozenset[str]
-    table_functions: frozenset[str]
-    parameters: frozenset[str]
-    pivots: bool = False
+    tables: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
+    table_functions: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
 
     @property
     def explains(self) -> bool:
         """Whether it asks for the plan instead of the rows."""
         return self.query != self.text
-
-
-class _Plain(DuckDB):
-    """DuckDB's dialect with no function known to it, so that each call keeps the name it has in the text."""
-
-    class Parser(DuckDBParser):
-        FUNCTIONS = {}  # noqa: RUF012 - sqlglot's own way to declare it
-        FUNCTION_PARSERS = {  # noqa: RUF012 - only calls whose arguments are separated by words
-            name: DuckDBParser.FUNCTION_PARSERS[name]
-            for name in ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "SUBSTRING", "OVERLAY", "POSITION")
-        }
 
 
 def _read_allowed() -> dict[str, frozenset[str]]:
@@ -112,24 +89,25 @@ TABLE_FUNCTIONS: frozenset[str] = _ALLOWED["table functions"] | {
 }
 """Table functions that a query may call."""
 
-_ROOTS = (exp.Query, exp.Values, exp.Describe, exp.Summarize, exp.Show, exp.Pivot)
-_SHOWN = (["TABLES"], ["ALL", "TABLES"], ["SCHEMAS"])
-_PLAIN_NAME = re.compile(r"^\w[\w$ +-]*$")
-_READ_ONLY = (
+OPERATORS: frozenset[str] = _ALLOWED["operators"]
+"""Functions that are written between or before their arguments."""
+
+_PLAIN_NAME = re.compile(r"\w[\w$ +-]*")
+READ_ONLY = (
     "only one read-only query is answered at a time: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, PIVOT, EXPLAIN"
 )
 _NO_FILES = "files come in through python -m ingest files PATH"
-_REMEMBERED = 256
-"""Verdicts on so many texts are kept: the same text, with the same lists, is always judged alike."""
 
 
-def check(sql: str, *, functions: Iterable[str] = (), table_functions: Iterable[str] = ()) -> Statement:
-    """Let exactly one read-only statement through.
+def judge(text: str, tree: Json, *, functions: Iterable[str] = (), table_functions: Iterable[str] = ()) -> Statement:
+    """Let exactly one read-only query through.
 
     Parameters
     ----------
-    sql : str
-        The statement, in DuckDB's dialect.
+    text : str
+        The query, without EXPLAIN.
+    tree : JSON
+        DuckDB's tree of this very text: what `json_serialize_sql` answers, parsed.
     functions, table_functions : iterable of str, optional
         Names allowed besides `FUNCTIONS` and `TABLE_FUNCTIONS`.
 
@@ -141,108 +119,110 @@ def check(sql: str, *, functions: Iterable[str] = (), table_functions: Iterable[
     Raises
     ------
     Refused
-        If it writes, is several statements, reads files, or calls a function that is not on the list.
-    NotUnderstood
-        If sqlglot cannot parse it.
+        If it is not one statement, names a file as a table, or has a part that is not on the lists.
 
     Examples
     --------
-    >>> sorted(check("SELECT o.name FROM csc.observation_source o JOIN cone(83.8, -5.4, 60) USING (name)").tables)
-    ['csc.observation_source']
-    >>> check("DROP TABLE csc.master_source")
-    Traceback (most recent call last):
-    ...
-    sql.guard.Refused: DROP is not a query; only one read-only query is answered at a time: SELECT, WITH, ...
-    """
-    return _check(sql, frozenset(f.lower() for f in functions), frozenset(f.lower() for f in table_functions))
-
-
-@lru_cache(_REMEMBERED)
-def _check(sql: str, functions: frozenset[str], table_functions: frozenset[str]) -> Statement:
-    explain, query = _split_explain(sql.strip())
-    query = query.rstrip("; \t\r\n")
-    root = parse(query)
-    allowed = FUNCTIONS | functions
-    allowed_tables = TABLE_FUNCTIONS | table_functions
-    tables: set[str] = set()
-    called: set[str] = set()
-    called_tables: set[str] = set()
-    parameters: set[str] = set()
-    for node in root.walk():
-        _check_node(node)
-        if isinstance(node, exp.Table):
-            if isinstance(node.this, exp.Func):
-                called_tables.add(_allowed(_function_name(node.this), allowed_tables, "table function"))
-            elif node.name:
-                tables.add(_plain_table([p.name for p in node.parts]))
-        elif isinstance(node, exp.Anonymous):
-            if not isinstance(node.parent, exp.Table):
-                called.add(_allowed(node.name.lower(), allowed, "function"))
-        elif isinstance(node, exp.Placeholder | exp.Parameter) and node.name:
-            parameters.add(node.name)
-    own = {cte.alias for cte in root.find_all(exp.CTE)}
-    own_names = {name.lower() for name in own}
-    return Statement(
-        explain + query,
-        query,
-        frozenset(t for t in tables if t.lower() not in own_names),
-        frozenset(called),
-        frozenset(called_tables),
-        frozenset(parameters),
-        root.find(exp.Pivot) is not None,
-    )
-
-
-def check_engine_tree(
-    tree: Json, *, functions: Iterable[str] = (), table_functions: Iterable[str] = ()
-) -> frozenset[str]:
-    """Check DuckDB's own syntax tree of a query by the same lists.
-
-    Parameters
-    ----------
-    tree : JSON
-        What `json_serialize_sql` answers, parsed.
-    functions, table_functions : iterable of str, optional
-        As in `check`.
-
-    Returns
-    -------
-    frozenset of str
-        Tables it names.
-
-    Raises
-    ------
-    Refused
-        If it names a file as a table or calls a function that is not on the lists.
-
-    Examples
-    --------
-    >>> check_engine_tree({"type": "BASE_TABLE", "catalog_name": "", "schema_name": "", "table_name": "a.csv"})
+    >>> table = {"type": "BASE_TABLE", "catalog_name": "", "schema_name": "", "table_name": "a.csv"}
+    >>> judge("FROM 'a.csv'", {"error": False, "statements": [{"node": table}]})
     Traceback (most recent call last):
     ...
     sql.guard.Refused: 'a.csv' is a file, not a table of the store; files come in through python -m ingest files PATH
     """
-    allowed = FUNCTIONS | {f.lower() for f in functions}
-    allowed_tables = TABLE_FUNCTIONS | {f.lower() for f in table_functions}
-    tables = set()
-    table_calls = set()
-    for node in _nodes(tree):
-        kind = node.get("type")
+    statements = tree.get("statements") if isinstance(tree, dict) and tree.get("error") is False else None
+    if not isinstance(statements, list) or len(statements) != 1:
+        n = len(statements) if isinstance(statements, list) else 0
+        raise Refused(f"{n} statements at once; {READ_ONLY}" if n else f"there is no statement; {READ_ONLY}")
+    found = _Found(FUNCTIONS | _lower(functions), TABLE_FUNCTIONS | _lower(table_functions))
+    for node in nodes(statements):
+        found.look_at(node)
+    return Statement(
+        text,
+        text,
+        frozenset(t for t in found.tables if t.lower() not in found.own),
+        frozenset(found.functions),
+        frozenset(found.table_functions),
+        frozenset(found.parameters),
+    )
+
+
+class _Found:
+    """What a tree's nodes name so far; `look_at` refuses a node that is not on the lists."""
+
+    def __init__(self, functions: frozenset[str], table_functions: frozenset[str]) -> None:
+        self._allowed, self._allowed_tables = functions, table_functions
+        self._table_calls: set[int] = set()
+        self.tables: set[str] = set()
+        self.own: set[str] = set()
+        self.functions: set[str] = set()
+        self.table_functions: set[str] = set()
+        self.parameters: set[str] = set()
+
+    def look_at(self, node: dict[str, Json]) -> None:
+        kind, of_expression = node.get("type"), node.get("class")
+        if "class" in node:
+            if of_expression not in _ALLOWED["expressions"]:
+                raise Refused(f"{of_expression} has no place in a query; {READ_ONLY}")
+            if "function_name" in node and id(node) not in self._table_calls:
+                self._call(str(node["function_name"] or "count").lower())
+            elif of_expression == "PARAMETER":
+                self.parameters.add(str(node.get("identifier")))
+        elif isinstance(kind, str):
+            if kind not in _ALLOWED["nodes"]:
+                raise Refused(f"{kind} has no place in a query; {READ_ONLY}")
+            self._relation(kind, node)
+        own = node.get("cte_map")
+        entries = own.get("map") if isinstance(own, dict) else None
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict):
+                self.own.add(str(entry.get("key")).lower())
+
+    def _call(self, name: str) -> None:
+        if name not in OPERATORS:
+            self.functions.add(_allowed(name, self._allowed, "function"))
+
+    def _relation(self, kind: str, node: dict[str, Json]) -> None:
         if kind == "BASE_TABLE":
             parts = [str(node.get(k) or "") for k in ("catalog_name", "schema_name", "table_name")]
-            tables.add(_plain_table([p for p in parts if p]))
-        elif kind == "TABLE_FUNCTION" and isinstance(call := node.get("function"), dict):
-            table_calls.add(id(call))
-            _allowed(str(call.get("function_name")).lower(), allowed_tables, "table function")
-    for node in _nodes(tree):
-        if node.get("class") in {"FUNCTION", "WINDOW"} and id(node) not in table_calls:
-            name = str(node.get("function_name") or "count").lower()
-            if re.match(r"[a-z]", name):  # the others are operators
-                _allowed(name, allowed, "function")
-    return frozenset(tables)
+            self.tables.add(_plain_table([p for p in parts if p]))
+        elif kind == "TABLE_FUNCTION":
+            call = node.get("function")
+            if not isinstance(call, dict) or "function_name" not in call:
+                raise Refused(f"a table function must be called by its name; {READ_ONLY}")
+            self._table_calls.add(id(call))  # a node comes before what is in it
+            name = str(call["function_name"]).lower()
+            self.table_functions.add(_allowed(name, self._allowed_tables, "table function"))
+            if name in _ALLOWED["of a named table"]:
+                _check_named_table(name, call.get("children"))
+        elif kind == "SHOW_REF" and node.get("query") is None and node.get("table_name") not in _ALLOWED["shown"]:
+            raise Refused(f"SHOW shows TABLES, ALL TABLES or SCHEMAS alone; a table's columns: DESCRIBE; {READ_ONLY}")
 
 
-def _nodes(tree: Json) -> Iterator[dict[str, Json]]:
+def shows_tables(tree: Json) -> bool:
+    """Tell whether a query is SHOW TABLES and nothing else.
+
+    Examples
+    --------
+    >>> shows_tables({"statements": [{"node": {"from_table": {"type": "SHOW_REF", "table_name": '"tables"'}}}]})
+    True
+    """
+    first: Json = tree
+    for key in ("statements", 0, "node", "from_table"):
+        if isinstance(first, dict) and isinstance(key, str):
+            first = first.get(key)
+        elif isinstance(first, list) and isinstance(key, int) and first:
+            first = first[key]
+    return isinstance(first, dict) and first.get("type") == "SHOW_REF" and first.get("table_name") == '"tables"'
+
+
+def nodes(tree: Json) -> Iterator[dict[str, Json]]:
+    """Yield every object of a tree, each before what is in it.
+
+    Examples
+    --------
+    >>> [node["type"] for node in nodes({"type": "JOIN", "left": [{"type": "BASE_TABLE"}]})]
+    ['JOIN', 'BASE_TABLE']
+    """
     stack: list[Json] = [tree]
     while stack:
         item = stack.pop()
@@ -253,100 +233,37 @@ def _nodes(tree: Json) -> Iterator[dict[str, Json]]:
             stack.extend(item)
 
 
-def _split_explain(text: str) -> tuple[str, str]:
-    """Split 'EXPLAIN ANALYZE (FORMAT json) SELECT ...' into what asks for the plan and the query; ('', text) else."""
-    tokens = _tokens(text)
-    if not tokens or _word(tokens[0]) != "EXPLAIN":
-        return "", text
-    rest = text[tokens[0].end + 1 :]  # sqlglot keeps the rest as one piece of text: read that once more
-    tokens = _tokens(rest)
-    words = [*(_word(t) for t in tokens), "", "", ""]
-    n, analyze = (1, True) if words[0] == "ANALYZE" else (0, False)
-    if words[n] == "(" and words[n + 1] in {"FORMAT", "ANALYZE"} and ")" in words:
-        close = words.index(")")
-        analyze |= "ANALYZE" in words[n:close]
-        n = close + 1
-    return ("EXPLAIN ANALYZE " if analyze else "EXPLAIN "), rest[tokens[n].start :] if n < len(tokens) else ""
+def _lower(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
-def _tokens(text: str) -> list[Token]:
-    try:
-        return list(_Plain().tokenize(text))
-    except SqlglotError as error:
-        raise NotUnderstood(f"not SQL that can be read: {_first_line(error)}") from error
-
-
-def _word(token: Token) -> str:
-    """Return a token's text in upper case, marked if quoted so that it is no word."""
-    quoted = token.token_type in {TokenType.IDENTIFIER, TokenType.STRING}
-    return f"'{token.text}" if quoted else token.text.upper()
-
-
-def parse(query: str) -> exp.Expr:
-    """Parse one query into sqlglot's tree, with every function call under the name it has in the text.
-
-    Raises
-    ------
-    Refused
-        If it is no query, or several statements.
-    NotUnderstood
-        If sqlglot cannot parse it.
-
-    Examples
-    --------
-    >>> parse("FROM csc.master_source").sql()
-    'SELECT * FROM csc.master_source'
-    """
-    words = [_word(t) for t in _tokens(query)]
-    if not words:
-        raise Refused(f"there is no statement; {_READ_ONLY}")
-    if words[0] not in _ALLOWED["first words"] or (words[0] == "SHOW" and words[1:] not in _SHOWN):
-        raise Refused(f"{words[0]} is not a query; {_READ_ONLY}")
-    try:
-        roots = [root for root in sqlglot.parse(query, dialect=_Plain) if not isinstance(root, exp.Semicolon | None)]
-    except (SqlglotError, RecursionError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # sqlglot meets text it was not made for with whatever error that leads to; all mean the same here.
-        raise NotUnderstood(f"not SQL that can be read: {_first_line(error)}") from error
-    if len(roots) != 1:
-        raise Refused(f"{len(roots)} statements at once; {_READ_ONLY}")
-    if not isinstance(roots[0], _ROOTS):
-        raise Refused(f"{words[0]} is not a query here; {_READ_ONLY}")
-    return roots[0]
-
-
-def _check_node(node: exp.Expr) -> None:
-    kind = type(node).__name__
-    if isinstance(node, exp.Anonymous | exp.Query):
-        return
-    if isinstance(node, exp.Describe | exp.Summarize) and isinstance(node.this, exp.Literal):
-        raise Refused(f"{node.this.name!r} is a file, not a table of the store; {_NO_FILES}")
-    if isinstance(node, exp.Func):
-        if kind not in _ALLOWED["syntax functions"]:
-            raise Refused(f"{node.sql_name().lower()} is not on the list of functions; {_READ_ONLY}")
-    elif not isinstance(node, exp.Condition) and kind not in _ALLOWED["clauses"]:
-        raise Refused(f"{kind.upper()} has no place in a query; {_READ_ONLY}")
-
-
-def _function_name(call: exp.Func) -> str:
-    return str(call.name if isinstance(call, exp.Anonymous) else call.sql_name()).lower()
-
-
-def _allowed(name: str, allowed: frozenset[str] | set[str], what: str) -> str:
+def _allowed(name: str, allowed: frozenset[str], what: str) -> str:
     if name in allowed:
         return name
     if re.search(r"read|scan|glob|sniff|parquet|copy|file|getenv|attach", name):
-        raise Refused(f"{name} reads files or the environment; {_NO_FILES}", name)
+        raise Refused(f"{name} reads files or the environment; {_NO_FILES}")
     close = difflib.get_close_matches(name, allowed, n=2)
     hint = f"did you mean {' or '.join(close)}?" if close else "see python -m catalog info"
     raise Refused(f"there is no {what} {name} that a query may call; {hint}", name)
 
 
+def _check_named_table(function: str, arguments: Json) -> None:
+    """Refuse a call that names its table, unless the name is a plain one: in quotes it could be a file's."""
+    for place, argument in enumerate(arguments if isinstance(arguments, list) else []):
+        if not isinstance(argument, dict) or (place and argument.get("alias") != "source"):
+            continue
+        value, columns = argument.get("value"), argument.get("column_names")
+        if isinstance(columns, list):
+            _plain_table([str(part) for part in columns])
+        elif isinstance(value, dict) and isinstance(value.get("value"), str):
+            _plain_table(str(value["value"]).split("."))
+        else:
+            raise Refused(f"{function}() takes a table by its name: {function}(product.event, energy_ev)", function)
+
+
 def _plain_table(parts: list[str]) -> str:
     name = ".".join(parts)
-    if not all(_PLAIN_NAME.match(p) for p in parts) or (len(parts) > 1 and parts[-1].lower() in _ALLOWED["file kinds"]):
+    is_file = len(parts) > 1 and parts[-1].lower() in _ALLOWED["file kinds"]
+    if is_file or not all(_PLAIN_NAME.fullmatch(p) for p in parts):
         raise Refused(f"{name!r} is a file, not a table of the store; {_NO_FILES}")
     return name
-
-
-def _first_line(error: BaseException) -> str:
-    return re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()[0] if str(error) else type(error).__name__

@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 from sqlglot import TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from sql.guard import parse
+from sql.syntax import parse
 
 EMBEDDING = "embedding"
 """Schema under which vectors stand in a query: embedding.<space>."""
@@ -147,7 +147,7 @@ def rewrite(
     ------
     BadCall
         If an argument is neither a literal nor a $parameter.
-    sql.guard.NotUnderstood
+    sql.syntax.NotUnderstood
         If the query cannot be parsed.
 
     Examples

@@ -10,7 +10,7 @@ import typer
 
 from catalog import lake
 from catalog.console import OUT, StoreOption
-from catalog.files import check_folder
+from catalog.files import check_output
 
 
 def report(
@@ -27,7 +27,7 @@ def report(
     from analysis.report.write import write  # noqa: PLC0415 - `--help` needs no figures
 
     path = lake.store_path(store)
-    check_folder(output)
+    check_output(output)
     n_bytes = write(path, output, top)
     OUT.print(f"{output}: {n_bytes / 1e6:.1f} MB, for any browser", highlight=False, soft_wrap=True)
 

@@ -13,7 +13,7 @@ from analysis.report.sections import STUDIES
 from analysis.report.store import holdings, maps, simulated
 from analysis.report.studies import study
 from catalog import Catalog
-from catalog.files import write_whole
+from catalog.files import whole
 
 
 def write(store: Path, output: Path, n_portraits: int = 4) -> int:
@@ -51,7 +51,8 @@ def write(store: Path, output: Path, n_portraits: int = 4) -> int:
         ]
         sections = [section for part in parts if (section := part()) is not None]
         content = page(f"photonlake: {cat.path.name}", lead, sections).encode()
-    write_whole(output, content)
+    with whole(output) as stream:
+        stream.write(content)
     return len(content)
 
 

@@ -17,11 +17,13 @@ from catalog.catalog import Catalog
 from catalog.cells import is_plain, json_text
 from catalog.columns import quote
 from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.outside import Limits, Outside
 from catalog.tables import TABLES
 
 Json = dict[str, object]
 MAX_ROWS = 1000
 MAX_SECONDS = 10.0
+MAX_BYTES = 16 << 20
 _N_BINS = 40
 _PAPERS = 20
 _CLASSES = 12
@@ -42,21 +44,25 @@ class Answers:
 
     def __post_init__(self) -> None:
         """Open the store."""
-        # A click asks five small questions at a time: each on one thread is done in half the time. What the user
-        # types may be large, and has all processors.
+        # A click asks five small questions at a time: each on one thread is done in half the time.
         self.catalog = Catalog(self.store, threads=1)
-        self._typed = Catalog(self.store)
+        self._typed = Outside(self.store)
         self._regions = Regions(self.catalog)
 
     def prepare(self) -> None:
         """Make what the page shows first, before it asks: the browser takes its time to start."""
-        self.catalog.stay_open()
         spaces = self.overview()["spaces"]
         if isinstance(spaces, list) and spaces:
             self.colours(spaces[0]["space"], "otype")
 
+    def close(self) -> None:
+        """Close the store, and end the process that answers what is typed."""
+        self._typed.close()
+        self.catalog.close()
+
     def rehearse(self) -> None:
         """Do once what a click asks for, so that the first one finds all at hand; call it when the page is painted."""
+        self._typed.warm()
         self._regions.read()
         if self._maps:
             map_ = next(iter(self._maps.values()))
@@ -206,7 +212,7 @@ class Answers:
         query = f"SELECT start_s, stop_s, rate, rate_lolim, rate_hilim, flag FROM {function} ORDER BY bin"
         given: dict[str, object] = {"id": id_, "bin": bin_s} | ({} if regions is None else {"regions": regions})
         try:
-            rows = self.catalog.sql(query, snapshot=None, timeout_s=None, **given).arrow()
+            rows = self.catalog.sql(query, parameters=given).arrow()
         except QueryError as error:  # the function's own word of why there is nothing to count
             return {"said": str(error)}
         flags = [flag for flag in rows["flag"].unique().to_pylist() if flag]
@@ -254,10 +260,7 @@ class Answers:
             "LEFT JOIN (SELECT name, min(otype) AS otype FROM csc.object_type WHERE authority = 'simbad' "
             f"AND name IN ({', '.join(f'${n}' for n in names)}) GROUP BY name) AS t ON t.name = o.name "
             f"WHERE o.detection_id IN ({', '.join(f'${i}' for i in ids)})",
-            snapshot=None,
-            timeout_s=None,
-            **ids,
-            **names,
+            parameters=ids | names,
         )
         known = {row["id"]: row for row in _records(found.arrow())}
         return {"rows": [row | known.get(row["id"], {}) for row in near]}
@@ -271,14 +274,10 @@ class Answers:
         return {"rows": _records(found.arrow())}
 
     def sql(self, query: str) -> Json:
-        """Answer one read-only query: at most 1,000 rows, at most 10 seconds."""
-        result = self._typed.sql(query, timeout_s=MAX_SECONDS)
-        reader, rows, more = result.reader(MAX_ROWS), [], False
-        for batch in reader:
-            rows += _records(pa.Table.from_batches([batch]))
-            if more := len(rows) > MAX_ROWS:
-                break
-        return {"columns": list(result.columns), "rows": [list(r.values()) for r in rows[:MAX_ROWS]], "more": more}
+        """Answer one read-only query, in a process apart: at most 1,000 rows, 16 MB, 10 seconds."""
+        answer = self._typed.ask(query, limits=Limits(MAX_SECONDS, MAX_ROWS, MAX_BYTES))
+        rows = _records(answer.table)
+        return {"columns": answer.table.column_names, "rows": [list(r.values()) for r in rows], "more": answer.more}
 
 
 def _records(table: pa.Table) -> list[Json]:

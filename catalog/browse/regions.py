@@ -39,7 +39,6 @@ class Regions:
         try:
             number = self.catalog.snapshot
             if self._held is None or self._held[0] != number:
-                self.catalog.stay_open()  # at this snapshot, no longer at the one before
                 self._held = number, self.catalog.sql(_REGIONS).arrow().combine_chunks()
         except PhotonlakeError as error:
             _LOG.info("regions not read: %s", error)  # a click then looks its own up, and tells what is wrong
