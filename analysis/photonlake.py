@@ -7,7 +7,7 @@ import importlib
 import typer
 from typer.core import TyperGroup
 
-from catalog.console import run
+from catalog.console import VersionOption, run
 
 PROGRAMS = ("ingest", "catalog", "embed", "analysis")
 
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _no_command() -> None:
+def _no_command(number: VersionOption = False) -> None:
     """Make typer build a group, though it knows no command itself."""
 
 

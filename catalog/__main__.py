@@ -19,7 +19,7 @@ from catalog import lake, vectors
 from catalog.catalog import Catalog, Info, open_
 from catalog.cells import json_text
 from catalog.console import ERR, OUT, StoreOption, hint, program, run
-from catalog.errors import QueryError
+from catalog.errors import QueryError, command
 from catalog.export import FORMATS, export, find_format, write
 from catalog.files import check_folder
 from catalog.result import Result
@@ -54,7 +54,7 @@ def init(store: StoreOption = None) -> None:
     made = lake.create(path)
     state = "ready" if made else "up to date"
     OUT.print(f"{path} is {state}.", soft_wrap=True, highlight=False)
-    hint(f"Next: python -m ingest files FOLDER --store {path}")
+    hint(f"Next: {command('ingest files FOLDER', path)}")
 
 
 @app.command()
@@ -106,7 +106,8 @@ def export_(
         OUT.print("\n".join(str(p) for p in written), highlight=False, soft_wrap=True)
         return
     if relation is None or output is None:
-        raise QueryError("export needs a table and a file: python -m catalog export csc.master_source sources.vot")
+        example = command("catalog export csc.master_source sources.vot", lake.store_path(store))
+        raise QueryError(f"export needs a table and a file: {example}")
     with open_(store) as cat:
         cat.info(relation)  # a name that does not exist is told as such
         _answer(cat, f"SELECT * FROM {relation}", format_ or find_format(None, output), output, snapshot, None)
@@ -195,12 +196,11 @@ def _answer(
     if name == "table":
         _print_rows(result, output)
         return
-    notes = {"query": " ".join(query.split()), "store": str(cat.path), "snapshot": snapshot or "newest"}
     if output:
-        export(result.reader(), output, name, notes)
+        export(result.reader(), output, name)
         ERR.print(f"wrote {output}", highlight=False, soft_wrap=True)
     else:
-        write(result.reader(), sys.stdout.buffer, name, notes)
+        write(result.reader(), sys.stdout.buffer, name)
         sys.stdout.buffer.flush()
 
 
@@ -229,6 +229,7 @@ def _print_rows(result: Result, output: Path | None) -> None:
     if output:
         with output.open("w", encoding="utf-8") as file:
             Console(file=file, width=_NO_LIMIT).print(_rows(result, len(result), len(result.columns)))
+            file.writelines(f"{key}: {text}\n" for key, text in result.origin.notes.items())
         return
     if result.columns == ("explain_key", "explain_value"):
         for _, plan in result:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,7 @@ from catalog.complaints import complaint, first_line
 from catalog.deadline import Deadline
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.names import MACROS, VIEWS, columns_of, unknown
-from catalog.result import Result
+from catalog.result import Origin, Result
 from catalog.session import Session
 from catalog.tables import TABLES
 from catalog.targets import vector_of_file
@@ -149,16 +150,17 @@ class Catalog:
         params = {name: _python_value(value) for name, value in params.items()}
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
         cursor = self._cursor(snapshot)
+        origin = self._origin(query, params, cursor)
         deadline = Deadline(cursor, timeout_s)
         if named := functions.named_in(query):
-            return self._sql_with_functions(query, named, cursor, params, deadline)
+            return self._sql_with_functions(origin, named, cursor, params, deadline)
         statement = _admit(query, cursor)
         _check_parameters(statement, params)
         try:
             cursor.execute(statement.text, params or None)
         except duckdb.Error as error:
             raise deadline.complaint(error, statement) from error
-        return Result(cursor, statement, deadline.complaint)
+        return Result(cursor, statement, deadline.complaint, origin=origin)
 
     def nearest(
         self,
@@ -387,16 +389,31 @@ class Catalog:
         """Say which store this is."""
         return f"Catalog({str(self.path)!r})"
 
+    @cached_property
+    def store_id(self) -> str:
+        """The store's UUID, made with it; a copy of the store has the same."""
+        with self._cursor(None) as cursor:
+            return lake.identity(cursor)
+
+    def _origin(self, query: str, params: dict[str, object], cursor: duckdb.DuckDBPyConnection) -> Origin:
+        """Hold the cursor to one snapshot, and say which: the query, and all calls in it, see this one."""
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            ((number,),) = cursor.execute("SELECT id FROM lake.current_snapshot()").fetchall()
+        except duckdb.Error as error:
+            raise QueryError(first_line(str(error))) from error
+        return Origin(query, params, int(number), str(self.path), self.store_id)
+
     def _sql_with_functions(
         self,
-        query: str,
+        origin: Origin,
         named: functions.Named,
         cursor: duckdb.DuckDBPyConnection,
         params: dict[str, object],
         deadline: Deadline,
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
-        cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
+        query = origin.query
         session = Session(self.path, cursor, lambda text: _admit(text, cursor), self._pins)
         try:
             prepared = functions.resolve(query, named, session, params)
@@ -413,7 +430,7 @@ class Catalog:
             cursor.execute(statement.text, values or None)
         except duckdb.Error as error:
             raise complain(error, statement) from error
-        return Result(cursor, prepared.statement, complain, prepared.as_written)
+        return Result(cursor, prepared.statement, complain, prepared.as_written, origin)
 
     def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
         """Return the sandboxed connection to a snapshot; None is whatever is newest."""

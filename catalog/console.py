@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -80,15 +81,32 @@ def _switches(
     """Declare the options that every program and command has."""
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        OUT.print(f"photonlake {version('photonlake')}", highlight=False)
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_say_version, is_eager=True, expose_value=False, help="Show the version."),
+]
+
+
+def _version(number: VersionOption = False) -> None:
+    """Declare the option that every program has."""
+
+
 class _Program(TyperGroup):
     """A program whose commands, and itself, take --quiet and --verbose: before the command's name or behind it."""
 
     def __init__(self, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # handed through as typer gives them
-        alone = typer.Typer(add_completion=False)
-        alone.command()(_switches)
-        for command in (self, *self.commands.values()):
-            command.params += get_command(alone).params
+        for declare, commands in ((_version, [self]), (_switches, [self, *self.commands.values()])):
+            alone = typer.Typer(add_completion=False)
+            alone.command()(declare)
+            for command in commands:
+                command.params += get_command(alone).params
 
 
 def program(about: str, *, example: str, without_command: bool = False) -> typer.Typer:

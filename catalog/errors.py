@@ -7,6 +7,7 @@ type next. `Transient` and `Terminal` say whether trying again can help; a retry
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -79,6 +80,35 @@ class QueryError(Terminal, ValueError):
 
 class OutOfSpace(Transient, OSError):
     """The disk is full; what was committed stays, what was not is gone."""
+
+
+def command(text: str, store: object) -> str:
+    """Return a command as one types it, for a hint.
+
+    Parameters
+    ----------
+    text : str
+        Program, command and arguments: 'embed run spectrum'.
+    store : path-like
+        The store it is about; quoted where the shell needs it.
+
+    Examples
+    --------
+    >>> command("embed run spectrum", "my stores/s")
+    "python -m embed run spectrum --store 'my stores/s'"
+    """
+    return f"python -m {text} --store {shlex.quote(str(store))}"
+
+
+def query_command(query: str, store: object) -> str:
+    """Return the command that asks a query.
+
+    Examples
+    --------
+    >>> query_command("SELECT 1", "s")
+    'python -m catalog sql "SELECT 1" --store s'
+    """
+    return command(f'catalog sql "{query}"', store)
 
 
 def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:

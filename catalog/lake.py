@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from catalog import engine
 from catalog.columns import literal, quote
-from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName
+from catalog.errors import OutOfSpace, QueryError, StoreLocked, StoreNotFound, StoreOutdated, UnknownName, command
 from catalog.tables import SCHEMAS, TABLES, Table
 from sql.objects import OBJECTS
 
@@ -129,7 +129,7 @@ def connect(
         connection.close()
         if snapshot is not None or at is not None:
             asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
-            advice = f"list them with: python -m catalog snapshots --store {store}"
+            advice = f"list them with: {command('catalog snapshots', store)}"
             raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
         raise QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}") from error
     return connection
@@ -137,7 +137,7 @@ def connect(
 
 def _check_exists(store: Path) -> None:
     if not exists(store):
-        advice = f"make one with: python -m ingest files FOLDER --store {store}"
+        advice = f"make one with: {command('ingest files FOLDER', store)}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
 
 
@@ -207,7 +207,7 @@ def reading(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[None
     except duckdb.Error as error:
         if is_current(connection):
             raise
-        advice = f"bring it up to date: python -m catalog init --store {store}"
+        advice = f"bring it up to date: {command('catalog init', store)}"
         raise StoreOutdated(f"{store} was made by another version of photonlake; {advice}") from error
 
 
@@ -240,6 +240,18 @@ def remember(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> No
     """Remember something under a name, inside the caller's transaction."""
     connection.execute("DELETE FROM lake.meta.state WHERE name = ?", [name])
     connection.execute("INSERT INTO lake.meta.state VALUES (?, ?)", [name, value])
+
+
+def identity(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the store's UUID: the one that DuckLake gave its main schema when the store was made.
+
+    A copy of a store keeps it: the same UUID and the same snapshot number are the same rows, as long as only one of the
+    copies is written to.
+    """
+    row = connection.execute(
+        "SELECT schema_uuid::VARCHAR FROM __ducklake_metadata_lake.ducklake_schema WHERE schema_id = 0"
+    ).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _create_empty(store: Path) -> None:

@@ -1,18 +1,22 @@
 """What a query answers: rows that can be taken as Arrow, polars, pandas, an astropy table, or plain Python.
 
-Rows stream from the engine until something asks for all of them. NULL stays NULL in every form.
+Rows stream from the engine until something asks for all of them. NULL stays NULL in every form. Every form that has
+room for it says where the rows come from: `Origin`.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
+from catalog.cells import json_text
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.provenance import trace
 from sql.guard import Statement
@@ -25,6 +29,47 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1 << 16
 _SHOWN_ROWS = 20
+
+
+NOTE = "photonlake."
+"""The keys of an Arrow schema's metadata that tell of the whole table begin so."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an answer comes from: all that is needed to ask the same again.
+
+    Attributes
+    ----------
+    query : str
+        As it was typed.
+    parameters : mapping of str to object
+        Values of its $parameters.
+    snapshot : int
+        The snapshot that it saw.
+    store : str
+        The store's directory.
+    store_id : str
+        The store's UUID: `catalog.lake.identity`.
+
+    Examples
+    --------
+    >>> Origin("SELECT $n", {"n": 1}, 12, "/data/s", "186dbe6a").notes["parameters"]
+    '{"n": 1}'
+    """
+
+    query: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    snapshot: int = 0
+    store: str = ""
+    store_id: str = ""
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """The same as texts, with photonlake's version: what exports say of their whole table."""
+        given = {"parameters": json_text(dict(self.parameters))} if self.parameters else {}
+        where = {"snapshot": str(self.snapshot), "store": self.store, "store_id": self.store_id}
+        return {"query": self.query.strip()} | given | where | {"version": f"photonlake {version('photonlake')}"}
 
 
 class Result:
@@ -45,7 +90,9 @@ class Result:
         statement: Statement,
         complain: Callable[[duckdb.Error, Statement], PhotonlakeError],
         as_written: Callable[[str], str] = str,
+        origin: Origin | None = None,
     ) -> None:
+        self.origin = origin or Origin(statement.text)
         self._cursor: duckdb.DuckDBPyConnection | None = cursor
         self._complain = complain
         self._table: pa.Table | None = None
@@ -56,6 +103,21 @@ class Result:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in order; a repeated one gets a number."""
         return tuple(self._names)
+
+    @property
+    def snapshot(self) -> int:
+        """The number of the snapshot that the rows are of: `cat.sql(query, snapshot=...)` gives them again."""
+        return self.origin.snapshot
+
+    @property
+    def query(self) -> str:
+        """The query, as it was typed."""
+        return self.origin.query
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """Values of the query's $parameters."""
+        return self.origin.parameters
 
     @cached_property
     def described(self) -> list[Described | None]:
@@ -153,10 +215,10 @@ class Result:
 
     def _schema(self, source: pa.Schema) -> pa.Schema:
         fields = []
-        for name, field, known in zip(self._names, source, self.described, strict=True):
+        for name, given, known in zip(self._names, source, self.described, strict=True):
             metadata = {k: v for k in ("unit", "ucd", "description") if known and (v := str(getattr(known, k)))}
-            fields.append(pa.field(name, plain_type(field.type), metadata=metadata or None))
-        return pa.schema(fields)
+            fields.append(pa.field(name, plain_type(given.type), metadata=metadata or None))
+        return pa.schema(fields, {f"{NOTE}{key}": text for key, text in self.origin.notes.items()})
 
     def _batches(
         self, source: pa.RecordBatchReader, target: pa.Schema, cursor: duckdb.DuckDBPyConnection
@@ -180,6 +242,18 @@ class Result:
 
     def _said(self, error: BaseException) -> PhotonlakeError:
         return self._complain(error if isinstance(error, duckdb.Error) else duckdb.Error(str(error)), self.statement)
+
+
+def notes_of(schema: pa.Schema) -> dict[str, str]:
+    """Return what an Arrow schema says of the whole table.
+
+    Examples
+    --------
+    >>> notes_of(pa.schema([], {"photonlake.snapshot": "12"}))
+    {'snapshot': '12'}
+    """
+    said = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
+    return {key.removeprefix(NOTE): text for key, text in said.items() if key.startswith(NOTE)}
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:

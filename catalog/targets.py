@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import vectors
-from catalog.errors import QueryError, UnknownName
+from catalog.errors import QueryError, UnknownName, command
 from catalog.identifiers import is_source_name, source_name
 from catalog.pinned import Pinned
 from catalog.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"
-"""Entry points that make a vector of what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights
-file, path) -> vector."""
+"""Entry points for what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights file, path) -> vector;
+'space' is (what answers a query, store, space) -> why the space has no vectors, and what to type."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _weights(session: Session, space: Pinned) -> Path:
     if not found:
         raise QueryError(
             f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder; "
-            f"train it again: python -m embed train {space.pin.space}"
+            f"train it again: {command(f'embed train {space.pin.space}', session.store)}"
         )
     return session.store / "models" / f"{found[0]}.safetensors"
 
@@ -150,7 +150,7 @@ def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:
     if stale:
         return UnknownName(
             f"{target} has no vector in {name} yet ({stale[0]['reason']}); make it: "
-            f"python -m embed run --store {session.store}"
+            f"{command(f'embed run {name}', session.store)}"
         )
     if space.holds_papers_only:
         known = session.rows("SELECT count(*) AS n FROM lit.paper WHERE bibcode = $id", {"id": target})

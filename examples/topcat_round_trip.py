@@ -43,7 +43,7 @@ def there(store: str, file: Path) -> None:
         for name, about in zip(result.columns, result.described, strict=True):
             print(f"{name:18}{about.unit if about else '':16}{about.ucd if about else ''}")
         n_rows = len(result)
-        export(result.reader(), file, notes={"query": " ".join(THERE.split()), "store": store})
+        export(result.reader(), file)
     print(f"\n{n_rows} sources are in {file}. Open it in TOPCAT, add a column, and save it under another name.")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from catalog import lake
 from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
+from catalog.errors import command
 from catalog.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
@@ -52,7 +53,7 @@ def main(
     known = ledger.sources(path)
     if not known:
         OUT.print(f"{path} knows no source yet.", soft_wrap=True, highlight=False)
-        hint(f"Next: python -m ingest files FOLDER --store {path}")
+        hint(f"Next: {command('ingest files FOLDER', path)}")
         return
     complete = True
     if any(s.kind != "files" for s in known):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from catalog import lake, manifest
 from catalog.columns import quote
+from catalog.errors import command
 from catalog.manifest import LOADED, FileEntry, Source
 from catalog.tables import TABLES
 from ingest.loading import HashingStream, open_content
@@ -104,7 +105,7 @@ def verify(store: Path) -> list[str]:
                 wrong.append(f"{entry.path}: {error.strerror or error}; its {entry.n_rows:,} rows stay")
                 continue
             if not same:
-                wrong.append(f"{entry.path}: changed since it was loaded; type: python -m ingest --store {store}")
+                wrong.append(f"{entry.path}: changed since it was loaded; type: {command('ingest', store)}")
         for table in TABLES.values():
             key = ", ".join(map(quote, table.key))
             query = f"SELECT count(*) FROM (SELECT 1 FROM lake.{table.full_name} GROUP BY {key} HAVING count(*) > 1)"

@@ -144,3 +144,10 @@ def test_tasks_and_groupings():
             grouping(wrong)
     few = labels(task("eight"), ["AGN"] * 10 + ["CV"], ["QSO"] * 11, np.arange(11).astype(str), 5)
     assert (few.names, few.left_out, few.code[-1]) == (("AGN",), ("CV (1)",), -1)
+
+
+def test_halves_of_unlike_size_leave_what_both_pairs_have():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    sources = np.array(["one"] * 34 + [f"other {i}" for i in range(26)])
+    for seed in range(6):
+        assert 1 <= len(stability(x, sources, "kmeans", [2, 3, 4], seed)) <= 3
