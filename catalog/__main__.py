@@ -238,6 +238,8 @@ def _print_rows(result: Result, output: Path | None) -> None:
     n_rows, n_columns = len(result), len(result.columns)
     fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
     _wide().print(_rows(result, _SHOWN_ROWS, fitting))
+    for remark in result.remarks:
+        ERR.print(remark, highlight=False, soft_wrap=True, markup=False)
     shown = [f"{n_rows:,} row{'' if n_rows == 1 else 's'}"]
     if n_rows > _SHOWN_ROWS:
         shown.append(f"the first {_SHOWN_ROWS} shown")

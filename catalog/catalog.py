@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,18 +19,19 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog import functions, lake
+from catalog import functions, lake, parameters
 from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
 from catalog.deadline import Deadline
-from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
+from catalog.errors import ForbiddenStatement, NotYet, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.names import MACROS, VIEWS, columns_of, unknown
+from catalog.near_names import Ask, why_empty, with_near_detections
 from catalog.result import Origin, Result
 from catalog.session import Session
 from catalog.tables import TABLES
 from catalog.targets import vector_of_file
 from catalog.vectors import Pin
-from sql import guard
+from sql import guard, habits
 from sql.guard import NotUnderstood, Refused, Statement
 from sql.objects import Described
 
@@ -131,7 +133,8 @@ class Catalog:
         timeout_s : float, optional
             Stop the query, with a `QueryError`, when it has run so long, its rows read or not.
         **params : object
-            Values of the query's parameters.
+            Values of the query's parameters: numbers, texts, times, lists, arrays; also astropy's quantities, which
+            take the unit of what they are compared with, and a SkyCoord, which stands for its ra and dec.
 
         Returns
         -------
@@ -147,7 +150,7 @@ class Catalog:
         QueryError
             If the engine cannot make sense of it, or a parameter is missing.
         """
-        params = {name: _python_value(value) for name, value in params.items()}
+        query, params = parameters.understood(query, params)
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
         cursor = self._cursor(snapshot)
         origin = self._origin(query, params, cursor)
@@ -155,12 +158,13 @@ class Catalog:
         if named := functions.named_in(query):
             return self._sql_with_functions(origin, named, cursor, params, deadline)
         statement = _admit(query, cursor)
-        _check_parameters(statement, params)
+        parameters.check(statement, params)
+        complain = self._complaints(deadline, origin)
         try:
             cursor.execute(statement.text, params or None)
         except duckdb.Error as error:
-            raise deadline.complaint(error, statement) from error
-        return Result(cursor, statement, deadline.complaint, origin=origin)
+            raise complain(error, statement) from error
+        return Result(cursor, statement, complain, origin=origin, why_empty=self._why_empty(origin))
 
     def nearest(
         self,
@@ -419,18 +423,53 @@ class Catalog:
             prepared = functions.resolve(query, named, session, params)
         except Refused as error:
             raise _refusal(error, query, cursor) from error
-        _check_parameters(prepared.statement, params)
+        parameters.check(prepared.statement, params)
         statement = _admit(prepared.text, cursor, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
 
+        told = self._complaints(deadline, origin)
+
         def complain(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
-            return deadline.complaint(type(error)(prepared.as_written(str(error))), statement)
+            return told(type(error)(prepared.as_written(str(error))), statement)
 
         try:
             cursor.execute(statement.text, values or None)
         except duckdb.Error as error:
             raise complain(error, statement) from error
-        return Result(cursor, prepared.statement, complain, prepared.as_written, origin)
+        return Result(cursor, prepared.statement, complain, prepared.as_written, origin, self._why_empty(origin))
+
+    def _complaints(self, deadline: Deadline, origin: Origin) -> Callable[[duckdb.Error, Statement], PhotonlakeError]:
+        """Return what makes an error of the engine one of ours, with what this store and snapshot can add to it."""
+
+        def told(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
+            found = deadline.complaint(error, statement)
+            if isinstance(found, NotYet):
+                return self._not_yet(found, origin)
+            more = with_near_detections(self._asking(origin), str(found))
+            return found if more == str(found) else type(found)(more)
+
+        return told
+
+    def _not_yet(self, error: NotYet, origin: Origin) -> UnknownName:
+        newest = self.snapshot
+        if origin.snapshot != newest:
+            name = str(error).split()[1]
+            return UnknownName(
+                f"snapshot {origin.snapshot} has no {name}; ask the newest, {newest}: leave out the snapshot"
+            )
+        return UnknownName(str(error).replace("--store STORE", f"--store {shlex.quote(str(self.path))}"))
+
+    def _asking(self, origin: Origin) -> Ask:
+        """Return what answers further queries of the snapshot that a query saw."""
+
+        def ask(query: str, given: Mapping[str, object]) -> list[tuple[object, ...]]:
+            number = None if origin.snapshot == self.snapshot else origin.snapshot
+            return self.sql(query, snapshot=number, timeout_s=_PATIENCE_S, **given).fetchall()
+
+        return ask
+
+    def _why_empty(self, origin: Origin) -> Callable[[], list[str]]:
+        return lambda: why_empty(self._asking(origin), origin.query, origin.parameters)
 
     def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
         """Return the sandboxed connection to a snapshot; None is whatever is newest."""
@@ -452,6 +491,8 @@ class Catalog:
         return cursor
 
 
+_PATIENCE_S = 5.0
+"""So long a query may run that only says more about another."""
 _SHOW_TABLES = """
 SELECT schema_name || '.' || table_name AS name, comment AS description
 FROM duckdb_tables() WHERE database_name = 'lake'
@@ -570,46 +611,38 @@ def _judge(query: str, cursor: duckdb.DuckDBPyConnection, extra: frozenset[str])
         tables = guard.check_engine_tree(tree, functions=extra)
     except Refused as error:
         raise _refusal(error, query, cursor) from error
-    parameters = frozenset(str(name) for name in parsed[0].named_parameters)
-    return replace(statement, tables=statement.tables or tables, parameters=parameters)
+    named = frozenset(str(name) for name in parsed[0].named_parameters)
+    return replace(statement, tables=statement.tables or tables, parameters=named)
 
 
 def _refusal(error: Refused, query: str, cursor: duckdb.DuckDBPyConnection) -> PhotonlakeError:
     """Tell what may not be done from what cannot: bad syntax, or a function that does not exist."""
+    if told := habits.advice(query):
+        return QueryError(told)
     if error.function:
-        known = cursor.execute(
-            "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": error.function}
-        ).fetchone()
-        if known is not None:
-            return ForbiddenStatement(str(error))
-        if hint := suggestion(error.function, functions.scalar_function_names()):
-            return UnknownName(f"there is no function {error.function}{hint}")
-        return UnknownName(str(error))
+        return _refused_function(error, cursor)
     try:
         cursor.extract_statements(query)
     except duckdb.ParserException as syntax:
-        return QueryError(first_line(str(syntax)))
+        return complaint(syntax, Statement(query, query, frozenset(), frozenset(), frozenset(), frozenset()))
     except duckdb.Error:
         pass  # it is SQL, only not for us
     return ForbiddenStatement(str(error))
 
 
-def _check_parameters(statement: Statement, given: dict[str, object]) -> None:
-    if numbered := {p for p in statement.parameters if p.isdigit()}:
-        raise QueryError(f"parameter {min(numbered)} has no name; write $name and give name=value")
-    if missing := statement.parameters - given.keys():
-        name = min(missing)
-        raise QueryError(f"the query names ${name} but no value is given; add {name}=... (--param {name}=VALUE)")
-    if extra := given.keys() - statement.parameters:
-        name = min(extra)
-        raise QueryError(f"the query has no ${name}{suggestion(name, statement.parameters)}")
-
-
-def _python_value(value: object) -> object:
-    """Take a numpy scalar or array out of numpy: the engine knows Python's values only."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+def _refused_function(error: Refused, cursor: duckdb.DuckDBPyConnection) -> PhotonlakeError:
+    name = error.function
+    if name in functions.table_function_names() or (name in MACROS and MACROS[name].kind == "table macro"):
+        call = MACROS[name].signature if name in MACROS else functions.table_function(name).signature.text
+        return QueryError(f"{name}() gives rows, and stands where a table stands: FROM {call}")
+    known = cursor.execute(
+        "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": name}
+    ).fetchone()
+    if known is not None:
+        return ForbiddenStatement(str(error))
+    if hint := suggestion(name, functions.scalar_function_names()):
+        return UnknownName(f"there is no function {name}{hint}")
+    return UnknownName(str(error))
 
 
 def _description(name: str) -> str:

@@ -70,6 +70,10 @@ class UnknownName(Terminal, LookupError):
     """A table, column, function, snapshot or space that does not exist, with the nearest that does."""
 
 
+class NotYet(UnknownName):
+    """A name of this version that an older store, or an older snapshot, does not have."""
+
+
 class ForbiddenStatement(Terminal, PermissionError):
     """A statement that is not a single read-only query."""
 
@@ -111,7 +115,7 @@ def query_command(query: str, store: object) -> str:
     return command(f'catalog sql "{query}"', store)
 
 
-def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
+def suggestion(name: str, known: Iterable[str], n: int = 3, cutoff: float = 0.6) -> str:
     """Return '; did you mean ...?' for a misspelt name, or an empty string.
 
     Parameters
@@ -122,6 +126,8 @@ def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
         What exists.
     n : int
         At most this many suggestions.
+    cutoff : float
+        How alike they must be, 0 to 1.
 
     Examples
     --------
@@ -130,5 +136,5 @@ def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
     >>> suggestion("zzz", ["hard_hs"])
     ''
     """
-    close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=cutoff)
     return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -7,7 +7,7 @@ room for it says where the rows come from: `Origin`.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -91,8 +91,12 @@ class Result:
         complain: Callable[[duckdb.Error, Statement], PhotonlakeError],
         as_written: Callable[[str], str] = str,
         origin: Origin | None = None,
+        why_empty: Callable[[], list[str]] = list,
+        remarks: Sequence[str] = (),
     ) -> None:
         self.origin = origin or Origin(statement.text)
+        self._why_empty = why_empty
+        self._remarks = list(remarks)
         self._cursor: duckdb.DuckDBPyConnection | None = cursor
         self._complain = complain
         self._table: pa.Table | None = None
@@ -118,6 +122,11 @@ class Result:
     def parameters(self) -> Mapping[str, object]:
         """Values of the query's $parameters."""
         return self.origin.parameters
+
+    @cached_property
+    def remarks(self) -> list[str]:
+        """What to know of the answer, in sentences; of one without rows, why it may have none."""
+        return self._remarks if len(self) else [*self._remarks, *self._why_empty()]
 
     @cached_property
     def described(self) -> list[Described | None]:
@@ -196,7 +205,8 @@ class Result:
         table = self.arrow()
         shown = duckdb.from_arrow(table.slice(0, _SHOWN_ROWS)).__repr__() if table.num_columns else ""
         more = table.num_rows - _SHOWN_ROWS
-        return f"{shown}{f'... {more:,} more rows' if more > 0 else ''}"
+        lines = [*([f"... {more:,} more rows"] if more > 0 else []), *self.remarks]
+        return shown + "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """Show the first rows as a table in a notebook, with units in the heading."""
