@@ -237,7 +237,7 @@ class Catalog:
         ----------
         file : path-like
             A spectrum (.pi, .pha, pha3, gzipped or not). The response and background that its header names are taken
-            from its folder.
+            from its folder; the result's `remarks` say which were found.
         space : str
             A space made of spectra.
         k, metric, filter, snapshot
@@ -257,8 +257,8 @@ class Catalog:
         with self._cursor(snapshot) as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             session = Session(self.path, cursor, lambda query: _admit(query, cursor), self._pins)
-            vector = vector_of_file(session, session.space(space), Path(file))
-        return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot)
+            vector, remarks = vector_of_file(session, session.space(space), Path(file))
+        return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot).noting(remarks)
 
     def vectors(
         self, space: str, snapshot: int | str | datetime | None = None, *, modality: str | None = None

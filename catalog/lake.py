@@ -137,6 +137,8 @@ def connect(
 
 def _check_exists(store: Path) -> None:
     if not exists(store):
+        if store.is_file():
+            raise StoreNotFound(f"{store} is a file; a store is a directory with {CATALOG} in it")
         advice = f"make one with: {command('ingest files FOLDER', store)}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
 

@@ -7,11 +7,11 @@ room for it says where the rows come from: `Origin`.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import pyarrow as pa
@@ -92,11 +92,10 @@ class Result:
         as_written: Callable[[str], str] = str,
         origin: Origin | None = None,
         why_empty: Callable[[], list[str]] = list,
-        remarks: Sequence[str] = (),
     ) -> None:
         self.origin = origin or Origin(statement.text)
         self._why_empty = why_empty
-        self._remarks = list(remarks)
+        self._remarks: list[str] = []
         self._cursor: duckdb.DuckDBPyConnection | None = cursor
         self._complain = complain
         self._table: pa.Table | None = None
@@ -127,6 +126,11 @@ class Result:
     def remarks(self) -> list[str]:
         """What to know of the answer, in sentences; of one without rows, why it may have none."""
         return self._remarks if len(self) else [*self._remarks, *self._why_empty()]
+
+    def noting(self, remarks: Iterable[str]) -> Self:
+        """Return the same answer with something more to know of it."""
+        self._remarks += remarks
+        return self
 
     @cached_property
     def described(self) -> list[Described | None]:
@@ -228,7 +232,8 @@ class Result:
         for name, given, known in zip(self._names, source, self.described, strict=True):
             metadata = {k: v for k in ("unit", "ucd", "description") if known and (v := str(getattr(known, k)))}
             fields.append(pa.field(name, plain_type(given.type), metadata=metadata or None))
-        return pa.schema(fields, {f"{NOTE}{key}": text for key, text in self.origin.notes.items()})
+        notes = self.origin.notes | ({"remarks": "; ".join(self._remarks)} if self._remarks else {})
+        return pa.schema(fields, {f"{NOTE}{key}": text for key, text in notes.items()})
 
     def _batches(
         self, source: pa.RecordBatchReader, target: pa.Schema, cursor: duckdb.DuckDBPyConnection

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,8 @@ from catalog.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"
-"""Entry points for what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights file, path) -> vector;
+"""Entry points for what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights file, path) -> vector
+and what to know of it;
 'space' is (what answers a query, store, space) -> why the space has no vectors, and what to type."""
 
 
@@ -100,15 +102,16 @@ def _text_vector(session: Session, space: Pinned, text: str) -> Floats:
     return np.asarray(_published("text")(_weights(session, space), text), np.float32)
 
 
-def vector_of_file(session: Session, space: Pinned, file: Path) -> Floats:
-    """Return the vector that a space's encoder makes of a user's file, shape (d,).
+def vector_of_file(session: Session, space: Pinned, file: Path) -> tuple[Floats, list[str]]:
+    """Return the vector that a space's encoder makes of a user's file, shape (d,), and what to know of it.
 
     Raises
     ------
     UnreadableFile
         If the file is not what the space is made of.
     """
-    return np.asarray(_published("file")(_weights(session, space), file), np.float32)
+    vector, remarks = cast("tuple[Floats, list[str]]", _published("file")(_weights(session, space), file))
+    return np.asarray(vector, np.float32), remarks
 
 
 def _published(kind: str) -> Callable[[Path, object], object]:

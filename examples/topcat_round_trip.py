@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import catalog
+from catalog.errors import PhotonlakeError
 from catalog.export import export
 from catalog.manifest import Source
 from ingest.refresh import refresh
@@ -70,4 +71,7 @@ def main(store: str, file: str, column: str = "") -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in {3, 4}:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (PhotonlakeError, OSError) as error:  # no store, no such space or file: it says which
+        sys.exit(f"error: {error}")

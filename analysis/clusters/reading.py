@@ -226,7 +226,7 @@ def read_classes(
     known = [
         str(r[0])
         for r in cat.sql(
-            "SELECT DISTINCT authority FROM analysis.source_class ORDER BY authority", snapshot=sample.snapshot
+            "SELECT DISTINCT authority FROM analysis.authority_class ORDER BY authority", snapshot=sample.snapshot
         )
     ]
     for authority in authorities:
@@ -237,7 +237,7 @@ def read_classes(
     listed = ", ".join(literal(a) for a in authorities)
     rows = cat.sql(
         f"""
-        SELECT name, class, otype, conflicting, predicted FROM analysis.source_class
+        SELECT name, class, otype, conflicting, predicted FROM analysis.authority_class
         WHERE authority IN ({listed}) AND class IS NOT NULL AND (NOT predicted OR {predicted})
           AND (NOT candidate OR {candidates})
         QUALIFY row_number() OVER (PARTITION BY name ORDER BY CASE authority {order} END) = 1""",
