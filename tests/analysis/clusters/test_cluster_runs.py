@@ -116,12 +116,14 @@ def test_views_tell_members_outliers_and_class_mix(cat):
 def test_the_chosen_clustering_is_one_of_one_run(cat):
     ask_clusters(cat, ASKED, again=True)
     with catalog.open(cat.path) as reopened:
-        chosen = reopened.sql("SELECT features, rows_are, run_id, algorithm, setting FROM analysis.chosen_clustering")
+        chosen = reopened.sql(
+            "SELECT features, rows_are, run_id, algorithm, setting FROM analysis.chosen_clustering"
+        ).fetchall()
         ((newest,),) = reopened.sql("SELECT max(run_id) FROM analysis.cluster_selection").fetchall()
         assert newest > 1
         assert sorted(r[:3] for r in chosen) == [(f, "detections", newest) for f in ("hardness ratios", "spectrum")]
         same = reopened.sql("SELECT DISTINCT run_id, algorithm, setting FROM analysis.current_cluster").fetchall()
-        assert same == [r[2:] for r in chosen.fetchall() if r[0] == "spectrum"]
+        assert same == [r[2:] for r in chosen if r[0] == "spectrum"]
         repeated = "GROUP BY features, rows_are, task, mapping, class, cluster HAVING count(*) > 1"
         assert not reopened.sql(f"SELECT 1 FROM analysis.chosen_contingency {repeated}").fetchall()
         assert reopened.sql(f"SELECT 1 FROM analysis.contingency {repeated}").fetchall()
@@ -131,15 +133,15 @@ def test_the_chosen_clustering_is_one_of_one_run(cat):
 
 
 def test_the_matrix_of_classes_and_clusters_is_one_call(cat):
-    frame = cat.sql("SELECT * FROM contingency('spectrum', task := 'agn')").df().set_index("class")
+    frame = cat.sql("SELECT * FROM contingency('spectrum', task := 'eight')").df().set_index("class")
     counted = cat.sql(
         "SELECT class, cluster, n_rows FROM analysis.chosen_contingency "
-        "WHERE features = 'spectrum' AND task = 'agn' AND mapping = 'many-to-one'"
+        "WHERE features = 'spectrum' AND task = 'eight' AND mapping = 'many-to-one'"
     ).fetchall()
     assert frame.size == len(counted)
     for class_, cluster, n in counted:
         assert frame.loc[class_, f"cluster_{cluster}" if cluster >= 0 else "noise"] == n
-    shares = cat.sql("SELECT * FROM contingency('spectrum', task := 'agn', share := true)").df().set_index("class")
+    shares = cat.sql("SELECT * FROM contingency('spectrum', task := 'eight', share := true)").df().set_index("class")
     assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
     for call, says in (
         ("'spectrm'", "no clustering with space 'spectrm'; .*did you mean spectrum"),
