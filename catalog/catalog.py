@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import tempfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +25,8 @@ from catalog import functions, lake, parameters
 from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
 from catalog.deadline import Deadline
-from catalog.errors import ForbiddenStatement, NotYet, PhotonlakeError, QueryError, UnknownName, suggestion
-from catalog.names import MACROS, VIEWS, columns_of, unknown
+from catalog.errors import ForbiddenStatement, NotYet, PhotonlakeError, QueryError, UnknownName, command, suggestion
+from catalog.names import MACROS, VIEWS, columns_of, relations, unknown
 from catalog.near_names import Ask, why_empty, with_near_detections
 from catalog.result import Origin, Result
 from catalog.session import Session
@@ -118,7 +120,7 @@ class Catalog:
         self,
         query: str,
         /,
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
         timeout_s: float | None = None,
         **params: object,
     ) -> Result:
@@ -128,8 +130,9 @@ class Catalog:
         ----------
         query : str
             SQL in DuckDB's dialect; `$name` stands for a parameter.
-        snapshot : int, str or datetime, optional
-            Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
+        snapshot : int, str, date or datetime, optional
+            Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say); a date means the
+            end of that day.
         timeout_s : float, optional
             Stop the query, with a `QueryError`, when it has run so long, its rows read or not.
         **params : object
@@ -178,7 +181,7 @@ class Catalog:
         filter: str | None = None,  # noqa: A002 - the same word as in SQL
         exclude_self: bool = False,
         modality: str | None = None,
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
     ) -> Result:
         """Find the rows of an embedding space nearest to a target; the same as `nearest()` in SQL.
 
@@ -202,7 +205,7 @@ class Catalog:
             Leave out the target's own rows.
         modality : str, optional
             Search the rows of this one; else the usual: 'both' where an id has several.
-        snapshot : int, str or datetime, optional
+        snapshot : int, str, date or datetime, optional
             Search the store as it was.
 
         Raises
@@ -229,7 +232,7 @@ class Catalog:
         k: int = 10,
         metric: str = "cosine",
         filter: str | None = None,  # noqa: A002 - the same word as in SQL
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
     ) -> Result:
         """Find the rows of a space nearest to a file of one's own, which stays where it is.
 
@@ -261,14 +264,14 @@ class Catalog:
         return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot).noting(remarks)
 
     def vectors(
-        self, space: str, snapshot: int | str | datetime | None = None, *, modality: str | None = None
+        self, space: str, snapshot: int | str | date | None = None, *, modality: str | None = None
     ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
         """Return all vectors of a space.
 
         Parameters
         ----------
         space : str
-        snapshot : int, str or datetime, optional
+        snapshot : int, str, date or datetime, optional
             The store as it was.
         modality : str, optional
             Rows of this one; else the usual: 'both' where an id has several, so that no id repeats.
@@ -306,22 +309,28 @@ class Catalog:
                 raise QueryError(first_line(str(error))) from error
 
     def tables(self) -> list[Relation]:
-        """List tables with their rows and bytes on disk, then views, then macros."""
+        """List tables with their rows and bytes on disk, then views, macros and table functions."""
         with self._cursor(None) as cursor:
             n_bytes = dict(cursor.execute(_BYTES).fetchall())
             counts = " UNION ALL ".join(f"SELECT {literal(n)}, count(*) FROM {_quoted(n)}" for n in n_bytes)
             n_rows = dict(cursor.execute(counts).fetchall()) if counts else {}
         found = [Relation(n, "table", _description(n), n_rows[n], n_bytes[n]) for n in sorted(n_bytes)]
         found += [Relation(n, "view", VIEWS[n].purpose) for n in sorted(VIEWS)]
-        return found + [Relation(m.signature, m.kind, m.purpose) for _, m in sorted(MACROS.items())]
+        found += [Relation(m.signature, m.kind, m.purpose) for _, m in sorted(MACROS.items())]
+        ours = [functions.table_function(n) for n in sorted(functions.OURS)]
+        found += [Relation(f.signature.text, "table function", f.purpose) for f in ours]
+        # What a package publishes is loaded when it is named.
+        return found + [
+            Relation(f"{n}(...)", "function", f"Of a package: info {n}") for n in functions.published_names()
+        ]
 
     def info(self, name: str) -> Info:
-        """Tell what a table, view or macro is: its columns with type, unit, UCD and meaning.
+        """Tell what a table, view, macro or function is: its columns with type, unit, UCD and meaning.
 
         Parameters
         ----------
         name : str
-            'schema.table', or a macro's name.
+            'schema.table', 'schema.table.column', 'embedding.space', or the name of a macro or a function.
 
         Raises
         ------
@@ -329,24 +338,67 @@ class Catalog:
             If there is none of that name, with the nearest that there is.
         """
         name = name.lower().partition("(")[0].removeprefix("lake.")
-        described = {c.name: c for c in columns_of(name)}
         if name in MACROS:
             macro = MACROS[name]
             columns = tuple(ColumnInfo(c.name, "", c.unit, c.ucd, c.description) for c in macro.columns)
             return Info(Relation(macro.signature, macro.kind, macro.purpose), columns, macro.parameters)
-        with self._cursor(None) as cursor:
-            try:
-                rows = cursor.execute(f"DESCRIBE {_quoted(name)}").fetchall()
-            except duckdb.CatalogException as error:
-                raise unknown(name) from error
-        kind = "view" if name in VIEWS else "table"
+        if name in functions.table_function_names() or functions.is_scalar(name):
+            return _info_of_function(name)
+        table, _, column = name.rpartition(".")
+        if name.count(".") == 2:  # noqa: PLR2004 - schema.table.column
+            about = self.info(table)
+            if not (found := tuple(c for c in about.columns if c.name.lower() == column)):
+                hint = suggestion(column, [c.name for c in about.columns])
+                raise UnknownName(f"there is no column {column} in {table}{hint}")
+            return Info(about.relation, found)
+        described = {c.name: c for c in columns_of(name)}
         nothing = Described("", "")
         columns = tuple(
             ColumnInfo(column, type_, known.unit, known.ucd, known.description)
-            for column, type_, *_ in rows
+            for column, type_ in self._types(name)
             for known in [described.get(column, nothing)]
         )
+        kind = "view" if name in VIEWS else "table" if name in TABLES else "vectors"
         return Info(Relation(name, kind, _description(name)), columns)
+
+    def columns_like(self, text: str) -> list[tuple[str, ColumnInfo]]:
+        """Find columns of all tables and views by a part of their name, unit, UCD or meaning.
+
+        Parameters
+        ----------
+        text : str
+            Small or capital letters.
+
+        Returns
+        -------
+        list of (str, ColumnInfo)
+            Table or view, and its column.
+        """
+        found = []
+        for name in _usual_first(relations()):
+            with contextlib.suppress(NotYet):  # an older store lacks it
+                found += [(name, c) for c in like(self.info(name).columns, text)]
+        return found
+
+    def _types(self, name: str) -> list[tuple[str, str]]:
+        """Return the columns of a table, view or space with their types."""
+        if name.startswith("embedding."):
+            rows = self.sql(f"DESCRIBE {_quoted(name)}").fetchall()
+        else:
+            with self._cursor(None) as cursor:
+                try:
+                    rows = cursor.execute(f"DESCRIBE {_quoted(name)}").fetchall()
+                except duckdb.Error as error:
+                    raise self._no_relation(name) from error
+        return [(str(row[0]), str(row[1])) for row in rows]
+
+    def _no_relation(self, name: str) -> UnknownName:
+        """Say that there is no such table; where it is a column of some, which these are."""
+        holding = [r for r in _usual_first(relations()) if any(c.name.lower() == name for c in columns_of(r))]
+        if not holding:
+            found = unknown(name)
+            return type(found)(self._with_store(found))
+        return UnknownName(f"{name} is no table but a column of {', '.join(holding)}; ask for {holding[0]}.{name}")
 
     def stay_open(self) -> None:
         """Keep the store's file of metadata open between queries: for a server that is asked by several at a time.
@@ -457,7 +509,11 @@ class Catalog:
             return UnknownName(
                 f"snapshot {origin.snapshot} has no {name}; ask the newest, {newest}: leave out the snapshot"
             )
-        return UnknownName(str(error).replace("--store STORE", f"--store {shlex.quote(str(self.path))}"))
+        return UnknownName(self._with_store(error))
+
+    def _with_store(self, error: UnknownName) -> str:
+        """Return a message with the store's own path in its command."""
+        return str(error).replace("--store STORE", f"--store {shlex.quote(str(self.path))}")
 
     def _asking(self, origin: Origin) -> Ask:
         """Return what answers further queries of the snapshot that a query saw."""
@@ -483,10 +539,10 @@ class Catalog:
             self._connections[snapshot] = connection
         return self._connections[snapshot]
 
-    def _cursor(self, snapshot: int | str | datetime | None) -> duckdb.DuckDBPyConnection:
+    def _cursor(self, snapshot: int | str | date | None) -> duckdb.DuckDBPyConnection:
         if not self._connections:
             raise QueryError(f"this catalog is closed; open it again: catalog.open({str(self.path)!r})")
-        cursor = self._connection(parse_snapshot(snapshot)).cursor()
+        cursor = self._connection(parse_snapshot(snapshot, self.path)).cursor()
         cursor.execute("USE lake")
         return cursor
 
@@ -524,8 +580,8 @@ def open_(path: str | os.PathLike[str] | None = None) -> Catalog:
     return Catalog(path)
 
 
-def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | None:
-    """Understand a snapshot's number or time.
+def parse_snapshot(snapshot: int | str | date | None, store: object = "STORE") -> int | datetime | None:
+    """Understand a snapshot's number or time; a date means the end of that day.
 
     Raises
     ------
@@ -536,15 +592,24 @@ def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | No
     --------
     >>> parse_snapshot("12"), parse_snapshot("2026-01-31T12:00")
     (12, datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc))
+    >>> str(parse_snapshot("2026-01-31"))
+    '2026-01-31 23:59:59.999999+00:00'
     """
     if isinstance(snapshot, str):
-        if snapshot.strip().isdigit():
-            return int(snapshot)
+        text = snapshot.strip()
+        if text.isascii() and text.isdigit():
+            return int(text)
         try:
-            snapshot = datetime.fromisoformat(snapshot.strip())
+            snapshot = datetime.fromisoformat(text)
         except ValueError as error:
-            advice = "give a number or a time like 2026-01-31T12:00; list them with: python -m catalog snapshots"
-            raise UnknownName(f"{snapshot!r} is no snapshot; {advice}") from error
+            advice = (
+                f"give a number, or a time like 2026-01-31T12:00; list them with: {command('catalog snapshots', store)}"
+            )
+            raise UnknownName(f"{text!r} is no snapshot; {advice}") from error
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{4}-W\d{2}-\d", text, re.ASCII):
+            snapshot = snapshot.date()
+    if isinstance(snapshot, date) and not isinstance(snapshot, datetime):
+        snapshot = datetime.combine(snapshot, time.max)
     if isinstance(snapshot, datetime) and snapshot.tzinfo is None:
         return snapshot.replace(tzinfo=UTC)
     return snapshot
@@ -643,6 +708,39 @@ def _refused_function(error: Refused, cursor: duckdb.DuckDBPyConnection) -> Phot
     if hint := suggestion(name, functions.scalar_function_names()):
         return UnknownName(f"there is no function {name}{hint}")
     return UnknownName(str(error))
+
+
+def like(columns: Iterable[ColumnInfo], text: str) -> tuple[ColumnInfo, ...]:
+    """Return the columns whose name, then those whose unit, UCD or meaning has a text in it, small or capital.
+
+    Examples
+    --------
+    >>> theta = ColumnInfo("theta", "DOUBLE", "arcmin", "pos.angDistance", "Off-axis angle")
+    >>> like([theta], "off-AXIS") == like([theta], "arcmin") == (theta,), like([theta], "phi")
+    (True, ())
+    """
+    wanted = text.lower()
+    found = [c for c in columns if any(wanted in t.lower() for t in (c.name, c.unit, c.ucd, c.description))]
+    return tuple(sorted(found, key=lambda c: wanted not in c.name.lower()))
+
+
+def _usual_first(names: Iterable[str]) -> list[str]:
+    """Sort tables and views: those that a question begins with, then the others."""
+    return sorted(names, key=lambda n: (not n.startswith("csc."), not n.startswith("product."), n))
+
+
+def _info_of_function(name: str) -> Info:
+    """Tell what a function of ours, or of a package, takes and gives."""
+    if name in functions.table_function_names():
+        table = functions.table_function(name)
+        parameters = tuple(Described(a.name, a.description) for a in table.signature.arguments)
+        relation, given = Relation(table.signature.text, "table function", table.purpose), table.columns
+    else:
+        scalar = functions.scalar_function(name)
+        parameters = tuple(Described(f"argument {n}", kind) for n, kind in enumerate(scalar.parameters, 1))
+        relation = Relation(f"{name}({', '.join(scalar.parameters)})", "scalar function", scalar.purpose)
+        given = scalar.columns
+    return Info(relation, tuple(ColumnInfo(c.name, "", c.unit, c.ucd, c.description) for c in given), parameters)
 
 
 def _description(name: str) -> str:

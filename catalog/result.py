@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from catalog.cells import json_text
 from catalog.errors import PhotonlakeError, QueryError
-from catalog.provenance import trace
+from catalog.provenance import has_star, trace
 from sql.guard import Statement
 from sql.objects import Described
 
@@ -204,28 +204,47 @@ class Result:
         """Count the rows; this fetches them."""
         return int(self.arrow().num_rows)
 
+    @cached_property
+    def shown(self) -> pa.Table:
+        """What is worth to be seen of the rows: of `SELECT *`, the columns that are not empty in this answer."""
+        table = self.arrow()
+        if not table.num_rows or not has_star(self.statement.query):
+            return table
+        filled = [i for i, column in enumerate(table.columns) if column.null_count < len(column)]
+        return table.select(filled) if filled else table
+
+    def _told(self) -> list[str]:
+        """Say what is not shown, and what to know of the answer."""
+        n_rows, n_empty = len(self), len(self.columns) - self.shown.num_columns
+        rows = f"{n_rows:,} row{'' if n_rows == 1 else 's'}"
+        counted = [f"the first {_SHOWN_ROWS} of {rows}" if n_rows > _SHOWN_ROWS else rows]
+        counted += [f"{n_empty} of {len(self.columns)} columns are empty here and left out"] if n_empty else []
+        return [", ".join(counted), *self.remarks]
+
     def __repr__(self) -> str:
         """Show the first rows as text."""
-        table = self.arrow()
+        if self._table is None and self._cursor is None:
+            return "<Result: its rows were streamed already>"
+        table = self.shown
         shown = duckdb.from_arrow(table.slice(0, _SHOWN_ROWS)).__repr__() if table.num_columns else ""
-        more = table.num_rows - _SHOWN_ROWS
-        lines = [*([f"... {more:,} more rows"] if more > 0 else []), *self.remarks]
-        return shown + "\n".join(lines)
+        return shown + "\n".join(self._told())
 
     def _repr_html_(self) -> str:
         """Show the first rows as a table in a notebook, with units in the heading."""
-        table = self.arrow()
+        table = self.shown
+        known = dict(zip(self._names, self.described, strict=True))
         heads = "".join(
             f"<th title='{html.escape(d.description if d else '')}'>{html.escape(n)}"
             f"{f'<br><i>{html.escape(d.unit)}</i>' if d and d.unit else ''}</th>"
-            for n, d in zip(self._names, self.described, strict=True)
+            for n, d in ((n, known[n]) for n in table.column_names)
         )
         rows = zip(*(c.to_pylist() for c in table.slice(0, _SHOWN_ROWS).columns), strict=True)
         body = "".join(
             "<tr>" + "".join(f"<td>{'' if v is None else html.escape(str(v))}</td>" for v in row) + "</tr>"
             for row in rows
         )
-        return f"<table><tr>{heads}</tr>{body}</table><p>{table.num_rows:,} rows</p>"
+        told = "".join(f"<p>{html.escape(line)}</p>" for line in self._told())
+        return f"<table><tr>{heads}</tr>{body}</table>{told}"
 
     def _schema(self, source: pa.Schema) -> pa.Schema:
         fields = []

@@ -50,6 +50,10 @@ def main(
     if context.invoked_subcommand is not None:
         return
     path = lake.store_path(store)
+    if not lake.exists(path):
+        OUT.print(f"There is no store at {path} yet.\n", soft_wrap=True, highlight=False)
+        OUT.print(context.get_help(), soft_wrap=True, highlight=False, markup=False)
+        return
     known = ledger.sources(path)
     if not known:
         OUT.print(f"{path} knows no source yet.", soft_wrap=True, highlight=False)
