@@ -21,13 +21,14 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog import functions, lake, parameters
+from catalog import functions, lake
 from catalog.columns import literal, quote
-from catalog.complaints import complaint, first_line
+from catalog.complaints import call_in_from, complaint, first_line
 from catalog.deadline import Deadline
 from catalog.errors import ForbiddenStatement, NotYet, PhotonlakeError, QueryError, UnknownName, command, suggestion
 from catalog.names import MACROS, VIEWS, columns_of, relations, unknown
 from catalog.near_names import Ask, why_empty, with_near_detections
+from catalog.parameters import check_parameters, understood
 from catalog.result import Origin, Result
 from catalog.session import Session
 from catalog.tables import TABLES
@@ -153,7 +154,7 @@ class Catalog:
         QueryError
             If the engine cannot make sense of it, or a parameter is missing.
         """
-        query, params = parameters.understood(query, params)
+        query, params = understood(query, params)
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
         cursor = self._cursor(snapshot)
         origin = self._origin(query, params, cursor)
@@ -161,7 +162,7 @@ class Catalog:
         if named := functions.named_in(query):
             return self._sql_with_functions(origin, named, cursor, params, deadline)
         statement = _admit(query, cursor)
-        parameters.check(statement, params)
+        check_parameters(statement, params)
         complain = self._complaints(deadline, origin)
         try:
             cursor.execute(statement.text, params or None)
@@ -475,7 +476,7 @@ class Catalog:
             prepared = functions.resolve(query, named, session, params)
         except Refused as error:
             raise _refusal(error, query, cursor) from error
-        parameters.check(prepared.statement, params)
+        check_parameters(prepared.statement, params)
         statement = _admit(prepared.text, cursor, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
 
@@ -697,8 +698,7 @@ def _refusal(error: Refused, query: str, cursor: duckdb.DuckDBPyConnection) -> P
 
 def _refused_function(error: Refused, cursor: duckdb.DuckDBPyConnection) -> PhotonlakeError:
     name = error.function
-    if name in functions.table_function_names() or (name in MACROS and MACROS[name].kind == "table macro"):
-        call = MACROS[name].signature if name in MACROS else functions.table_function(name).signature.text
+    if call := call_in_from(name):
         return QueryError(f"{name}() gives rows, and stands where a table stands: FROM {call}")
     known = cursor.execute(
         "SELECT 1 FROM duckdb_functions() WHERE lower(function_name) = $name", {"name": name}

@@ -6,6 +6,7 @@ import re
 
 import duckdb
 
+from catalog import functions
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.names import MACROS, known_columns, not_yet, unknown
 from sql.guard import FUNCTIONS, TABLE_FUNCTIONS, Statement
@@ -65,6 +66,19 @@ def _of_name(text: str, statement: Statement) -> PhotonlakeError | None:
     if match := _COLUMN.search(text):
         return _unknown_column(match["a"] or match["b"], text, statement)
     return None
+
+
+def call_in_from(name: str) -> str:
+    """Return how a function is called that gives rows; an empty text for any other.
+
+    Examples
+    --------
+    >>> call_in_from("cone"), call_in_from("median")
+    ('cone(ra, dec, radius_arcsec)', '')
+    """
+    if name in MACROS and MACROS[name].kind == "table macro":
+        return MACROS[name].signature
+    return functions.table_function(name).signature.text if name in functions.table_function_names() else ""
 
 
 def usage(name: str) -> str:

@@ -64,7 +64,7 @@ def plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def check(statement: Statement, given: Mapping[str, object]) -> None:
+def check_parameters(statement: Statement, given: Mapping[str, object]) -> None:
     """Complain of parameters that a query has and nobody gives, or the other way round.
 
     Raises
