@@ -125,7 +125,11 @@ class Result:
     @cached_property
     def remarks(self) -> list[str]:
         """What to know of the answer, in sentences; of one without rows, why it may have none."""
-        return self._remarks if len(self) else [*self._remarks, *self._why_empty()]
+        return self._remarks if len(self) else [*self._remarks, *self.why_empty()]
+
+    def why_empty(self) -> list[str]:
+        """Say of an answer without rows why it may have none: a value that no row has, and what is near to it."""
+        return self._why_empty()
 
     def noting(self, remarks: Iterable[str]) -> Self:
         """Return the same answer with something more to know of it."""

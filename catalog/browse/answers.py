@@ -17,6 +17,7 @@ from catalog.catalog import Catalog
 from catalog.cells import is_plain, json_text
 from catalog.columns import quote
 from catalog.errors import UnknownName, suggestion
+from catalog.provenance import has_star
 from catalog.tables import TABLES
 
 Json = dict[str, object]
@@ -256,7 +257,14 @@ class Answers:
             rows += _records(pa.Table.from_batches([batch]))
             if more := len(rows) > MAX_ROWS:
                 break
-        return {"columns": list(result.columns), "rows": [list(r.values()) for r in rows[:MAX_ROWS]], "more": more}
+        cells = [list(r.values()) for r in rows[:MAX_ROWS]]
+        names, notes = list(result.columns), [] if cells else result.why_empty()
+        if cells and has_star(query):  # of hundreds of columns, those that say something
+            filled = [i for i in range(len(names)) if any(row[i] is not None for row in cells)] or [0]
+            if n_empty := len(names) - len(filled):
+                notes = [f"{n_empty} empty columns left out"]
+            names, cells = [names[i] for i in filled], [[row[i] for i in filled] for row in cells]
+        return {"columns": names, "rows": cells, "more": more} | ({"notes": notes} if notes else {})
 
 
 def _records(table: pa.Table) -> list[Json]:
