@@ -24,6 +24,7 @@ from catalog.errors import QueryError, UnknownName, command
 from catalog.export import FORMATS, export, find_format, write
 from catalog.files import check_folder
 from catalog.result import Result
+from catalog.tables import SCHEMAS
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -62,8 +63,9 @@ def init(store: StoreOption = None) -> None:
     hint(f"Next: {command('ingest files FOLDER', path)}")
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def sql(
+    context: typer.Context,
     query: Annotated[str, typer.Argument(help="One read-only query; - reads it from standard input.")],
     store: StoreOption = None,
     format_: FormatOption = None,
@@ -78,6 +80,8 @@ def sql(
 
     Example: python -m catalog sql --store s 'SELECT * FROM cone(148.97, 69.68, $r)' --param r=60 --output m82.vot
     """
+    if context.args:
+        context.fail(f"the query is one argument, put it in quotes; after {query!r} came {' '.join(context.args)!r}")
     text = sys.stdin.read() if query == "-" else query
     with open_(store) as cat:
         _answer(cat, text, format_, output, snapshot, param, every=every)
@@ -137,7 +141,9 @@ def info(
     Example: python -m catalog info csc.observation_source --like hard --store s
     """
     with open_(store) as cat:
-        if name:
+        if name and name.lower() in SCHEMAS:
+            _show_tables(cat, f"{name.lower()}.")
+        elif name:
             _show_columns(cat.info(name), like_)
         elif like_:
             _show_found(cat.columns_like(like_), like_)
@@ -309,8 +315,8 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _show_tables(cat: Catalog) -> None:
-    found = cat.tables()
+def _show_tables(cat: Catalog, of_schema: str = "") -> None:
+    found = [r for r in cat.tables() if r.name.startswith(of_schema)]
     table = _table("name", "kind", "rows", "bytes", "what one row is")
     for r in found:
         about = r.description if r.kind == "table" else r.description.partition(". ")[0].rstrip(".")

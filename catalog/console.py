@@ -36,7 +36,7 @@ EXIT_STATUSES = {
 
 PACKAGES = ("sql", "catalog", "ingest", "embed", "analysis")
 # What every usage error of typer is; typer exports no name for it.
-_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 _PLAIN = bool(os.environ.get("NO_COLOR"))  # https://no-color.org: set, and not empty
 
 
@@ -134,7 +134,7 @@ def run(app: typer.Typer) -> None:
     _log()
     try:
         status = app(standalone_mode=False)
-    except _USAGE_ERROR as error:
+    except USAGE_ERROR as error:
         error.show()
         sys.exit(error.exit_code)
     except PhotonlakeError as error:

@@ -70,6 +70,9 @@ def unknown(name: str, what: str = "table or view") -> UnknownName:
     no product.event here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE
     """
     known = (*relations(), *MACROS)
+    if name.lower() in SCHEMAS and what != "schema":
+        there = ", ".join(k for k in relations() if k.startswith(f"{name.lower()}."))
+        return UnknownName(f"{name} is a schema; name one of its tables or views: {there}")
     if name.lower() in (*known, *SCHEMAS):
         return not_yet(name)
     return UnknownName(f"there is no {what} {name}{_meant(name.lower(), known)}; SHOW TABLES lists them all")

@@ -84,6 +84,9 @@ def why_empty(ask: Ask, query: str, given: Mapping[str, object]) -> list[str]:
     try:
         if empty := [t for t in dict.fromkeys(map(_name, tables)) if not ask(f"SELECT 1 FROM {t} LIMIT 1", {})]:
             return [f"{name} has no rows" for name in empty]
+        placed = [(table, c.name) for c in _compared(root) if (table := _table_of(c, tables))]
+        if nulls := [p for p in placed if _is_empty(ask, *p)]:
+            return [f"{table} has no value of {column}: it is NULL in every row" for table, column in nulls[:_FEW]]
         for column, value in _wanted(root, given):
             if value is None:
                 said.append(f"{column.sql('duckdb')} = NULL is never true; write {column.sql('duckdb')} IS NULL")
@@ -110,6 +113,16 @@ def _not_there(ask: Ask, table: str, column: str, value: object) -> str:
     near = [str(v) for v, n, apart in rows if n == len(rows) or int(str(apart)) <= alike]
     shown = ", ".join(repr(v) if isinstance(value, str) else v for v in near)
     return f"{table} has no {column} {value!r}{f'; nearest: {shown}' if near else ''}"
+
+
+def _is_empty(ask: Ask, table: str, column: str) -> bool:
+    return not ask(f"SELECT 1 FROM {table} WHERE {quote(column)} IS NOT NULL LIMIT 1", {})
+
+
+def _compared(root: exp.Expr) -> list[exp.Column]:
+    """Return the columns that a query compares with something, each once."""
+    sides = (s for n in root.find_all(exp.Predicate, exp.Between, exp.In) for s in n.iter_expressions())
+    return list({c.sql(): c for c in sides if isinstance(c, exp.Column)}.values())
 
 
 def _wanted(root: exp.Expr, given: Mapping[str, object]) -> Iterator[tuple[exp.Column, object]]:

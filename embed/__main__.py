@@ -108,7 +108,7 @@ def run_(
     from embed import jobs, overview, trained  # noqa: PLC0415 - `--help` needs no encoder
 
     path = lake.store_path(store)
-    for made in trained.make_untrained(path, wait=wait, on_wait=_say):
+    for made in trained.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
         _say_trained(made)
     with _progress() as bar:
         tasks: dict[str, TaskID] = {}
