@@ -8,6 +8,7 @@ import typer
 
 from analysis.runs import Run
 from catalog.console import ERR, hint
+from catalog.errors import query_command
 
 SeedOption = Annotated[int, typer.Option("--seed", help="Of splits, resamples, and whatever else is drawn.")]
 AgainOption = Annotated[bool, typer.Option("--again", help="Do it anew, even if the same was done on the same data.")]
@@ -24,4 +25,4 @@ def say_run(run: Run, store: object) -> None:
     if not run.made:
         say(f"already done: run {run.run_id}, on the same data with the same seed; --again does it anew")
     query = f"SELECT * FROM analysis.run WHERE run_id = {run.run_id}"
-    hint(f'run {run.run_id}: python -m catalog sql "{query}" --store {store}')
+    hint(f"run {run.run_id}: {query_command(query, store)}")

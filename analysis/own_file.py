@@ -1,10 +1,13 @@
 """A user's own spectrum against the store: the entry point behind `Catalog.nearest_to_file`.
 
-The file stays where it is; nothing of it enters the store.
+The file stays where it is; nothing of it enters the store. What it was judged with is said: which response, effective
+area and background were found, and which are missing.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,12 @@ _SPECTRUM = (
     *("hduclas2", "counts", "rate", "stat_err", "quality", "exposure_s", "backscal", "areascal"),
     *("background_counts", "background_rate", "background_exposure_s", "background_backscal", "background_areascal"),
 )
+_BACKGROUND_NAME = re.compile(r"(?:^|[_\-.])(?:bg|bkg|bkgd|back|background)(?:[_\-.\d]|$)", re.IGNORECASE)
 _FROM_BACKGROUND = ("counts", "rate", "exposure_s", "backscal", "areascal")
 
 
-def vector_of_file(weights: Path, path: Path) -> npt.NDArray[np.float32]:
-    """Encode a spectrum (.pi, .pha, pha3) with the responses and background that its header names, from its folder.
+def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], list[str]]:
+    """Encode a spectrum (.pi, .pha, pha3) with the response and background that its header names, from its folder.
 
     Parameters
     ----------
@@ -35,19 +39,22 @@ def vector_of_file(weights: Path, path: Path) -> npt.NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (dim,)
+    vector : ndarray of float32, shape (dim,)
+    remarks : list of str
+        What was found beside the spectrum, what was missed, and what that means.
 
     Raises
     ------
     UnreadableFile
-        If it is no spectrum, or nothing in it can be used; the message says why.
+        If it is no spectrum of a source, or nothing in it can be used; the message says why.
     QueryError
         If the encoder reads something else than spectra.
 
     Examples
     --------
-    >>> vector_of_file(weights, Path("4736.pi")).shape  # doctest: +SKIP
-    (8,)
+    >>> vector, remarks = vector_of_file(weights, Path("4736.pi"))  # doctest: +SKIP
+    >>> vector.shape, remarks[0]  # doctest: +SKIP
+    ((8,), 'response 4736.rmf: found')
     """
     encoder = encoders.load(weights)
     if encoder.modality != "spectrum":
@@ -57,11 +64,15 @@ def vector_of_file(weights: Path, path: Path) -> npt.NDArray[np.float32]:
     tables = read_file(path)
     if "product.spectrum" not in tables:
         raise UnreadableFile("a spectrum", f"rows of {', '.join(sorted(tables))}", name=path.name)
-    spectrum = _source(tables["product.spectrum"], path.name)
-    row = {name: spectrum[name] for name in _SPECTRUM} | {"id": path.name, "name": None}
-    if row["background_counts"] is None and row["background_rate"] is None:
-        row |= _background(path, spectrum["backfile"])
-    row |= _channel_energies(path, spectrum["respfile"])
+    spectrum = _source(tables["product.spectrum"], path)
+    response, said_of_response = _channel_energies(path, spectrum)
+    background, said_of_background = _background(path, spectrum)
+    remarks = [said_of_response, _effective_area(path, spectrum), said_of_background]
+    if spectrum["counts"] is None:
+        remarks.append("the file has rates and no counts: how sure each channel is cannot be told from them")
+    if _BACKGROUND_NAME.search(path.name) and not any(spectrum[k] for k in ("respfile", "ancrfile", "backfile")):
+        remarks.append(f"{path.name} looks like a background: its header names no response, and its name says so")
+    row = {name: spectrum[name] for name in _SPECTRUM} | {"id": path.name, "name": None} | background | response
     schema = tables["product.spectrum"].schema
     energies = pa.list_(pa.float64())
     types = {n: schema.field(n).type for n in _SPECTRUM} | {"e_min": energies, "e_max": energies}
@@ -70,38 +81,81 @@ def vector_of_file(weights: Path, path: Path) -> npt.NDArray[np.float32]:
     if not encoded.ids:
         raise UnreadableFile("a spectrum that can be encoded", encoded.skipped[path.name], name=path.name)
     vector: npt.NDArray[np.float32] = encoded.vectors[0]
-    return vector
+    return vector, remarks
 
 
-def _source(rows: pa.Table, name: str) -> dict[str, object]:
+def _source(rows: pa.Table, path: Path) -> dict[str, object]:
+    """Return the one spectrum of a source in a file.
+
+    CIAO's backgrounds call themselves TOTAL: a file that the spectrum of its name names as its background is one.
+    """
     found = [r for r in rows.to_pylist() if r["role"] != "background"]
+    if not found:
+        raise UnreadableFile("a spectrum of a source", "a background (HDUCLAS2 = BKG)", "give the source's", path.name)
     if len(found) != 1:
-        raise UnreadableFile("one source spectrum", f"{len(found)}", "give a file of one source", name)
+        raise UnreadableFile("one source spectrum", f"{len(found)}", "give a file of one source", path.name)
+    for other in sorted(path.parent.iterdir()):
+        stem = other.name.partition(".")[0]
+        if other != path and stem and path.name.startswith(stem) and re.search(r"\.(?:pi|pha)(?:\.gz)?$", other.name):
+            try:
+                named = read_file(other).get("product.spectrum")
+            except UnreadableFile:
+                continue
+            if named is not None and path.name.removesuffix(".gz") in named["backfile"].to_pylist():
+                found_ = f"the background of {other.name}"
+                raise UnreadableFile("a spectrum of a source", found_, f"give {other.name}", path.name)
     return dict(found[0])
 
 
-def _background(path: Path, name: object) -> dict[str, object]:
-    beside = _beside(path, name)
+def _background(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, object], str]:
+    """Return the background's columns, and what is to be said of it."""
+    if spectrum["background_counts"] is not None or spectrum["background_rate"] is not None:
+        return {}, "background: in the file itself"
+    beside, said = _beside(path, spectrum, "background", "backfile")
     if beside is None:
-        return {}
-    (row, *_) = read_file(beside)["product.spectrum"].to_pylist()
-    return {f"background_{column}": row[column] for column in _FROM_BACKGROUND}
+        return {}, f"{said}: none is taken off"
+    row = _meant(beside, "product.spectrum", spectrum.get("backfile_part"))
+    return {f"background_{column}": row[column] for column in _FROM_BACKGROUND}, said
 
 
-def _channel_energies(path: Path, name: object) -> dict[str, object]:
-    beside = _beside(path, name)
+def _channel_energies(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, object], str]:
+    beside, said = _beside(path, spectrum, "response", "respfile")
     if beside is None:
-        return {"e_min": None, "e_max": None}
-    (row, *_) = read_file(beside)["product.rmf"].to_pylist()
-    return {"e_min": row["e_min"], "e_max": row["e_max"]}
+        return {"e_min": None, "e_max": None}, f"{said}: channels have ACIS's nominal energies"
+    row = _meant(beside, "product.rmf", spectrum.get("respfile_part"))
+    return {"e_min": row["e_min"], "e_max": row["e_max"]}, said
 
 
-def _beside(path: Path, name: object) -> Path | None:
-    """Return the file that a header names, if it lies in the spectrum's folder: a header's path leads nowhere else."""
+def _effective_area(path: Path, spectrum: Mapping[str, object]) -> str:
+    """Say of the ARF whether it is there; encoders of gridded counts do not need it."""
+    _, said = _beside(path, spectrum, "effective area", "ancrfile")
+    return f"{said}; this encoder reads counts per energy, and does not use it"
+
+
+def _meant(path: Path, table: str, part: object) -> dict[str, object]:
+    """Return the row of a file that a spectrum names: the first, or the one whose number the header says.
+
+    Raises
+    ------
+    UnreadableFile
+        If it is of another kind.
+    """
+    tables = read_file(path)
+    if table not in tables:
+        raise UnreadableFile(f"rows of {table}", f"rows of {', '.join(sorted(tables))}", name=path.name)
+    rows = tables[table].to_pylist()
+    number = int(part) if isinstance(part, str) and part.isdecimal() else 1
+    return dict(rows[number - 1 if 1 <= number <= len(rows) else 0])
+
+
+def _beside(path: Path, spectrum: Mapping[str, object], what: str, column: str) -> tuple[Path | None, str]:
+    """Return the file that a header names, and what to say of it; a header's path leads nowhere but to the folder."""
+    name = spectrum[column]
+    keyword = column.upper()
     if not isinstance(name, str) or not name.strip() or name.strip().lower() == "none":
-        return None
+        return None, f"{what}: the header names none ({keyword})"
     beside = path.parent / Path(name.strip()).name
     for candidate in (beside, beside.with_name(f"{beside.name}.gz")):
         if candidate.is_file():
-            return candidate
-    return None
+            return candidate, f"{what} {candidate.name}: found"
+    return None, f"{what} {beside.name}: named in the header ({keyword}), not found beside {path.name}"

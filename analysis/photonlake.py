@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 
 import typer
 from typer.core import TyperGroup
 
-from catalog.console import run
+from catalog.console import USAGE_ERROR, VersionOption, run
 
 PROGRAMS = ("ingest", "catalog", "embed", "analysis")
 
@@ -21,12 +22,18 @@ class _Programs(TyperGroup):
         return list(PROGRAMS)
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperGroup | None:
-        """Return a program by its name."""
-        del ctx
-        if cmd_name not in PROGRAMS:
-            return None
-        program = typer.main.get_command(importlib.import_module(f"{cmd_name}.__main__").app)
-        return program if isinstance(program, TyperGroup) else None
+        """Return a program by its name; a command without its program, or a misspelt one, is told as such."""
+        if cmd_name in PROGRAMS or getattr(ctx, "resilient_parsing", False):  # a shell completes what is half typed
+            return _load(cmd_name) if cmd_name in PROGRAMS else None
+        owners = [p for p in PROGRAMS if (program := _load(p)) and cmd_name in program.commands]
+        meant = [f"{p} {cmd_name}" for p in owners] or difflib.get_close_matches(cmd_name, PROGRAMS, 1)
+        hint = f"; did you mean: photonlake {' or photonlake '.join(meant)}" if meant else ""
+        raise USAGE_ERROR(f"there is no program {cmd_name!r}{hint}")
+
+
+def _load(name: str) -> TyperGroup | None:
+    program = typer.main.get_command(importlib.import_module(f"{name}.__main__").app)
+    return program if isinstance(program, TyperGroup) else None
 
 
 app = typer.Typer(
@@ -40,7 +47,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _no_command() -> None:
+def _no_command(number: VersionOption = False) -> None:
     """Make typer build a group, though it knows no command itself."""
 
 

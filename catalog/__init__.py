@@ -23,6 +23,10 @@ def __getattr__(name: str) -> object:
         from catalog import catalog  # noqa: PLC0415 - the point of this function
 
         return catalog.open_ if name == "open" else catalog.Catalog
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - as above
+
+        return version("photonlake")
     if name == "Result":
         from catalog.result import Result  # noqa: PLC0415 - as above
 

@@ -16,13 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from catalog import lake, vectors
-from catalog.catalog import Catalog, Info, open_
+from catalog.catalog import Catalog, ColumnInfo, Info, like, open_
 from catalog.cells import json_text
 from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
-from catalog.errors import QueryError
+from catalog.errors import QueryError, UnknownName, command
 from catalog.export import FORMATS, export, find_format, write
 from catalog.files import check_output, whole
 from catalog.result import Result
+from catalog.tables import SCHEMAS
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -31,9 +32,13 @@ app = program(
 
 _SHOWN_ROWS = 60
 _COLUMN_WIDTH = 9  # narrower than this a column cannot be read
+_LONG_NAME = 48  # of a macro or function: longer ones are told by `info NAME`
+_RULE = 120  # the longest line below a head, where nothing else limits it
 SnapshotOption = Annotated[
     str | None,
-    typer.Option("--snapshot", help="Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC)."),
+    typer.Option(
+        "--snapshot", help="Ask the store as it was: a snapshot's number, a time (ISO 8601, UTC), or the end of a date."
+    ),
 ]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Value of a $name in the query; repeatable.")
@@ -63,11 +68,12 @@ def init(store: StoreOption = None) -> None:
     made = lake.create(path)
     state = "ready" if made else "up to date"
     OUT.print(f"{path} is {state}.", soft_wrap=True, highlight=False)
-    hint(f"Next: python -m ingest files FOLDER --store {path}")
+    hint(f"Next: {command('ingest files FOLDER', path)}")
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def sql(
+    context: typer.Context,
     query: Annotated[str, typer.Argument(help="One read-only query; - reads it from standard input.")],
     store: StoreOption = None,
     format_: FormatOption = None,
@@ -76,14 +82,19 @@ def sql(
     param: ParamOption = None,
     memory: MemoryOption = None,
     spill: SpillOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="On screen, show columns of SELECT * too that are empty in the answer.")
+    ] = False,
 ) -> None:
     """Ask one SQL query.
 
     Example: python -m catalog sql --store s 'SELECT * FROM cone(148.97, 69.68, $r)' --param r=60 --output m82.vot
     """
+    if context.args:
+        context.fail(f"the query is one argument, put it in quotes; after {query!r} came {' '.join(context.args)!r}")
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
-        _answer(cat, text, format_, output, snapshot, param)
+        _answer(cat, text, format_, output, snapshot, param, every=every)
 
 
 @app.command("export")
@@ -117,7 +128,8 @@ def export_(
         OUT.print("\n".join(str(p) for p in written), highlight=False, soft_wrap=True)
         return
     if relation is None or output is None:
-        raise QueryError("export needs a table and a file: python -m catalog export csc.master_source sources.vot")
+        example = command("catalog export csc.master_source sources.vot", lake.store_path(store))
+        raise QueryError(f"export needs a table and a file: {example}")
     with open_(store) as cat:
         cat.info(relation)  # a name that does not exist is told as such
         _answer(cat, f"SELECT * FROM {relation}", format_ or find_format(None, output), output, snapshot, None)
@@ -125,16 +137,26 @@ def export_(
 
 @app.command()
 def info(
-    name: Annotated[str | None, typer.Argument(help="A table, view or macro; without it, all of them.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A table, view, column, macro or function; without it, all of them.")
+    ] = None,
     store: StoreOption = None,
+    like_: Annotated[
+        str | None, typer.Option("--like", metavar="TEXT", help="Only columns with this in name, unit, UCD or meaning.")
+    ] = None,
 ) -> None:
     """Show tables with rows and bytes, or the columns of one with unit, UCD and meaning.
 
     Example: python -m catalog info csc.observation_source --store s
+    Example: python -m catalog info csc.observation_source --like hard --store s
     """
     with open_(store) as cat:
-        if name:
-            _show_columns(cat.info(name))
+        if name and name.lower() in SCHEMAS:
+            _show_tables(cat, f"{name.lower()}.")
+        elif name:
+            _show_columns(cat.info(name), like_)
+        elif like_:
+            _show_found(cat.columns_like(like_), like_)
         else:
             _show_tables(cat)
 
@@ -149,7 +171,7 @@ def snapshots(store: StoreOption = None) -> None:
         table = _table("snapshot", "time (UTC)", "message", "changes")
         for s in cat.snapshots():
             table.add_row(str(s.number), f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
-    wide().print(table)
+    _print_table(table)
 
 
 @app.command()
@@ -195,6 +217,8 @@ def _answer(
     output: Path | None,
     snapshot: str | None,
     param: list[str] | None,
+    *,
+    every: bool = False,
 ) -> None:
     """Ask, and print or write the answer."""
     name = format_ or (find_format(None, output) if output else "table")
@@ -204,14 +228,13 @@ def _answer(
         check_output(output)
     result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
     if name == "table":
-        _print_rows(result, output)
+        _print_rows(result, output, every=every)
         return
-    notes = {"query": " ".join(query.split()), "store": str(cat.path), "snapshot": snapshot or "newest"}
     if output:
-        export(result.reader(), output, name, notes)
+        export(result.reader(), output, name)
         ERR.print(f"wrote {output}", highlight=False, soft_wrap=True)
     else:
-        write(result.reader(), stdout_bytes(), name, notes)
+        write(result.reader(), stdout_bytes(), name)
         sys.stdout.buffer.flush()
 
 
@@ -235,11 +258,12 @@ def _number(text: str) -> object:
     return text
 
 
-def _print_rows(result: Result, output: Path | None) -> None:
+def _print_rows(result: Result, output: Path | None, *, every: bool = False) -> None:
     """Print rows for people to read: a plan as it is, else a table of the first rows."""
     if output:
         held = io.StringIO()
-        wide(held).print(_rows(result.arrow(), result, len(result.columns)))
+        wide(held).print(_rows(result, result.arrow(), len(result.columns)))
+        held.writelines(f"{key}: {text}\n" for key, text in result.origin.notes.items())
         with whole(output) as stream:
             stream.write(held.getvalue().encode())
         return
@@ -247,26 +271,34 @@ def _print_rows(result: Result, output: Path | None) -> None:
         for _, plan in result:
             OUT.out(str(plan), highlight=False)
         return
-    first, n_counted, all_counted = result.head(_SHOWN_ROWS)
-    n_columns = len(result.columns)
+    head = result.head(_SHOWN_ROWS, every=every)
+    n_columns = head.rows.num_columns
     fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
-    wide().print(_rows(first, result, fitting))
-    shown = [f"{'' if all_counted else 'more than '}{n_counted:,} row{'' if n_counted == 1 else 's'}"]
-    if n_counted > _SHOWN_ROWS:
+    wide().print(_rows(result, head.rows, fitting))
+    for remark in result.remarks:
+        ERR.print(remark, highlight=False, soft_wrap=True, markup=False)
+    n_rows = head.n_counted
+    shown = [f"{'' if head.all_counted else 'more than '}{n_rows:,} row{'' if n_rows == 1 else 's'}"]
+    if n_rows > _SHOWN_ROWS:
         shown.append(f"the first {_SHOWN_ROWS} shown")
     if n_columns > fitting:
         shown.append(f"{fitting} of {n_columns} columns shown")
-    ERR.print(", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False)
+    if head.n_empty:
+        shown.append(f"{head.n_empty} empty columns left out (--all shows them)")
+    ERR.print(
+        ", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False, soft_wrap=True
+    )
 
 
-def _rows(found: pa.Table, result: Result, n_columns: int) -> Table:
-    known = [(c.unit if c else "") for c in result.described[:n_columns]]
-    units = [f"\n[dim]{escape(u)}[/dim]" for u in known] if any(known) else [""] * len(known)
-    table = _table(*(escape(n) + u for n, u in zip(result.columns, units, strict=False)))
-    rows = found.select(range(min(n_columns, len(result.columns))))
-    for shown, column in zip(table.columns, rows.columns, strict=True):
+def _rows(result: Result, shown: pa.Table, n_columns: int) -> Table:
+    names = shown.column_names[:n_columns]
+    units = {n: c.unit for n, c in zip(result.columns, result.described, strict=True) if c and c.unit and n in names}
+    heads = [f"{escape(n)}\n[dim]{escape(units.get(n, ''))}[/dim]" if units else escape(n) for n in names]
+    table = _table(*heads)
+    rows = shown.select(range(len(names)))
+    for drawn, column in zip(table.columns, rows.columns, strict=True):
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            shown.justify = "right"
+            drawn.justify = "right"
     cells = [[_cell(v, c.type) for v in c.to_pylist()] for c in rows.columns]
     for row in zip(*cells, strict=True):
         table.add_row(*row)
@@ -290,35 +322,60 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _show_tables(cat: Catalog) -> None:
-    found = cat.tables()
+def _show_tables(cat: Catalog, of_schema: str = "") -> None:
+    found = [r for r in cat.tables() if r.name.startswith(of_schema)]
     table = _table("name", "kind", "rows", "bytes", "what one row is")
     for r in found:
         about = r.description if r.kind == "table" else r.description.partition(". ")[0].rstrip(".")
         n_rows = "" if r.n_rows is None else f"{r.n_rows:,}"
         n_bytes = "" if r.n_bytes is None else decimal(r.n_bytes)
-        table.add_row(escape(r.name), r.kind, n_rows, n_bytes, escape(about))
+        name = r.name if len(r.name) <= _LONG_NAME else f"{r.name.partition('(')[0]}(...)"
+        table.add_row(escape(name), r.kind, n_rows, n_bytes, escape(about))
     table.columns[2].justify = table.columns[3].justify = "right"
-    wide().print(table)
+    _print_table(table)
     held = sum(r.n_bytes or 0 for r in found)
     made = cat.snapshots()
     last = f", the last of {made[-1].time:%Y-%m-%d %H:%M:%S} UTC" if made else ""
     OUT.print(f"{cat.path}: {decimal(held)} in tables, {len(made)} snapshots{last}", highlight=False, soft_wrap=True)
 
 
-def _show_columns(about: Info) -> None:
+def _show_columns(about: Info, wanted: str | None = None) -> None:
     OUT.print(
         escape(f"{about.relation.name}: {about.relation.kind}. {about.relation.description}"),
         highlight=False,
         soft_wrap=not OUT.is_terminal,
     )
-    for title, rows in (("parameter", about.parameters), ("column", about.columns)):
-        if not rows:
-            continue
-        table = _table(title, "type", "unit", "UCD", "meaning")
-        for c in rows:
-            table.add_row(c.name, getattr(c, "type", ""), escape(c.unit), escape(c.ucd), escape(c.description))
-        wide().print(table)
+    columns = like(about.columns, wanted) if wanted else about.columns
+    if wanted and not columns:
+        raise UnknownName(f"no column of {about.relation.name} has {wanted!r} in its name, unit, UCD or meaning")
+    for title, rows in (("parameter", () if wanted else about.parameters), ("column", columns)):
+        if rows:
+            table = _table(title, "type", "unit", "UCD", "meaning")
+            for c in rows:
+                table.add_row(*map(escape, (c.name, getattr(c, "type", ""), c.unit, c.ucd, c.description)))
+            _print_table(table)
+
+
+def _show_found(found: list[tuple[str, ColumnInfo]], wanted: str) -> None:
+    if not found:
+        raise UnknownName(f"no column of any table has {wanted!r} in its name, unit, UCD or meaning")
+    table = _table("table", "column", "type", "unit", "meaning")
+    for name, c in found:
+        table.add_row(*map(escape, (name, c.name, c.type, c.unit, c.description)))
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """Print a table: as wide as the terminal; into a pipe one line a row, without blanks at its end."""
+    if OUT.is_terminal:
+        OUT.print(table)
+        return
+    text = io.StringIO()
+    wide(text).print(table)
+    lines = [line.strip() if set(line.strip()) == {"─"} else line.rstrip() for line in text.getvalue().splitlines()]
+    widest = max((len(line) for line in lines if line and set(line) != {"─"}), default=0)
+    for line in filter(None, lines):
+        OUT.out(line[: min(widest, _RULE)] if set(line) == {"─"} else line, highlight=False)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from dataclasses import replace
 import duckdb
 
 from catalog import functions
-from catalog.complaints import complaint, first_line
+from catalog.complaints import call_in_from, complaint, first_line
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, ValuesMissing, suggestion
 from catalog.parsing import is_engines, parser, tree_of, without_explain, words_of
-from sql import guard
+from sql import guard, habits
 from sql.guard import READ_ONLY, Json, Refused, Statement
 
 _SHOW_TABLES = """
@@ -87,7 +87,7 @@ def _judged(query: str, extra: frozenset[str], table_functions: frozenset[str]) 
         # nearest and its like pass so far that they can be suggested; one that is left in the text is no function
         statement = guard.judge(text, tree, functions=extra, table_functions=table_functions)
     except Refused as error:
-        raise refusal(error) from error
+        raise refusal(error, query) from error
     if guard.shows_tables(tree):  # the engine would show those of the schema `main`: none
         return replace(statement, text=prefix + _SHOW_TABLES)
     return replace(statement, text=prefix + text)
@@ -115,12 +115,16 @@ def _unparsed(tree: dict[str, Json], text: str) -> PhotonlakeError:
     return ForbiddenStatement(f"{first.upper()} is not a query; {READ_ONLY}")
 
 
-def refusal(error: Refused) -> PhotonlakeError:
-    """Tell what may not be done from what does not exist."""
-    if error.function:
-        if is_engines(error.function):
-            return ForbiddenStatement(str(error))
-        if hint := suggestion(error.function, functions.scalar_function_names()):
-            return UnknownName(f"there is no function {error.function}{hint}")
-        return UnknownName(str(error))
-    return ForbiddenStatement(str(error))
+def refusal(error: Refused, query: str = "") -> PhotonlakeError:
+    """Tell what may not be done from what does not exist, and from other dialects' habits."""
+    if told := habits.advice(query):
+        return QueryError(told)
+    if not error.function:
+        return ForbiddenStatement(str(error))
+    if call := call_in_from(error.function):
+        return QueryError(f"{error.function}() gives rows, and stands where a table stands: FROM {call}")
+    if is_engines(error.function):
+        return ForbiddenStatement(str(error))
+    if hint := suggestion(error.function, functions.scalar_function_names()):
+        return UnknownName(f"there is no function {error.function}{hint}")
+    return UnknownName(str(error))

@@ -12,6 +12,8 @@ import pyarrow as pa
 from astropy import units as u
 from astropy.table import Column, MaskedColumn, Table
 
+from catalog.result import notes_of
+
 
 @lru_cache(maxsize=512)
 def parse_unit(text: str) -> u.UnitBase | None:
@@ -46,7 +48,7 @@ def to_astropy(table: pa.Table) -> Table:
     -------
     astropy.table.Table
         Columns with NULL are masked; lists of one length become two-dimensional, others objects; the UCD stands
-        in `column.meta["ucd"]`.
+        in `column.meta["ucd"]`. `meta` says where the rows come from: query, parameters, snapshot, store, version.
 
     Examples
     --------
@@ -70,7 +72,9 @@ def to_astropy(table: pa.Table) -> Table:
         if "ucd" in about:
             made.meta["ucd"] = about["ucd"]
         columns.append(made)
-    return Table(columns, copy=False) if columns else Table()
+    notes = notes_of(table.schema)
+    meta = notes | {"snapshot": int(notes["snapshot"])} if "snapshot" in notes else notes
+    return Table(columns, copy=False, meta=meta) if columns else Table(meta=meta)
 
 
 def _numpy(data: pa.Array) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_] | None]:

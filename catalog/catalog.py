@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
+import shlex
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,10 +25,12 @@ from catalog.admission import admit
 from catalog.columns import literal, quote
 from catalog.complaints import complaint, first_line
 from catalog.confinement import EngineLimits
-from catalog.errors import PhotonlakeError, QueryError, UnknownName, suggestion
+from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName, command, suggestion
 from catalog.identifiers import whole_number
-from catalog.names import MACROS, VIEWS, columns_of, unknown
-from catalog.result import Result
+from catalog.names import MACROS, VIEWS, columns_of, relations, unknown
+from catalog.near_names import Ask, why_empty, with_near_detections
+from catalog.parameters import check_parameters, understood
+from catalog.result import Origin, Result
 from catalog.session import Session
 from catalog.tables import TABLES
 from catalog.targets import vector_of_file
@@ -136,7 +142,7 @@ class Catalog:
         self,
         query: str,
         /,
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
         timeout_s: float | None = None,
         parameters: Mapping[str, object] | None = None,
         **params: object,
@@ -147,15 +153,17 @@ class Catalog:
         ----------
         query : str
             SQL in DuckDB's dialect; `$name` stands for a parameter.
-        snapshot : int, str or datetime, optional
-            Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say).
+        snapshot : int, str, date or datetime, optional
+            Ask the store as it was: a snapshot's number, or a time (ISO 8601, UTC if it does not say); a date means the
+            end of that day.
         timeout_s : float, optional
             Stop the query, with a `QueryError`, when it has run so long, its rows read or not. It then runs in a
             process of its own, which is ended: so there is nothing that goes on.
         parameters : mapping, optional
             Values of the query's parameters, whatever their names.
         **params : object
-            The same, one by one.
+            The same, one by one: numbers, texts, times, lists, arrays; also astropy's quantities, which take the unit
+            of what they are compared with, and a SkyCoord, which stands for its ra and dec.
 
         Returns
         -------
@@ -171,20 +179,22 @@ class Catalog:
         QueryError
             If the engine cannot make sense of it, or a parameter is missing.
         """
-        params = {name: _python_value(value) for name, value in {**(parameters or {}), **params}.items()}
+        query, values = understood(query, {**(parameters or {}), **params})
         _LOG.info("%s, snapshot %s: %s", self.path, snapshot or "newest", " ".join(query.split()))
         if timeout_s is not None:
-            return self._sql_in_time(query, params, snapshot, timeout_s)
+            return self._sql_in_time(query, values, snapshot, timeout_s)
         cursor = self._cursor(snapshot)
+        origin = self._origin(query, values, cursor)
         if named := functions.named_in(query):
-            return self._sql_with_functions(query, named, cursor, params)
+            return self._sql_with_functions(origin, named, cursor, values)
         statement = admit(query, table_functions=functions.OURS)  # that a misspelt call of one is told as such
-        _check_parameters(statement, params)
+        check_parameters(statement, values)
+        complain = self._complaints(origin)
         try:
-            _run(cursor, statement, params)
+            _run(cursor, statement, values)
         except duckdb.Error as error:
-            raise complaint(error, statement) from error
-        return Result(cursor, statement, complaint)
+            raise complain(error, statement) from error
+        return Result(cursor, statement, complain, origin=origin, why_empty=self._why_empty(origin))
 
     def nearest(
         self,
@@ -198,7 +208,7 @@ class Catalog:
         filter: str | None = None,  # noqa: A002 - the same word as in SQL
         exclude_self: bool = False,
         modality: str | None = None,
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
     ) -> Result:
         """Find the rows of an embedding space nearest to a target; the same as `nearest()` in SQL.
 
@@ -222,7 +232,7 @@ class Catalog:
             Leave out the target's own rows.
         modality : str, optional
             Search the rows of this one; else the usual: 'both' where an id has several.
-        snapshot : int, str or datetime, optional
+        snapshot : int, str, date or datetime, optional
             Search the store as it was.
 
         Raises
@@ -249,7 +259,7 @@ class Catalog:
         k: int = 10,
         metric: str = "cosine",
         filter: str | None = None,  # noqa: A002 - the same word as in SQL
-        snapshot: int | str | datetime | None = None,
+        snapshot: int | str | date | None = None,
     ) -> Result:
         """Find the rows of a space nearest to a file of one's own, which stays where it is.
 
@@ -257,7 +267,7 @@ class Catalog:
         ----------
         file : path-like
             A spectrum (.pi, .pha, pha3, gzipped or not). The response and background that its header names are taken
-            from its folder.
+            from its folder; the result's `remarks` say which were found.
         space : str
             A space made of spectra.
         k, metric, filter, snapshot
@@ -277,18 +287,18 @@ class Catalog:
         with self._cursor(snapshot) as cursor:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             session = Session(self.path, cursor, admit, self._pins)
-            vector = vector_of_file(session, session.space(space), Path(file))
-        return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot)
+            vector, remarks = vector_of_file(session, session.space(space), Path(file))
+        return self.nearest(space, vector, k=k, metric=metric, filter=filter, snapshot=snapshot).noting(remarks)
 
     def vectors(
-        self, space: str, snapshot: int | str | datetime | None = None, *, modality: str | None = None
+        self, space: str, snapshot: int | str | date | None = None, *, modality: str | None = None
     ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
         """Return all vectors of a space.
 
         Parameters
         ----------
         space : str
-        snapshot : int, str or datetime, optional
+        snapshot : int, str, date or datetime, optional
             The store as it was.
         modality : str, optional
             Rows of this one; else the usual: 'both' where an id has several, so that no id repeats.
@@ -326,22 +336,28 @@ class Catalog:
                 raise QueryError(first_line(str(error))) from error
 
     def tables(self) -> list[Relation]:
-        """List tables with their rows and bytes on disk, then views, then macros."""
+        """List tables with their rows and bytes on disk, then views, macros and table functions."""
         with self._cursor(None) as cursor:
             n_bytes = dict(cursor.execute(_BYTES).fetchall())
             counts = " UNION ALL ".join(f"SELECT {literal(n)}, count(*) FROM {_quoted(n)}" for n in n_bytes)
             n_rows = dict(cursor.execute(counts).fetchall()) if counts else {}
         found = [Relation(n, "table", _description(n), n_rows[n], n_bytes[n]) for n in sorted(n_bytes)]
         found += [Relation(n, "view", VIEWS[n].purpose) for n in sorted(VIEWS)]
-        return found + [Relation(m.signature, m.kind, m.purpose) for _, m in sorted(MACROS.items())]
+        found += [Relation(m.signature, m.kind, m.purpose) for _, m in sorted(MACROS.items())]
+        ours = [functions.table_function(n) for n in sorted(functions.OURS)]
+        found += [Relation(f.signature.text, "table function", f.purpose) for f in ours]
+        # What a package publishes is loaded when it is named.
+        return found + [
+            Relation(f"{n}(...)", "function", f"Of a package: info {n}") for n in functions.published_names()
+        ]
 
     def info(self, name: str) -> Info:
-        """Tell what a table, view or macro is: its columns with type, unit, UCD and meaning.
+        """Tell what a table, view, macro or function is: its columns with type, unit, UCD and meaning.
 
         Parameters
         ----------
         name : str
-            'schema.table', or a macro's name.
+            'schema.table', 'schema.table.column', 'embedding.space', or the name of a macro or a function.
 
         Raises
         ------
@@ -349,24 +365,67 @@ class Catalog:
             If there is none of that name, with the nearest that there is.
         """
         name = name.lower().partition("(")[0].removeprefix("lake.")
-        described = {c.name: c for c in columns_of(name)}
         if name in MACROS:
             macro = MACROS[name]
             columns = tuple(ColumnInfo(c.name, "", c.unit, c.ucd, c.description) for c in macro.columns)
             return Info(Relation(macro.signature, macro.kind, macro.purpose), columns, macro.parameters)
-        with self._cursor(None) as cursor:
-            try:
-                rows = cursor.execute(f"DESCRIBE {_quoted(name)}").fetchall()
-            except duckdb.CatalogException as error:
-                raise unknown(name) from error
-        kind = "view" if name in VIEWS else "table"
+        if name in functions.table_function_names() or functions.is_scalar(name):
+            return _info_of_function(name)
+        table, _, column = name.rpartition(".")
+        if name.count(".") == 2:  # noqa: PLR2004 - schema.table.column
+            about = self.info(table)
+            if not (found := tuple(c for c in about.columns if c.name.lower() == column)):
+                hint = suggestion(column, [c.name for c in about.columns])
+                raise UnknownName(f"there is no column {column} in {table}{hint}")
+            return Info(about.relation, found)
+        described = {c.name: c for c in columns_of(name)}
         nothing = Described("", "")
         columns = tuple(
             ColumnInfo(column, type_, known.unit, known.ucd, known.description)
-            for column, type_, *_ in rows
+            for column, type_ in self._types(name)
             for known in [described.get(column, nothing)]
         )
+        kind = "view" if name in VIEWS else "table" if name in TABLES else "vectors"
         return Info(Relation(name, kind, _description(name)), columns)
+
+    def columns_like(self, text: str) -> list[tuple[str, ColumnInfo]]:
+        """Find columns of all tables and views by a part of their name, unit, UCD or meaning.
+
+        Parameters
+        ----------
+        text : str
+            Small or capital letters.
+
+        Returns
+        -------
+        list of (str, ColumnInfo)
+            Table or view, and its column.
+        """
+        found = []
+        for name in _usual_first(relations()):
+            with contextlib.suppress(NotYet):  # an older store lacks it
+                found += [(name, c) for c in like(self.info(name).columns, text)]
+        return found
+
+    def _types(self, name: str) -> list[tuple[str, str]]:
+        """Return the columns of a table, view or space with their types."""
+        if name.startswith("embedding."):
+            rows = self.sql(f"DESCRIBE {_quoted(name)}").fetchall()
+        else:
+            with self._cursor(None) as cursor:
+                try:
+                    rows = cursor.execute(f"DESCRIBE {_quoted(name)}").fetchall()
+                except duckdb.Error as error:
+                    raise self._no_relation(name) from error
+        return [(str(row[0]), str(row[1])) for row in rows]
+
+    def _no_relation(self, name: str) -> UnknownName:
+        """Say that there is no such table; where it is a column of some, which these are."""
+        holding = [r for r in _usual_first(relations()) if any(c.name.lower() == name for c in columns_of(r))]
+        if not holding:
+            found = unknown(name)
+            return type(found)(self._with_store(found))
+        return UnknownName(f"{name} is no table but a column of {', '.join(holding)}; ask for {holding[0]}.{name}")
 
     def close(self) -> None:
         """Close the store; results not yet fetched are lost."""
@@ -393,7 +452,7 @@ class Catalog:
         return f"Catalog({str(self.path)!r})"
 
     def _sql_in_time(
-        self, query: str, params: dict[str, object], snapshot: int | str | datetime | None, seconds: float
+        self, query: str, params: dict[str, object], snapshot: int | str | date | None, seconds: float
     ) -> Result:
         """Answer a query in a process that can be ended."""
         from catalog.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
@@ -403,35 +462,97 @@ class Catalog:
         with self._connecting:
             if self._outside is None:
                 self._outside = Outside(self.path, limits)
-        answer = self._outside.ask(query, params, snapshot=parse_snapshot(snapshot), limits=limits)
-        return Result.of(answer.table, Statement(answer.text, answer.query))
+        answer = self._outside.ask(query, params, snapshot=parse_snapshot(snapshot, self.path), limits=limits)
+        origin = Origin(query, params, answer.snapshot, str(self.path), self.store_id)
+        return Result.of(answer.table, Statement(answer.text, answer.query), origin, answer.why_empty)
+
+    @cached_property
+    def store_id(self) -> str:
+        """The store's UUID, made with it; a copy of the store has the same."""
+        with self._cursor(None) as cursor:
+            return lake.identity(cursor)
+
+    def _origin(self, query: str, params: dict[str, object], cursor: duckdb.DuckDBPyConnection) -> Origin:
+        """Hold the cursor to one snapshot, and say which: the query, and all calls in it, see this one."""
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            ((number,),) = cursor.execute("SELECT id FROM lake.current_snapshot()").fetchall()
+        except duckdb.Error as error:
+            raise QueryError(first_line(str(error))) from error
+        return Origin(query, params, int(number), str(self.path), self.store_id)
 
     def _sql_with_functions(
         self,
-        query: str,
+        origin: Origin,
         named: functions.Named,
         cursor: duckdb.DuckDBPyConnection,
         params: dict[str, object],
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
-        cursor.execute("BEGIN TRANSACTION READ ONLY")  # one snapshot for the calls and for the query around them
+        query = origin.query
         session = Session(self.path, cursor, admit, self._pins)
+        complain_of_engine = self._complaints(origin)
         try:
             prepared = functions.resolve(query, named, session, params)
         except duckdb.Error as error:
-            raise complaint(error, Statement(query, query)) from error
-        _check_parameters(prepared.statement, params)
+            raise complain_of_engine(error, Statement(query, query)) from error
+        check_parameters(prepared.statement, params)
         statement = admit(prepared.text, prepared.called)
         values = {name: value for name, value in params.items() if name in statement.parameters}
 
         def complain(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
-            return complaint(type(error)(prepared.as_written(str(error))), statement)
+            return complain_of_engine(type(error)(prepared.as_written(str(error))), statement)
 
         try:
             _run(cursor, statement, values, prepared.called)
         except duckdb.Error as error:
             raise complain(error, statement) from error
-        return Result(cursor, prepared.statement, complain, prepared.as_written)
+        return Result(cursor, prepared.statement, complain, prepared.as_written, origin, self._why_empty(origin))
+
+    def _complaints(self, origin: Origin) -> Callable[[duckdb.Error, Statement], PhotonlakeError]:
+        """Return what makes an error of the engine one of ours, with what this store and snapshot can add to it."""
+
+        def told(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
+            found = complaint(error, statement)
+            if isinstance(found, NotYet):
+                return self._not_yet(found, origin)
+            more = with_near_detections(self._asking(origin), str(found))
+            return found if more == str(found) else type(found)(more)
+
+        return told
+
+    def _not_yet(self, error: NotYet, origin: Origin) -> UnknownName:
+        newest = self.snapshot
+        if origin.snapshot != newest:
+            name = str(error).split()[1]
+            return UnknownName(
+                f"snapshot {origin.snapshot} has no {name}; ask the newest, {newest}: leave out the snapshot"
+            )
+        return UnknownName(self._with_store(error))
+
+    def _with_store(self, error: UnknownName) -> str:
+        """Return a message with the store's own path in its command."""
+        return str(error).replace("--store STORE", f"--store {shlex.quote(str(self.path))}")
+
+    def _asking(self, origin: Origin) -> Ask:
+        """Return what answers further queries of the snapshot that a query saw."""
+
+        def ask(query: str, given: Mapping[str, object]) -> list[tuple[object, ...]]:
+            cursor = self._cursor(None if origin.snapshot == self.snapshot else origin.snapshot)
+            clock = threading.Timer(_PATIENCE_S, cursor.interrupt)
+            clock.start()
+            try:
+                return list(cursor.execute(admit(query).text, dict(given) or None).fetchall())
+            except duckdb.Error as error:
+                raise QueryError(first_line(str(error))) from error
+            finally:
+                clock.cancel()
+                cursor.close()
+
+        return ask
+
+    def _why_empty(self, origin: Origin) -> Callable[[], list[str]]:
+        return lambda: why_empty(self._asking(origin), origin.query, origin.parameters)
 
     def _connection(self, snapshot: int | datetime | None) -> duckdb.DuckDBPyConnection:
         """Return the confined connection to a snapshot; None is whatever is newest now."""
@@ -445,14 +566,16 @@ class Catalog:
                 self._connections[snapshot] = held
             return held.connection
 
-    def _cursor(self, snapshot: int | str | datetime | None) -> duckdb.DuckDBPyConnection:
+    def _cursor(self, snapshot: int | str | date | None) -> duckdb.DuckDBPyConnection:
         if not self._connections:
             raise QueryError(f"this catalog is closed; open it again: catalog.open({str(self.path)!r})")
-        cursor = self._connection(parse_snapshot(snapshot)).cursor()
+        cursor = self._connection(parse_snapshot(snapshot, self.path)).cursor()
         cursor.execute("USE lake")
         return cursor
 
 
+_PATIENCE_S = 5.0
+"""So long a query may run that only says more about another."""
 _BYTES = """
 SELECT s.schema_name || '.' || t.table_name, coalesce(t.file_size_bytes, 0)::BIGINT
 FROM ducklake_table_info('lake') AS t
@@ -480,8 +603,8 @@ def open_(
     return Catalog(path, memory=memory, spill=spill)
 
 
-def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | None:
-    """Understand a snapshot's number or time.
+def parse_snapshot(snapshot: int | str | date | None, store: object = "STORE") -> int | datetime | None:
+    """Understand a snapshot's number or time; a date means the end of that day.
 
     Raises
     ------
@@ -492,15 +615,24 @@ def parse_snapshot(snapshot: int | str | datetime | None) -> int | datetime | No
     --------
     >>> parse_snapshot("12"), parse_snapshot("2026-01-31T12:00")
     (12, datetime.datetime(2026, 1, 31, 12, 0, tzinfo=datetime.timezone.utc))
+    >>> str(parse_snapshot("2026-01-31"))
+    '2026-01-31 23:59:59.999999+00:00'
     """
     if isinstance(snapshot, str):
-        if (number := whole_number(snapshot)) is not None:
+        text = snapshot.strip()
+        if (number := whole_number(text)) is not None:
             return number
         try:
-            snapshot = datetime.fromisoformat(snapshot.strip())
+            snapshot = datetime.fromisoformat(text)
         except ValueError as error:
-            advice = "give a number or a time like 2026-01-31T12:00; list them with: python -m catalog snapshots"
-            raise UnknownName(f"{snapshot!r} is no snapshot; {advice}") from error
+            advice = (
+                f"give a number, or a time like 2026-01-31T12:00; list them with: {command('catalog snapshots', store)}"
+            )
+            raise UnknownName(f"{text!r} is no snapshot; {advice}") from error
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{4}-W\d{2}-\d", text, re.ASCII):
+            snapshot = snapshot.date()
+    if isinstance(snapshot, date) and not isinstance(snapshot, datetime):
+        snapshot = datetime.combine(snapshot, time.max)
     if isinstance(snapshot, datetime) and snapshot.tzinfo is None:
         return snapshot.replace(tzinfo=UTC)
     return snapshot
@@ -521,22 +653,37 @@ def _run(
         cursor.execute(admit(better, called).text, dict(values) or None)
 
 
-def _check_parameters(statement: Statement, given: dict[str, object]) -> None:
-    if numbered := {p for p in statement.parameters if p.isdigit()}:
-        raise QueryError(f"parameter {min(numbered)} has no name; write $name and give name=value")
-    if missing := statement.parameters - given.keys():
-        name = min(missing)
-        raise QueryError(f"the query names ${name} but no value is given; add {name}=... (--param {name}=VALUE)")
-    if extra := given.keys() - statement.parameters:
-        name = min(extra)
-        raise QueryError(f"the query has no ${name}{suggestion(name, statement.parameters)}")
+def like(columns: Iterable[ColumnInfo], text: str) -> tuple[ColumnInfo, ...]:
+    """Return the columns whose name, then those whose unit, UCD or meaning has a text in it, small or capital.
+
+    Examples
+    --------
+    >>> theta = ColumnInfo("theta", "DOUBLE", "arcmin", "pos.angDistance", "Off-axis angle")
+    >>> like([theta], "off-AXIS") == like([theta], "arcmin") == (theta,), like([theta], "phi")
+    (True, ())
+    """
+    wanted = text.lower()
+    found = [c for c in columns if any(wanted in t.lower() for t in (c.name, c.unit, c.ucd, c.description))]
+    return tuple(sorted(found, key=lambda c: wanted not in c.name.lower()))
 
 
-def _python_value(value: object) -> object:
-    """Take a numpy scalar or array out of numpy: the engine knows Python's values only."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+def _usual_first(names: Iterable[str]) -> list[str]:
+    """Sort tables and views: those that a question begins with, then the others."""
+    return sorted(names, key=lambda n: (not n.startswith("csc."), not n.startswith("product."), n))
+
+
+def _info_of_function(name: str) -> Info:
+    """Tell what a function of ours, or of a package, takes and gives."""
+    if name in functions.table_function_names():
+        table = functions.table_function(name)
+        parameters = tuple(Described(a.name, a.description) for a in table.signature.arguments)
+        relation, given = Relation(table.signature.text, "table function", table.purpose), table.columns
+    else:
+        scalar = functions.scalar_function(name)
+        parameters = tuple(Described(f"argument {n}", kind) for n, kind in enumerate(scalar.parameters, 1))
+        relation = Relation(f"{name}({', '.join(scalar.parameters)})", "scalar function", scalar.purpose)
+        given = scalar.columns
+    return Info(relation, tuple(ColumnInfo(c.name, "", c.unit, c.ucd, c.description) for c in given), parameters)
 
 
 def _description(name: str) -> str:

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TextIO, cast
 
@@ -42,7 +43,7 @@ EXIT_STATUSES = {
 
 PACKAGES = ("sql", "catalog", "ingest", "embed", "analysis")
 # What every usage error of typer is; typer exports no name for it.
-_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 _NO_LIMIT = 100_000
 _PLAIN = bool(os.environ.get("NO_COLOR"))  # https://no-color.org: set, and not empty
 
@@ -149,15 +150,32 @@ def _switches(
     """Declare the options that every program and command has."""
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        OUT.print(f"photonlake {version('photonlake')}", highlight=False)
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=_say_version, is_eager=True, expose_value=False, help="Show the version."),
+]
+
+
+def _version(number: VersionOption = False) -> None:
+    """Declare the option that every program has."""
+
+
 class _Program(TyperGroup):
     """A program whose commands, and itself, take --quiet and --verbose: before the command's name or behind it."""
 
     def __init__(self, **attributes: object) -> None:
         super().__init__(**attributes)  # type: ignore[arg-type]  # handed through as typer gives them
-        alone = typer.Typer(add_completion=False)
-        alone.command()(_switches)
-        for command in (self, *self.commands.values()):
-            command.params += get_command(alone).params
+        for declare, commands in ((_version, [self]), (_switches, [self, *self.commands.values()])):
+            alone = typer.Typer(add_completion=False)
+            alone.command()(declare)
+            for command in commands:
+                command.params += get_command(alone).params
 
 
 def program(about: str, *, example: str, without_command: bool = False) -> typer.Typer:
@@ -185,7 +203,7 @@ def run(app: typer.Typer) -> None:
     _log()
     try:
         status = app(standalone_mode=False)
-    except _USAGE_ERROR as error:
+    except USAGE_ERROR as error:
         error.show()
         sys.exit(error.exit_code)
     except PhotonlakeError as error:

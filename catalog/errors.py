@@ -7,6 +7,7 @@ type next. `Transient` and `Terminal` say whether trying again can help; a retry
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
 
 
@@ -77,6 +78,10 @@ class UnknownName(Terminal, LookupError):
     """A table, column, function, snapshot or space that does not exist, with the nearest that does."""
 
 
+class NotYet(UnknownName):
+    """A name of this version that an older store, or an older snapshot, does not have."""
+
+
 class ForbiddenStatement(Terminal, PermissionError):
     """A statement that is not a single read-only query."""
 
@@ -93,7 +98,36 @@ class OutOfSpace(Transient, OSError):
     """The disk is full; what was committed stays, what was not is gone."""
 
 
-def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
+def command(text: str, store: object) -> str:
+    """Return a command as one types it, for a hint.
+
+    Parameters
+    ----------
+    text : str
+        Program, command and arguments: 'embed run spectrum'.
+    store : path-like
+        The store it is about; quoted where the shell needs it.
+
+    Examples
+    --------
+    >>> command("embed run spectrum", "my stores/s")
+    "python -m embed run spectrum --store 'my stores/s'"
+    """
+    return f"python -m {text} --store {shlex.quote(str(store))}"
+
+
+def query_command(query: str, store: object) -> str:
+    """Return the command that asks a query.
+
+    Examples
+    --------
+    >>> query_command("SELECT 1", "s")
+    'python -m catalog sql "SELECT 1" --store s'
+    """
+    return command(f'catalog sql "{query}"', store)
+
+
+def suggestion(name: str, known: Iterable[str], n: int = 3, cutoff: float = 0.6) -> str:
     """Return '; did you mean ...?' for a misspelt name, or an empty string.
 
     Parameters
@@ -104,6 +138,8 @@ def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
         What exists.
     n : int
         At most this many suggestions.
+    cutoff : float
+        How alike they must be, 0 to 1.
 
     Examples
     --------
@@ -112,5 +148,5 @@ def suggestion(name: str, known: Iterable[str], n: int = 3) -> str:
     >>> suggestion("zzz", ["hard_hs"])
     ''
     """
-    close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=0.6)
+    close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=cutoff)
     return f"; did you mean {' or '.join(close)}?" if close else ""

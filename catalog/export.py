@@ -2,10 +2,15 @@
 
 CSV, JSON, Parquet and VOTable are written batch by batch, in memory that does not grow with the result; FITS must
 know the longest text of each column first, and so holds the table. A file appears under its name only when it is whole.
+
+Where the rows come from (query, parameters, snapshot, store, version) stands in the file. CSV and JSON have no room for
+it: a second file beside them says it, and units and meanings too, as the W3C's CSV on the Web has it.
+Source: Model for Tabular Data and Metadata on the Web (W3C Recommendation 2015), sections 5.3 and 6.6.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +23,10 @@ import pyarrow.parquet as pq
 from catalog.cells import is_plain, json_text
 from catalog.errors import UnknownName, suggestion
 from catalog.files import whole
+from catalog.result import NOTE, notes_of
 
 Notes = Mapping[str, str]
-"""What to say of the whole table: query, snapshot, store."""
+"""What to say of the whole table: query, parameters, snapshot, store, version."""
 Writer = Callable[[pa.RecordBatchReader, BinaryIO, Notes], None]
 
 
@@ -36,11 +42,14 @@ class Format:
         Not to be printed on a terminal.
     suffixes : tuple of str
         File names that mean this format.
+    has_room : bool
+        For units, meanings and notes; else they stand in a file beside it.
     """
 
     write: Writer
     binary: bool
     suffixes: tuple[str, ...]
+    has_room: bool = True
 
 
 def _write_csv(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:  # noqa: ARG001 - no room in CSV
@@ -71,7 +80,7 @@ def _write_json(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) ->
 
 
 def _write_parquet(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:
-    schema = reader.schema.with_metadata({f"photonlake.{k}": v for k, v in notes.items()} or None)
+    schema = reader.schema.with_metadata({f"{NOTE}{k}": v for k, v in notes.items()} or None)
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
@@ -90,8 +99,8 @@ def _write_fits(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) ->
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(_write_csv, binary=False, suffixes=(".csv",)),
-    "json": Format(_write_json, binary=False, suffixes=(".json",)),
+    "csv": Format(_write_csv, binary=False, suffixes=(".csv",), has_room=False),
+    "json": Format(_write_json, binary=False, suffixes=(".json",), has_room=False),
     "parquet": Format(_write_parquet, binary=True, suffixes=(".parquet", ".pq")),
     "votable": Format(_write_votable, binary=False, suffixes=(".vot", ".votable", ".xml")),
     "fits": Format(_write_fits, binary=True, suffixes=(".fits", ".fit")),
@@ -134,7 +143,7 @@ def write(reader: pa.RecordBatchReader, stream: BinaryIO, name: str, notes: Note
     name : str
         A key of `FORMATS`.
     notes : mapping of str to str, optional
-        What to say of the table: the query, the snapshot.
+        What to say of the whole table; else what the reader's schema says, which a `catalog.Result` fills.
 
     Examples
     --------
@@ -144,11 +153,11 @@ def write(reader: pa.RecordBatchReader, stream: BinaryIO, name: str, notes: Note
     >>> stream.getvalue().splitlines()
     [b'"obsid"', b'732', b'']
     """
-    FORMATS[find_format(name)].write(reader, stream, notes or {})
+    FORMATS[find_format(name)].write(reader, stream, notes or notes_of(reader.schema))
 
 
 def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, notes: Notes | None = None) -> None:
-    """Write a result to a file, whole or not at all.
+    """Write a result to a file, whole or not at all; of CSV and JSON, what they have no room for, to a file beside it.
 
     Parameters
     ----------
@@ -170,5 +179,31 @@ def export(reader: pa.RecordBatchReader, output: Path, name: str | None = None, 
         If the disk is full; nothing of the file is left then.
     """
     format_ = find_format(name, output)
+    notes = notes or notes_of(reader.schema)
     with whole(output) as stream:
         write(reader, stream, format_, notes)
+    if notes and not FORMATS[format_].has_room and output.is_file():  # not beside a device, as /dev/stdout
+        with whole(beside(output)) as stream:
+            stream.write(_metadata(output.name, reader.schema, notes))
+
+
+def beside(output: Path) -> Path:
+    """Return where the metadata of a file stand that has no room for them.
+
+    Examples
+    --------
+    >>> beside(Path("m82.csv")).name
+    'm82.csv-metadata.json'
+    """
+    return output.with_name(f"{output.name}-metadata.json")
+
+
+def _metadata(name: str, schema: pa.Schema, notes: Notes) -> bytes:
+    columns = []
+    for field in schema:
+        about = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        named = {"dc:description": "description", "schema:unitText": "unit", "dc:subject": "ucd"}
+        told = {key: about[ours] for key, ours in named.items() if ours in about}
+        columns.append({"name": field.name, "titles": field.name} | told)
+    made = {"@context": "http://www.w3.org/ns/csvw", "url": name, "tableSchema": {"columns": columns}, "notes": [notes]}
+    return json.dumps(made, ensure_ascii=False, indent=1, default=dict).encode()

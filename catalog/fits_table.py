@@ -25,6 +25,7 @@ from catalog.types import plain
 _BLOCK = 2880
 _INTEGERS = {1: ("I", ">i2"), 2: ("I", ">i2"), 4: ("J", ">i4"), 8: ("K", ">i8")}
 _FLOATS = {2: ("E", ">f4"), 4: ("E", ">f4"), 8: ("D", ">f8")}
+_KEYWORDS = {"parameters": "PARAMS"}  # of the notes; the others have no more than eight letters
 
 Array = npt.NDArray[np.generic]
 
@@ -48,12 +49,13 @@ def write_fits(table: pa.Table, stream: BinaryIO, notes: Mapping[str, str]) -> N
         Fields may carry unit, ucd and description as metadata.
     stream : binary file
     notes : mapping of str to str
-        Written as HISTORY of the primary HDU.
+        Written into the header of the table, as QUERY, SNAPSHOT, ...: where `astropy.table.Table.read` looks. And as
+        HISTORY of the primary HDU: for people.
     """
     primary = fits.PrimaryHDU()
     primary.header["ORIGIN"] = "photonlake"
     for key, text in notes.items():
-        primary.header.add_history(_ascii(f"{key}: {text}").decode())
+        primary.header.add_history(_one_line(f"{key}: {text}"))
     stream.write(primary.header.tostring(padding=True).encode("ascii"))
 
     columns: list[_Column] = []
@@ -71,7 +73,10 @@ def write_fits(table: pa.Table, stream: BinaryIO, notes: Mapping[str, str]) -> N
     )
     for i, column in enumerate(columns):
         rows[f"c{i}"] = column.values
-    stream.write(_header(table, columns, rows, heap_size).tostring(padding=True).encode("ascii"))
+    header = _header(table, columns, rows, heap_size)
+    for key, text in notes.items():
+        header[_KEYWORDS.get(key, key[:8].upper())] = int(text) if key == "snapshot" else _one_line(text)
+    stream.write(header.tostring(padding=True).encode("ascii"))
     stream.write(rows.tobytes())
     for column in columns:
         stream.write(column.heap)
@@ -102,6 +107,21 @@ def _header(table: pa.Table, columns: list[_Column], rows: Array, heap_size: int
         for key, value in column.cards.items():
             header[f"{key}{n}"] = value
     return header
+
+
+def _one_line(text: str) -> str:
+    r"""Write a text as a card can hold it, so that nothing of it is lost: a query must be one that can be asked again.
+
+    Where a comment ends with its line, the line's end must stay: as a backslash and an n. Characters beyond ASCII are
+    told by their number, as Python does.
+
+    Examples
+    --------
+    >>> _one_line("SELECT 'Löwe'\nFROM t"), _one_line("SELECT 1 -- one\nFROM t")
+    ("SELECT 'L\\xf6we' FROM t", 'SELECT 1 -- one\\nFROM t')
+    """
+    end = "\\n" if "--" in text else " "
+    return end.join(text.splitlines()).replace("\t", " ").encode("ascii", "backslashreplace").decode()
 
 
 def _fits_unit(text: str) -> str:

@@ -24,6 +24,10 @@ class GridMismatch(Terminal, ValueError):
     """A spectrum, an effective area and a matrix that are not on the same energy grid."""
 
 
+class AreaMissing(Terminal, ValueError):
+    """A matrix of probabilities without the effective area that makes counts of photons."""
+
+
 @dataclass(frozen=True)
 class EffectiveArea:
     """An ARF: one row of product.arf as arrays.
@@ -116,7 +120,7 @@ def fold(
     photon_flux : array_like, shape (n_energy,)
         Photons in each energy bin of the response, photon cm**-2 s**-1: integrated over the bin, not per keV.
     arf : EffectiveArea or None
-        None where the area is in the matrix (or where there is none: then cm**2 drops out).
+        None where the area is in the matrix.
     rmf : Redistribution
         Redistribution matrix on the same energy grid.
     exposure_s : float
@@ -131,6 +135,8 @@ def fold(
     ------
     GridMismatch
         If spectrum, area and matrix are not on the same energy grid, or the area would count twice.
+    AreaMissing
+        If there is no area, neither in the ARF nor in the matrix.
 
     Source: Davis 2001, ApJ 548, 1010, equations 1-10; CAL/GEN/92-002.
 
@@ -154,6 +160,11 @@ def fold(
                 f"ARF of {len(arf.energ_lo)} and RMF of {len(rmf.energ_lo)} energy bins are not on the same grid"
             )
         flux = flux * arf.specresp
+    elif not rmf.includes_area:
+        raise AreaMissing(
+            "expected an effective area, found a matrix of probabilities alone; give the spectrum's ARF (product.arf), "
+            "or EffectiveArea(rmf.energ_lo, rmf.energ_hi, ones) where the flux is in photons per second already"
+        )
     channel, energy_bin = rmf.coordinates
     counts = np.bincount(channel, rmf.matrix * (flux * exposure_s)[energy_bin], minlength=rmf.n_channels)
     return counts.astype(np.float64)

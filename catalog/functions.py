@@ -182,6 +182,16 @@ def scalar_function(name: str) -> ScalarFunction:
     return loaded
 
 
+def published_names() -> tuple[str, ...]:
+    """Return the names of all functions that packages publish; a family's name ends in an underscore."""
+    return tuple(sorted({*_published(TABLE_GROUP), *_published(SCALAR_GROUP)}))
+
+
+def is_scalar(name: str) -> bool:
+    """Tell whether a package publishes a scalar function of this name, or a family that it is of."""
+    return _scalar_entry(name) is not None
+
+
 def scalar_function_names() -> tuple[str, ...]:
     """Return the names of all scalar functions of packages; a family's name ends in an underscore."""
     return tuple(sorted(_published(SCALAR_GROUP)))

@@ -66,7 +66,8 @@ def write_graph(
     if chosen not in thresholds:
         raise UnknownName(f"run {run_id} has no threshold {chosen:g}; it has {', '.join(f'{t:g}' for t in thresholds)}")
     query = "SELECT * EXCLUDE (run_id, threshold) FROM analysis.node WHERE run_id = $id AND threshold = $t ORDER BY id"
-    nodes = cat.sql(query, id=run_id, t=chosen).arrow()
+    found = cat.sql(query, id=run_id, t=chosen)
+    nodes, notes = found.arrow(), found.origin.notes
     query = "SELECT id_1, id_2, similarity FROM analysis.edge WHERE run_id = $id AND similarity >= $t ORDER BY ALL"
     edges = cat.sql(query, id=run_id, t=chosen).reader()
     target = output or Path(f"network_{run_id}.{format_}")
@@ -76,7 +77,8 @@ def write_graph(
             with whole(path) as stream:
                 _write_parquet(rows, stream)
         return written
-    lines = _graphml(nodes, edges) if format_ == "graphml" else _gexf(nodes, edges)
+    about = "; ".join(f"{key}: {text}" for key, text in notes.items())
+    lines = (_graphml if format_ == "graphml" else _gexf)(nodes, edges, about)
     with whole(target) as stream:
         for line in lines:
             stream.write(line.encode())
@@ -111,12 +113,14 @@ def _measures(nodes: pa.Table) -> list[tuple[str, str]]:
     return [(f.name, _kind(f.type)) for f in nodes.schema if f.name != "id"]
 
 
-def _graphml(nodes: pa.Table, edges: pa.RecordBatchReader) -> Iterator[str]:
+def _graphml(nodes: pa.Table, edges: pa.RecordBatchReader, about: str) -> Iterator[str]:
     """Yield GraphML (graphml.graphdrawing.org), line by line."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
     for name, kind in _measures(nodes):
         yield f'<key id="{name}" for="node" attr.name="{name}" attr.type="{kind}"/>\n'
-    yield '<key id="weight" for="edge" attr.name="weight" attr.type="double"/>\n<graph edgedefault="undirected">\n'
+    yield '<key id="weight" for="edge" attr.name="weight" attr.type="double"/>\n'
+    yield '<key id="origin" for="graph" attr.name="origin" attr.type="string"/>\n<graph edgedefault="undirected">\n'
+    yield f'<data key="origin">{escape(about)}</data>\n'
     for row in nodes.to_pylist():
         data = "".join(f'<data key="{k}">{_value(v)}</data>' for k, v in row.items() if k != "id" and v is not None)
         yield f"<node id={quoteattr(row['id'])}>{data}</node>\n"
@@ -125,9 +129,10 @@ def _graphml(nodes: pa.Table, edges: pa.RecordBatchReader) -> Iterator[str]:
     yield "</graph>\n</graphml>\n"
 
 
-def _gexf(nodes: pa.Table, edges: pa.RecordBatchReader) -> Iterator[str]:
+def _gexf(nodes: pa.Table, edges: pa.RecordBatchReader, about: str) -> Iterator[str]:
     """Yield GEXF 1.2 (gexf.net), line by line."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<gexf xmlns="http://www.gexf.net/1.2draft" version="1.2">\n'
+    yield f"<meta><creator>photonlake</creator><description>{escape(about)}</description></meta>\n"
     yield '<graph defaultedgetype="undirected" mode="static">\n<attributes class="node" mode="static">\n'
     for name, kind in _measures(nodes):
         yield f'<attribute id="{name}" title="{name}" type="{kind}"/>\n'

@@ -40,6 +40,7 @@ from catalog.errors import (
     StoreNotFound,
     StoreOutdated,
     UnknownName,
+    command,
 )
 from catalog.sqlite_catalog import held, is_locked
 from catalog.tables import SCHEMAS, TABLES, Table
@@ -193,7 +194,7 @@ def attach(
         why = _unopened(store, error)
         if isinstance(why, QueryError) and (snapshot is not None or at is not None):
             asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
-            advice = f"list them with: python -m catalog snapshots --store {store}"
+            advice = f"list them with: {command('catalog snapshots', store)}"
             raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
         raise why from error
 
@@ -221,7 +222,9 @@ def check_exists(store: Path) -> None:
     StoreNotFound
     """
     if not exists(store):
-        advice = f"make one with: python -m ingest files FOLDER --store {store}"
+        if store.is_file():
+            raise StoreNotFound(f"{store} is a file; a store is a directory with {CATALOG} in it")
+        advice = f"make one with: {command('ingest files FOLDER', store)}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
 
 
@@ -298,7 +301,7 @@ def reading(connection: duckdb.DuckDBPyConnection, store: Path) -> Iterator[None
         if is_current(connection):
             raise
         _refuse_newer(connection, store)
-        advice = f"bring it up to date: python -m catalog init --store {store}"
+        advice = f"bring it up to date: {command('catalog init', store)}"
         raise StoreOutdated(f"{store} was made by another version of photonlake; {advice}") from error
 
 
@@ -362,6 +365,18 @@ def remember_all(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str
     names = list(values)
     connection.execute("DELETE FROM lake.meta.state WHERE list_contains(?, name)", [names])
     connection.execute("INSERT INTO lake.meta.state SELECT unnest(?), unnest(?)", [names, list(values.values())])
+
+
+def identity(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the store's UUID: the one that DuckLake gave its main schema when the store was made.
+
+    A copy of a store keeps it: the same UUID and the same snapshot number are the same rows, as long as only one of the
+    copies is written to.
+    """
+    row = connection.execute(
+        "SELECT schema_uuid::VARCHAR FROM __ducklake_metadata_lake.ducklake_schema WHERE schema_id = 0"
+    ).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _create_empty(store: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+
 from catalog import functions
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import NotYet, UnknownName, suggestion
 from catalog.tables import SCHEMAS, TABLES
 from sql.objects import OBJECTS, Described, SqlObject
 
 _LONG_ENOUGH = 4
+_ALIKE = 0.75
 
 VIEWS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind == "view"}
 MACROS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind != "view"}
@@ -60,21 +63,39 @@ def unknown(name: str, what: str = "table or view") -> UnknownName:
     Examples
     --------
     >>> print(unknown("product.evnt"))
-    there is no table or view product.evnt; did you mean product.event?; python -m catalog info lists them all
+    there is no table or view product.evnt; did you mean product.event?; SHOW TABLES lists them all
+    >>> print(str(unknown("sources")).partition("; ")[2])
+    did you mean csc.master_source or csc.observation_source?; SHOW TABLES lists them all
     >>> print(unknown("product.event"))
     no product.event here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE
     """
     known = (*relations(), *MACROS)
+    if name.lower() in SCHEMAS and what != "schema":
+        there = ", ".join(k for k in relations() if k.startswith(f"{name.lower()}."))
+        return UnknownName(f"{name} is a schema; name one of its tables or views: {there}")
     if name.lower() in (*known, *SCHEMAS):
         return not_yet(name)
-    # A table typed without its schema: 'event' for product.event. Of very short names anything would be near.
-    tried = (name, f"product.{name}", f"csc.{name}") if len(name) >= _LONG_ENOUGH else (name,)
-    hint = next((s for n in tried if (s := suggestion(n, known, n=1))), "")
-    return UnknownName(f"there is no {what} {name}{hint}; python -m catalog info lists them all")
+    return UnknownName(f"there is no {what} {name}{_meant(name.lower(), known)}; SHOW TABLES lists them all")
 
 
-def not_yet(name: str) -> UnknownName:
+def _meant(name: str, known: tuple[str, ...]) -> str:
+    """Suggest what was meant: a name without its schema or with another, a part of one, or a misspelt one."""
+    last, stem = name.rpartition(".")[2], name.rpartition(".")[2].removesuffix("s")
+    if same := [k for k in known if k.rpartition(".")[2] == last]:
+        return f"; did you mean {same[0]}?"
+    if hint := suggestion(name, known, n=1, cutoff=_ALIKE):
+        return hint
+    if len(last) < _LONG_ENOUGH:  # of very short names anything would be near
+        return ""
+    part = [k for k in known if stem in k.rpartition(".")[2]]
+    part.sort(key=lambda k: (not k.startswith("csc."), not k.startswith("product."), k.rpartition(".")[2] != stem, k))
+    lasts = {k.rpartition(".")[2]: k for k in reversed(known)}
+    near = part[:2] or [lasts[m] for m in difflib.get_close_matches(last, lasts, n=1)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def not_yet(name: str) -> NotYet:
     """Make the error for a name of this version that an older store, or an older snapshot, does not have."""
-    return UnknownName(
+    return NotYet(
         f"no {name} here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE"
     )

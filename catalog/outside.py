@@ -89,12 +89,18 @@ class Answer:
         Whether there are more rows than the limit.
     text, query : str
         What was run, and the query inside EXPLAIN.
+    snapshot : int
+        What it saw.
+    why_empty : tuple of str
+        Of an answer without rows, why it may have none.
     """
 
     table: pa.Table
     more: bool
     text: str
     query: str
+    snapshot: int
+    why_empty: tuple[str, ...]
 
 
 class Outside:
@@ -295,7 +301,8 @@ class _Process:
                 said = json.loads(frame.content)
                 content.seek(0)
                 table = pa.ipc.open_stream(content).read_all()
-                return Answer(table, bool(said["more"]), str(said["text"]), str(said["query"]))
+                why_empty = tuple(map(str, said["why_empty"]))
+                return Answer(table, said["more"], said["text"], said["query"], said["snapshot"], why_empty)
             if limits.answer_bytes is not None and content.tell() > 2 * limits.answer_bytes + (1 << 20):
                 raise QueryError(
                     f"the answer is larger than {limits.answer_bytes >> 20} MB; narrow it down (WHERE, LIMIT)"

@@ -136,13 +136,13 @@ def _answer(catalog: Catalog, asked: Mapping[str, object], parameters: bytes, an
         parameters=values[0] if values else {},
     )
     left = None if rows is None else int(str(rows))
-    n_bytes, more = 0, False
+    n_bytes, more, empty = 0, False, True
     reader = result.reader(_BATCH_ROWS if left is None else min(_BATCH_ROWS, left + 1))
     with pa.ipc.new_stream(_Rows(answers), reader.schema) as writer:
         for batch in reader:
             if left is not None and batch.num_rows > left:
                 batch, more = batch.slice(0, left), True  # noqa: PLW2901 - the rest is over the limit
-            n_bytes += batch.nbytes
+            n_bytes, empty = n_bytes + batch.nbytes, empty and not batch.num_rows
             if most is not None and n_bytes > int(str(most)):
                 raise QueryError(f"the answer is larger than {int(str(most)) >> 20} MB; narrow it down (WHERE, LIMIT)")
             writer.write_batch(batch)
@@ -150,6 +150,7 @@ def _answer(catalog: Catalog, asked: Mapping[str, object], parameters: bytes, an
             if more:
                 break
     said = {"more": more, "text": result.statement.text, "query": result.statement.query}
+    said |= {"snapshot": result.snapshot, "why_empty": result.why_empty() if empty else []}
     answers.write(packed(FrameKind.END, json.dumps(said).encode()))
 
 

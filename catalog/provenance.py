@@ -64,6 +64,42 @@ def _trace(sql: str, names: tuple[str, ...]) -> tuple[Described | None, ...]:
     return tuple(replace(column, name=name) if column else None for name, column in zip(names, found, strict=True))
 
 
+@lru_cache(256)
+def has_star(sql: str) -> bool:
+    """Tell whether a query takes all columns of something, without naming them.
+
+    Examples
+    --------
+    >>> has_star("FROM lit.paper"), has_star("SELECT p.* FROM lit.paper p"), has_star("SELECT count(*) FROM lit.paper")
+    (True, True, False)
+    """
+    try:
+        root = parse(sql)
+    except PermissionError:
+        return False
+    select = root if isinstance(root, exp.Select) else root.find(exp.Select)
+    listed = select.expressions if select else []
+    return any(isinstance(p.this if isinstance(p, exp.Column) else p, exp.Star) for p in listed)
+
+
+def meaning(node: exp.Expr) -> Described | None:
+    """Tell what an expression within a parsed query is, where it is a column or keeps the unit of one.
+
+    Examples
+    --------
+    >>> from sql.guard import parse
+    >>> meaning(parse("SELECT 1 FROM product.event AS e WHERE e.energy_ev > 5").find(exp.GT).this).unit
+    'eV'
+    """
+    select = node.find_ancestor(exp.Select)
+    if select is None:
+        return None
+    ctes: dict[str, Outputs] = {}
+    for cte in select.root().find_all(exp.CTE):
+        ctes[cte.alias.lower()] = _renamed(_outputs(cte.this, ctes), cte.args.get("alias"))
+    return _meaning(node, _sources(select, ctes))
+
+
 def _outputs(node: exp.Expr, ctes: Mapping[str, Outputs]) -> Outputs:
     """Return the columns a query gives."""
     with_ = node.args.get("with_") or node.args.get("with")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from functools import cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
@@ -92,11 +93,28 @@ class Session:
         """
         if name in self.pins:
             return pinned(self.store, self.pins[name])
-        trained = self.rows("SELECT DISTINCT space FROM meta.encoder WHERE current")["space"].to_pylist()
-        run = f"python -m embed run --store {self.store}"
-        if name in trained:
-            raise UnknownName(f"space {name} has an encoder but no vectors in this snapshot; make them: {run}")
-        if not self.pins:
-            raise UnknownName(f"there is no embedding space {name!r}: this snapshot has none; make vectors: {run}")
-        hint = suggestion(name, self.pins)
-        raise UnknownName(f"there is no embedding space {name!r}{hint}; there are {', '.join(self.pins)}")
+        raise self._without_vectors(name)
+
+    def _without_vectors(self, name: str) -> UnknownName:
+        """Say why a space cannot be searched: there is none of the name, or it has no vectors (here, or at all)."""
+        there = f"; there are {', '.join(self.pins)}" if self.pins else ""
+
+        def ask(query: str) -> list[tuple[object, ...]]:
+            return list(self.cursor.execute(query).fetchall())
+
+        for entry in entry_points(group="photonlake.targets", name="space"):
+            try:
+                advice = str(entry.load()(ask, self.store, name))
+            except UnknownName as error:  # no encoder makes such a space
+                return UnknownName(f"there is {error}") if not self.pins else self._misspelt(name, there)
+            newest = self.rows("SELECT max(snapshot_id) AS id FROM lake.snapshots()")["id"][0].as_py()
+            if newest != self.snapshot:
+                return UnknownName(
+                    f"space {name} has no vectors in snapshot {self.snapshot}{there}; ask the newest, {newest}: leave "
+                    "out the snapshot"
+                )
+            return UnknownName(f"{advice}{there}")
+        return self._misspelt(name, there or f"; see python -m embed status --store {self.store}")
+
+    def _misspelt(self, name: str, there: str) -> UnknownName:
+        return UnknownName(f"there is no embedding space {name!r}{suggestion(name, self.pins)}{there}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import vectors
-from catalog.errors import QueryError, UnknownName
+from catalog.errors import QueryError, UnknownName, command
 from catalog.identifiers import is_source_name, source_name
 from catalog.pinned import Pinned
 from catalog.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"
-"""Entry points that make a vector of what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights
-file, path) -> vector."""
+"""Entry points for what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights file, path) -> vector
+and what to know of it;
+'space' is (what answers a query, store, space) -> why the space has no vectors, and what to type."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,16 @@ def _text_vector(session: Session, space: Pinned, text: str) -> Floats:
     return np.asarray(_published("text")(_weights(session, space), text), np.float32)
 
 
-def vector_of_file(session: Session, space: Pinned, file: Path) -> Floats:
-    """Return the vector that a space's encoder makes of a user's file, shape (d,).
+def vector_of_file(session: Session, space: Pinned, file: Path) -> tuple[Floats, list[str]]:
+    """Return the vector that a space's encoder makes of a user's file, shape (d,), and what to know of it.
 
     Raises
     ------
     UnreadableFile
         If the file is not what the space is made of.
     """
-    return np.asarray(_published("file")(_weights(session, space), file), np.float32)
+    vector, remarks = cast("tuple[Floats, list[str]]", _published("file")(_weights(session, space), file))
+    return np.asarray(vector, np.float32), remarks
 
 
 def _published(kind: str) -> Callable[[Path, object], object]:
@@ -127,7 +130,7 @@ def _weights(session: Session, space: Pinned) -> Path:
     if not found:
         raise QueryError(
             f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder; "
-            f"train it again: python -m embed train {space.pin.space}"
+            f"train it again: {command(f'embed train {space.pin.space}', session.store)}"
         )
     return session.store / "models" / f"{found[0]}.safetensors"
 
@@ -150,7 +153,7 @@ def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:
     if stale:
         return UnknownName(
             f"{target} has no vector in {name} yet ({stale[0]['reason']}); make it: "
-            f"python -m embed run --store {session.store}"
+            f"{command(f'embed run {name}', session.store)}"
         )
     if space.holds_papers_only:
         known = session.rows("SELECT count(*) AS n FROM lit.paper WHERE bibcode = $id", {"id": target})

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from catalog import lake
 from catalog.columns import literal
-from catalog.errors import QueryError, Terminal
+from catalog.errors import QueryError, Terminal, command
 
 if TYPE_CHECKING:
     import lance
@@ -108,7 +108,7 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
     try:
         return _open(path(store, space), version)
     except (ValueError, OSError) as error:
-        advice = f"copy the whole store, or make the vectors again: python -m embed run --store {store}"
+        advice = f"copy the whole store, or make the vectors again: {command(f'embed run {space}', store)}"
         raise BrokenPin(
             f"{path(store, space)}: expected version {version}, which the catalog pins, found none; {advice}"
         ) from error

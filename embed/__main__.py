@@ -12,7 +12,7 @@ from rich.table import Table
 
 from catalog import lake
 from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
-from catalog.errors import QueryError
+from catalog.errors import QueryError, command, query_command
 from catalog.search import Metric
 from embed import encoders
 
@@ -91,7 +91,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     path = lake.store_path(store)
     made = trained.train(trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say))
     _say_trained(made)
-    hint(f"Next: python -m embed run --store {path}")
+    hint(f"Next: {command(f'embed run {space}', path)}")
 
 
 @app.command("run")
@@ -104,10 +104,10 @@ def run_(
 
     Example: python -m embed run --store s
     """
-    from embed import jobs, trained  # noqa: PLC0415 - `--help` needs no encoder
+    from embed import jobs, overview, trained  # noqa: PLC0415 - `--help` needs no encoder
 
     path = lake.store_path(store)
-    for made in trained.make_untrained(path, wait=wait, on_wait=_say):
+    for made in trained.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
         _say_trained(made)
     with _progress() as bar:
         tasks: dict[str, TaskID] = {}
@@ -121,8 +121,8 @@ def run_(
     for outcome in outcomes:
         _say_outcome(outcome)
     have = {o.space for o in outcomes}
-    for space in () if spaces else (s for s in encoders.DEFAULT_MODEL if s not in have):
-        hint(f"{space}: no encoder yet. Next: python -m embed train {space} --store {path}")
+    for line in () if spaces else overview.without_encoder(path, have):
+        hint(line)
 
 
 @app.command()
@@ -145,10 +145,8 @@ def status(store: StoreOption = None) -> None:
         table.add_row(*(escape(c) for c in (*cells, stale, index, error)))
     if found:
         wide().print(table)
-    for space in encoders.DEFAULT_MODEL:
-        if not any(s.space == space and s.current for s in found):
-            command = "run" if not encoders.family(space).trained else f"train {space}"
-            OUT.print(f"{space}: no encoder yet. Next: python -m embed {command} --store {path}", soft_wrap=True)
+    for line in overview.without_encoder(path, {s.space for s in found if s.current}):
+        OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -248,7 +246,7 @@ def compare(
     for encoder_id, why in left_out.items():
         OUT.print(f"left out: {encoder_id}, {why}", highlight=False, soft_wrap=True)
     query = f"SELECT encoder_id, dim, validation_error, configuration FROM meta.encoder WHERE space = '{space}'"
-    hint(f'Next: python -m catalog sql --store {path} "{query}"')
+    hint(f"Next: {query_command(query, path)}")
 
 
 def _options(given: list[str]) -> dict[str, int | float | str | bool]:

@@ -187,7 +187,7 @@ def _fit(model: str, stream: Stream, settings: Settings) -> Fitted:
         if kept.n < 2:  # noqa: PLR2004 - a pair needs another one
             raise NothingToTrainOn(
                 f"expected at least two detections with vectors and papers, found {kept.n}; "
-                "link papers to sources: python -m ingest ads, and make vectors: python -m embed run"
+                "bring in papers about them: python -m ingest ads"
             )
         options |= {
             "latent": settings.latent,

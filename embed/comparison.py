@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog import lake
-from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.errors import QueryError, UnknownName, command, suggestion
 from embed import encoders
 from embed.encoders import Encoder, NothingToTrainOn
 from embed.evaluate import Measured, Reconstructs, compared, over_sources, reconstruction_errors
@@ -126,7 +126,7 @@ def _candidates(
     if unknown := [i for i in wanted if i not in known]:
         raise UnknownName(
             f"no encoder {unknown[0]} in {space}{suggestion(unknown[0], known)}; "
-            f"list them: python -m embed status --store {store}"
+            f"list them: {command('embed status', store)}"
         )
     found, left_out = [], {}
     for encoder_id in wanted or known:
@@ -142,8 +142,8 @@ def _candidates(
         options = ", ".join(f"{k} {v}" for k, v in training.get("options", {}).items())
         found.append(_Candidate(encoder_id, f"{encoder.model}{f' ({options})' if options else ''}", training, encoder))
     if not found:
-        advice = f"; train one: python -m embed train spectrum --store {store}"
-        raise QueryError(f"no encoder of {space} gives back what it read{advice}")
+        advice = command("embed train spectrum --model pca", store)
+        raise QueryError(f"no encoder of {space} gives back the spectra that it read; train one that does: {advice}")
     return found, left_out
 
 

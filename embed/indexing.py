@@ -16,6 +16,7 @@ from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.nearest import approximate
 from catalog.pinned import Pinned, pinned
 from catalog.search import METRICS, Metric
+from embed.next_step import next_step
 
 KINDS = {"rq": "IVF_RQ", "hnsw": "IVF_HNSW_SQ"}
 _K = 10
@@ -97,8 +98,7 @@ def index(
     ):
         pins = vectors.pins(connection)
         if space not in pins:
-            there = f"; there are {', '.join(pins)}" if pins else f"; make vectors: python -m embed run --store {store}"
-            raise UnknownName(f"no vectors in space {space!r}{suggestion(space, pins) or there}")
+            raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), store, space))
         pin = pins[space]
         if pin.n_vectors < _FEWEST:
             raise QueryError(f"{space} has {pin.n_vectors} vectors; below {_FEWEST} an index serves nothing")

@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import lake, vectors
-from catalog.errors import Transient, UnknownName, suggestion
+from catalog.errors import Transient, UnknownName, command, suggestion
 from catalog.vectors import Compaction, Pin
 from embed import encoders
 from embed.encoders import Encoded, Encoder
 from embed.inputs import INPUTS
+from embed.next_step import next_step
 from embed.space_relations import register
 
 _LOG = logging.getLogger(__name__)
@@ -176,8 +177,9 @@ class _Plan:
 def _plan(job: Job, spaces: Sequence[str], connection: lake.Connection) -> _Plan:
     current = current_encoders(connection)
     if unknown := [s for s in spaces if s not in current]:
-        advice = f"train one: python -m embed train {unknown[0]} --store {job.store}"
-        raise UnknownName(f"space {unknown[0]} has no encoder{suggestion(unknown[0], current)}; {advice}")
+        if hint := suggestion(unknown[0], current):
+            raise UnknownName(f"space {unknown[0]} has no encoder{hint}")
+        raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), job.store, unknown[0]))
     connection.execute("BEGIN TRANSACTION READ ONLY")  # what is stale, and at which snapshot: one view of both
     stale = lake.arrow(connection, _STALE)
     return _Plan(
@@ -200,7 +202,8 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     outcome = Outcome(space, current.encoder_id, Counter(stale["reason"].to_pylist()), n_removed=len(gone))
     _LOG.info("%s: %d rows to encode by %s, %d to remove", space, wanted.num_rows, current.encoder_id, len(gone))
     if wanted.num_rows and (others := _others(current.load(job.store), plan)):
-        outcome.blocked = f"{space} learned from {others}; train it again: python -m embed train {space}"
+        again = command(f"embed train {space} --model {current.load(job.store).model}", job.store)
+        outcome.blocked = f"{space} learned from {others}; train it again: {again}"
         outcome.n_removed = 0
         return outcome
     if gone:
@@ -415,7 +418,7 @@ def _still_current(connection: lake.Connection, current: Current) -> Pin | None:
     """Return the pin of a space, if its encoder is still the current one."""
     now = current_encoders(connection).get(current.space)
     if now is None or now.encoder_id != current.encoder_id:
-        raise Superseded(f"{current.space} has got another encoder meanwhile; run again: python -m embed run")
+        raise Superseded(f"{current.space} has got another encoder meanwhile; run the same again")
     return vectors.pins(connection).get(current.space)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import lake
+from embed import encoders
+from embed.next_step import next_step
 
 _ENCODERS = """
 SELECT e.space, e.encoder_id, e.version, e.dim, e.current, e.validation_error, e.configuration,
@@ -93,3 +96,13 @@ def states(store: Path) -> list[EncoderState]:
             )
         )
     return out
+
+
+def without_encoder(store: Path, have: Collection[str]) -> list[str]:
+    """Say of each usual space that has no encoder what to type next."""
+    with contextlib.closing(lake.connect(store)) as connection, lake.reading(connection, store):
+        return [
+            next_step(lambda query: connection.execute(query).fetchall(), store, space)
+            for space in encoders.DEFAULT_MODEL
+            if space not in have
+        ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from catalog import lake, vectors
 from catalog.errors import UnknownName
 from catalog.pinned import pinned
+from embed.next_step import next_step
 from embed.pair_inputs import relation
 
 
@@ -29,8 +30,5 @@ def register(connection: lake.Connection, store: Path, spaces: Iterable[str]) ->
     pins = vectors.pins(connection)
     for space in spaces:
         if space not in pins:
-            raise UnknownName(
-                f"space {space} has no vectors yet; make them: python -m embed train {space} --store {store} "
-                f"(papers need none), then python -m embed run --store {store}"
-            )
+            raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), store, space))
         connection.register(relation(space), pinned(store, pins[space]).relation())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -300,7 +300,9 @@ def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int
     return version
 
 
-def make_untrained(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> list[Trained]:
+def make_untrained(
+    store: Path, only: Sequence[str] = (), *, wait: bool = True, on_wait: Callable[[str], None] | None = None
+) -> list[Trained]:
     """Make the encoders that need no training (sentence vectors), in spaces that have rows and no encoder."""
     lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     with contextlib.closing(lake.connect(store)) as connection:
@@ -309,6 +311,7 @@ def make_untrained(store: Path, *, wait: bool = True, on_wait: Callable[[str], N
             space
             for space, model in encoders.DEFAULT_MODEL.items()
             if space not in have
+            and (not only or space in only)
             and not (kind := encoders.family(space, model)).trained
             and connection.execute(f"SELECT 1 FROM {EVERYTHING[kind.modality]} LIMIT 1").fetchone()
         ]

@@ -25,13 +25,14 @@ WHERE o.detection_id IN (SELECT unnest($ids))
 
 def main(store: str, file: str) -> None:
     """Find the ten detections whose spectra are most like that of a file."""
+    if (Path(file) / "catalog.sqlite").is_file():
+        sys.exit(f"error: the store comes first, then the spectrum: examples/my_spectrum.py {file} {store}")
     with catalog.open(store) as cat:
-        try:
-            near = cat.nearest_to_file(file, k=10).pl()
-        except (PhotonlakeError, FileNotFoundError) as error:  # no spectrum, a broken one, no such space: it says which
-            sys.exit(f"error: {error}")
+        found = cat.nearest_to_file(file, k=10)
+        near = found.pl()
         who = cat.sql(WHO, ids=near["id"].to_list()).pl()
     print(f"{Path(file).name}, against all spectra in {store}:\n")
+    print("\n".join(found.remarks), end="\n\n")
     print("rank  distance  detection       hard_hs  type            papers  newest")
     for row in near.join(who, left_on="id", right_on="detection_id", how="left").sort("rank").iter_rows(named=True):
         hardness = "" if row["hard_hs"] is None else f"{row['hard_hs']:.3f}"
@@ -47,4 +48,7 @@ def main(store: str, file: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:  # noqa: PLR2004 - a store and a file
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (PhotonlakeError, OSError) as error:  # no store, no such space or file: it says which
+        sys.exit(f"error: {error}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 import catalog
+from catalog.errors import PhotonlakeError
 
 # Four worlds, one statement. It sees one snapshot of the store, whatever is being written meanwhile.
 QUERY = """
@@ -59,4 +60,7 @@ def main(store: str, name: str = "") -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:  # noqa: PLR2004 - the store is to be named
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (PhotonlakeError, OSError) as error:  # no store, no such space or file: it says which
+        sys.exit(f"error: {error}")

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import catalog
+from catalog.errors import PhotonlakeError
 from catalog.export import export
 from catalog.manifest import Source
 from ingest.refresh import refresh
@@ -43,7 +44,7 @@ def there(store: str, file: Path) -> None:
         for name, about in zip(result.columns, result.described, strict=True):
             print(f"{name:18}{about.unit if about else '':16}{about.ucd if about else ''}")
         n_rows = len(result)
-        export(result.reader(), file, notes={"query": " ".join(THERE.split()), "store": store})
+        export(result.reader(), file)
     print(f"\n{n_rows} sources are in {file}. Open it in TOPCAT, add a column, and save it under another name.")
 
 
@@ -70,4 +71,7 @@ def main(store: str, file: str, column: str = "") -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in {3, 4}:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (PhotonlakeError, OSError) as error:  # no store, no such space or file: it says which
+        sys.exit(f"error: {error}")

@@ -13,6 +13,7 @@ import sys
 import numpy as np
 
 import catalog
+from catalog.errors import PhotonlakeError
 
 
 def main(store: str, words: str = "flares of young stars") -> None:
@@ -55,4 +56,7 @@ def show(result: catalog.Result) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:  # noqa: PLR2004 - the store is to be named
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (PhotonlakeError, OSError) as error:  # no store, no such space or file: it says which
+        sys.exit(f"error: {error}")

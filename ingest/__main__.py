@@ -10,6 +10,7 @@ import typer
 
 from catalog import lake
 from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
+from catalog.errors import command
 from catalog.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
@@ -50,10 +51,14 @@ def main(
     if context.invoked_subcommand is not None:
         return
     path = lake.store_path(store)
+    if not lake.exists(path):
+        OUT.print(f"There is no store at {path} yet.\n", soft_wrap=True, highlight=False)
+        OUT.print(context.get_help(), soft_wrap=True, highlight=False, markup=False)
+        return
     known = ledger.sources(path)
     if not known:
         OUT.print(f"{path} knows no source yet.", soft_wrap=True, highlight=False)
-        hint(f"Next: python -m ingest files FOLDER --store {path}")
+        hint(f"Next: {command('ingest files FOLDER', path)}")
         return
     complete = True
     if any(s.kind != "files" for s in known):

@@ -23,6 +23,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from catalog.console import shows_bars
+from catalog.errors import command, query_command
 from catalog.flags import QUIET, meaning, word_of
 from catalog.manifest import FileEntry
 from ingest.disagreements import Disagreement
@@ -99,7 +100,9 @@ def show_report(console: Console, report: Report, store: Path) -> None:
     if report.linked is not None and (report.linked.added or report.linked.removed):
         n = report.linked.used.total()
         console.print(
-            f"Papers linked with sources by what they say: {n:,}; see them: python -m ingest link --store {store}"
+            f"Papers linked with sources by what they say: {n:,}; see them: {_links(store)}",
+            highlight=False,
+            soft_wrap=True,
         )
     if report.changed and report.unchanged:
         console.print(f"{report.unchanged:,} files were known and unchanged.")
@@ -212,7 +215,7 @@ def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> 
 def _list(console: Console, title: str, entries: Sequence[FileEntry], store: Path) -> None:
     show_entries(console, entries[:SHOWN], title)
     if len(entries) > SHOWN:
-        console.print(f"  and {len(entries) - SHOWN:,} more: python -m ingest status --store {store}")
+        console.print(f"  and {len(entries) - SHOWN:,} more: {command('ingest status', store)}", soft_wrap=True)
 
 
 def show_status(console: Console, status: Status) -> None:
@@ -251,7 +254,16 @@ def show_links(console: Console, linked: Linked, store: Path) -> None:
         f"{n_links:,} links of {linked.n_papers:,} papers with {linked.n_sources:,} sources: {changed}", highlight=False
     )
     query = "SELECT * FROM lit.paper_source ANTI JOIN lit.confident_link USING (bibcode, name) ORDER BY confidence DESC"
-    console.print(f'unsure ones: python -m catalog sql "{query}" --store {store}', highlight=False, soft_wrap=True)
+    for what, shown in (("the links", _links(store)), ("unsure ones", query_command(query, store))):
+        console.print(f"{what}: {shown}", highlight=False, soft_wrap=True)
+
+
+def _links(store: Path) -> str:
+    """Return the command that shows which papers are about which sources, surest first."""
+    query = (
+        "SELECT name, bibcode, methods, confidence FROM lit.confident_link ORDER BY confidence DESC NULLS LAST, name"
+    )
+    return query_command(query, store)
 
 
 def _grid(*words: str, numbers: Sequence[str]) -> Grid:

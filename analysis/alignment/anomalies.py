@@ -21,6 +21,7 @@ from analysis.runs import Answer, Evidence, Model, Record, Run, once
 from analysis.source_rows import MASTER
 from analysis.statistics import bootstrap, shuffled
 from catalog import Catalog
+from catalog.errors import command
 from catalog.identifiers import whole_number
 
 LEAST = 30
@@ -73,7 +74,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
     if found.n < LEAST or len(set(found.sources.tolist())) < LEAST:
         raise NothingToRead(
             f"expected detections of at least {LEAST} sources in space {asked.space}, found {found.n} detections; "
-            f"take a wider --where, or make vectors: python -m embed run --store {cat.path}"
+            f"take a wider --where, or bring in more: {command('ingest files FOLDER', cat.path)}"
         )
     baseline = _baseline(cat, asked, found)
     evidence = Evidence(found.snapshot, found.sha256 + (baseline.sha256 if baseline else ""), found.sources)

@@ -17,6 +17,7 @@ from analysis.rows import Rows
 from analysis.rows import read as read_rows
 from catalog import Catalog
 from catalog.errors import Terminal, UnknownName
+from embed.next_step import next_step
 from embed.pooling import Pooling
 
 Floats = npt.NDArray[np.float32]
@@ -148,10 +149,7 @@ def read(
     encoders = spaces_of(cat, snapshot)
     for space in (*needed, *data):
         if space not in encoders:
-            raise UnknownName(
-                f"space {space} has no vectors in {cat.path}; make them: python -m embed train {space} "
-                f"--store {cat.path} && python -m embed run --store {cat.path}"
-            )
+            raise UnknownName(next_step(lambda query: cat.sql(query).fetchall(), cat.path, space))
     alignment = alignment_of(cat, encoders[ALIGNED], snapshot) if ALIGNED in encoders else {}
     learned = alignment.get("learned_from")
     origin = tuple(s for s in learned if s in DATA_SPACES) if isinstance(learned, dict) else ()
@@ -163,10 +161,7 @@ def read(
     for side in SIDES if ALIGNED in encoders else ():
         read_[f"{ALIGNED}/{side}"] = read_rows(cat, ALIGNED, columns, where, snapshot, side)
     if not read_:
-        raise NothingToRead(
-            f"{cat.path} has vectors of no detections; make them: python -m embed train properties --store {cat.path} "
-            f"&& python -m embed run --store {cat.path}"
-        )
+        raise NothingToRead(next_step(lambda query: cat.sql(query).fetchall(), cat.path, PROPERTIES))
     papers = read_papers(cat, snapshot)
     kind: Pooling = pooling or _pooling(alignment)
     return _joined(read_, papers, kind, encoders, frozenset(map(str, _listed(alignment, "held_out_sources"))), snapshot)
@@ -212,7 +207,7 @@ def _joined(
         text = text[keep]
         common = [i for i in common if i in common_text]
     if not common:
-        raise NothingToRead(f"no detection is in all of {', '.join(read_)}; make what is missing: python -m embed run")
+        raise NothingToRead(f"no detection is in all of {', '.join(read_)}; what each holds: python -m embed status")
     spaces: dict[str, Floats] = {}
     for name, rows in read_.items():
         at = {i: n for n, i in enumerate(rows.ids.tolist())}

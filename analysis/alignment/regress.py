@@ -19,9 +19,11 @@ from analysis.runs import Answer, Evidence, Model, Record, Run, once, unfinished
 from analysis.statistics import half
 from analysis.steps import Steps, joined
 from catalog import Catalog
+from catalog.errors import query_command
 from catalog.tables import TABLES
 from embed import paper_vectors
 from embed.masking import Quantity, quantity_of
+from embed.next_step import next_step
 from embed.pooling import Pooling
 from embed.property_rows import COLUMNS, LOG_COLUMNS
 
@@ -35,6 +37,7 @@ FIFTEEN = (
 )
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.2
 LEAST = 40
+_FILLED = "SELECT column_name, count FROM (SUMMARIZE csc.observation_source) WHERE null_percentage < 50"
 """Rows in each part of a split without which a column is left out."""
 
 
@@ -131,8 +134,9 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         whole = joined([steps.answer(column, functools.partial(one, column)) for column in asked.columns])
         if not whole.tables:
             raise NothingToRead(
-                f"none of the columns has {LEAST} rows in each part of the split; see which columns are filled: "
-                "python -m catalog sql 'SUMMARIZE csc.observation_source'"
+                f"of {found.n} detections none of the columns has {LEAST} in each part of the split; see which columns "
+                "are filled: "
+                f"{query_command(_FILLED, cat.path)}"
             )
         return whole
 
@@ -140,8 +144,11 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
 
 
 def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, ways: Ways) -> Floats:
-    if found.papers is None or found.text is None:
-        raise NothingToRead("--masked needs papers with vectors; make them: python -m embed run")
+    if found.papers is None:
+        advice = next_step(lambda query: cat.sql(query).fetchall(), cat.path, "papers")
+        raise NothingToRead(f"--masked needs papers with vectors; {advice}")
+    if found.text is None:
+        raise NothingToRead("; ".join(["--masked needs papers about more of the sources", *found.notes]))
 
     def report(n: int, of: int) -> None:
         ways.say(f"texts masked for {quantity}: {n:,} of {of:,} encoded")

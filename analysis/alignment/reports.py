@@ -8,6 +8,7 @@ from analysis.options import say
 from analysis.show import interval, rows_of, show
 from catalog import Catalog
 from catalog.console import hint
+from catalog.errors import query_command
 
 Row = Mapping[str, object]
 _LEARNERS = {
@@ -225,4 +226,4 @@ def _listed(value: object) -> list[object]:
 
 def more(query: str, store: object) -> None:
     """Print the query that shows more."""
-    hint(f'more: python -m catalog sql "{query}" --store {store}')
+    hint(f"more: {query_command(query, store)}")

@@ -15,7 +15,8 @@ from analysis.alignment.ways import Ways
 from analysis.rows import Rows, read
 from analysis.runs import Answer, Evidence, Record, Run, once
 from catalog import Catalog
-from catalog.errors import UnknownName
+from catalog.errors import UnknownName, command
+from embed.next_step import next_step
 
 Floats = npt.NDArray[np.float32]
 
@@ -57,10 +58,7 @@ def run(cat: Catalog, ways: Ways) -> Run:
     snapshot = cat.snapshots()[-1].number
     encoders = spaces_of(cat, snapshot)
     if ALIGNED not in encoders:
-        raise UnknownName(
-            f"{cat.path} has no aligned space; make it: python -m embed train aligned --data events --text papers "
-            f"--store {cat.path} && python -m embed run --store {cat.path}"
-        )
+        raise UnknownName(next_step(lambda query: cat.sql(query).fetchall(), cat.path, ALIGNED))
     alignment = alignment_of(cat, encoders[ALIGNED], snapshot)
     held = alignment.get("held_out_sources")
     names = frozenset(map(str, held)) if isinstance(held, list) else frozenset()
@@ -70,7 +68,7 @@ def run(cat: Catalog, ways: Ways) -> Run:
     if len(pairs.sources) < LEAST:
         raise NothingToRead(
             f"expected at least {LEAST} sources that the alignment has not seen, found {len(pairs.sources)}; "
-            f"train it on more: python -m embed train aligned --store {cat.path}"
+            f"bring in more papers about its sources: {command('ingest ads', cat.path)}"
         )
     ways.say(f"{len(pairs.sources)} sources that the alignment has not seen, one candidate each")
     chosen = np.isin(sides["data"].sources.astype(str), pairs.sources.astype(str))

@@ -17,7 +17,7 @@ from analysis.rows import Rows, read
 from analysis.runs import Answer, Evidence, Question, Record, Run, find, once
 from analysis.statistics import Interval, codes
 from catalog import Catalog
-from catalog.errors import QueryError
+from catalog.errors import QueryError, command
 
 Say = Callable[[str], None]
 Floats = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ def ask_formulas(
     if rows.n and rows.vectors.shape[1] > _MANY_DIMENSIONS:
         raise QueryError(
             f"{asked.space} has {rows.vectors.shape[1]} dimensions; formulas of more than {_MANY_DIMENSIONS} are no "
-            f"explanation: train a smaller one: python -m embed train {asked.space} --latent 8 --store {cat.path}"
+            f"explanation: train a smaller one: {command(f'embed train {asked.space} --latent 8', cat.path)}"
         )
     made = inputs(rows.columns, asked.columns)
     if made.complete.sum() < _LEAST_ROWS:

@@ -16,7 +16,7 @@ from analysis.rows import read as read_rows
 from analysis.source_rows import MASTER
 from catalog import Catalog
 from catalog.columns import literal, quote
-from catalog.errors import QueryError, Terminal, UnknownName, suggestion
+from catalog.errors import QueryError, Terminal, UnknownName, command, suggestion
 from catalog.pinned import BOTH
 from embed.inputs import INPUTS
 from embed.pooling import pooled
@@ -186,7 +186,7 @@ def read_sources(cat: Catalog, where: str = "") -> Sample:
     if len(table) < _LEAST_ROWS:
         raise TooFewRows(
             f"{len(table)} sources have three hardness ratios in {MASTER}, too few to compare; "
-            "bring more: python -m ingest csc"
+            f"bring more: {command('ingest files FOLDER', cat.path)}"
         )
     kept = [c for c in _MASTER_COLUMNS if len(table) - table[c].null_count >= _MASTER_SHARE * len(table)]
     values = np.column_stack([_numbers(table, c) for c in kept])
@@ -226,7 +226,7 @@ def read_classes(
     known = [
         str(r[0])
         for r in cat.sql(
-            "SELECT DISTINCT authority FROM analysis.source_class ORDER BY authority", snapshot=sample.snapshot
+            "SELECT DISTINCT authority FROM analysis.authority_class ORDER BY authority", snapshot=sample.snapshot
         )
     ]
     for authority in authorities:
@@ -237,7 +237,7 @@ def read_classes(
     listed = ", ".join(literal(a) for a in authorities)
     rows = cat.sql(
         f"""
-        SELECT name, class, otype, conflicting, predicted FROM analysis.source_class
+        SELECT name, class, otype, conflicting, predicted FROM analysis.authority_class
         WHERE authority IN ({listed}) AND class IS NOT NULL AND (NOT predicted OR {predicted})
           AND (NOT candidate OR {candidates})
         QUALIFY row_number() OVER (PARTITION BY name ORDER BY CASE authority {order} END) = 1""",

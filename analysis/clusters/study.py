@@ -192,7 +192,8 @@ def _score_task(
             )
             found.add("analysis.cluster_score", [row | _columns("gain", gain) | {"chosen": chosen}])
             if chosen is not None:
-                found.add("analysis.contingency", _contingency_rows(sample, protocol, features, fitted, mapping, score))
+                counts = _contingency_rows(sample, protocol, features, fitted, mapping, score)
+                found.add("analysis.contingency", [{**row, "chosen": chosen} for row in counts])
                 found.add("analysis.class_recall", _recall_rows(sample, protocol, features, fitted, mapping, score))
             if with_labels:
                 found.chosen[protocol.labels.task, features.name, mapping] = fitted, score, protocol.labels

@@ -16,7 +16,7 @@ from analysis.networks.edges import Modality
 from analysis.source_rows import MASTER
 from catalog import Catalog
 from catalog.conditions import checked
-from catalog.errors import Terminal
+from catalog.errors import Terminal, command
 from embed.pooling import pooled
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
@@ -99,7 +99,8 @@ def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nod
     if there.sum() < 10:  # noqa: PLR2004 - a graph of fewer says nothing
         raise TooFewNodes(
             f"expected at least 10 observations with vectors in {', '.join(spaces)}, found {int(there.sum())} that "
-            f"meet {where or 'no condition'}; widen --where, or make vectors: python -m embed run --store {cat.path}"
+            f"meet {where or 'no condition'}; widen --where, or bring in more: "
+            f"{command('ingest files FOLDER', cat.path)}"
         )
     kept = np.flatnonzero(there)
     ids, sources = ids[kept], sources[kept]

@@ -6,6 +6,7 @@ from analysis.networks.sweep import ANY_RARE
 from analysis.show import interval, rows_of, show
 from catalog import Catalog
 from catalog.console import hint
+from catalog.errors import query_command
 
 
 def network(cat: Catalog, run_id: int) -> None:
@@ -86,7 +87,7 @@ def network(cat: Catalog, run_id: int) -> None:
         loners,
     )
     query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
-    hint(f'more: python -m catalog sql "{query}" --store {cat.path}')
+    hint(f"more: {query_command(query, cat.path)}")
 
 
 def _against(graph: dict[str, object], name: str) -> str:

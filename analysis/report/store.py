@@ -120,7 +120,7 @@ def maps(cat: Catalog) -> Section | None:
 def _classes(cat: Catalog) -> dict[str, str]:
     query = (
         "SELECT o.detection_id, min(t.class) FROM csc.observation_source AS o "
-        "JOIN analysis.source_class AS t USING (name) WHERE t.authority = 'simbad' AND t.class IS NOT NULL "
+        "JOIN analysis.authority_class AS t USING (name) WHERE t.authority = 'simbad' AND t.class IS NOT NULL "
         "GROUP BY o.detection_id HAVING count(DISTINCT t.class) = 1"
     )
     return {str(i): str(c) for i, c in cat.sql(query).fetchall()}

@@ -18,6 +18,7 @@ from catalog.cells import is_plain, json_text
 from catalog.columns import quote
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.outside import Limits, Outside
+from catalog.provenance import has_star
 from catalog.tables import TABLES
 
 Json = dict[str, object]
@@ -276,8 +277,14 @@ class Answers:
     def sql(self, query: str) -> Json:
         """Answer one read-only query, in a process apart: at most 1,000 rows, 16 MB, 10 seconds."""
         answer = self._typed.ask(query, limits=Limits(MAX_SECONDS, MAX_ROWS, MAX_BYTES))
-        rows = _records(answer.table)
-        return {"columns": answer.table.column_names, "rows": [list(r.values()) for r in rows], "more": answer.more}
+        table, notes = answer.table, list(answer.why_empty)
+        if table.num_rows and has_star(query):  # of hundreds of columns, those that say something
+            filled = [n for n, c in enumerate(table.columns) if c.null_count < table.num_rows] or [0]
+            if n_empty := table.num_columns - len(filled):
+                notes = [f"{n_empty} empty columns left out"]
+            table = table.select(filled)
+        rows = [list(r.values()) for r in _records(table)]
+        return {"columns": table.column_names, "rows": rows, "more": answer.more} | ({"notes": notes} if notes else {})
 
 
 def _records(table: pa.Table) -> list[Json]:

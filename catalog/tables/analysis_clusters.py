@@ -108,7 +108,8 @@ CLUSTERS: tuple[Table, ...] = (
     ),
     Table(
         "analysis.contingency",
-        "One row per class and cluster of the chosen clusterings: counts of the scored half",
+        "One row per class and cluster of every chosen clustering of every run: counts of the scored half. Of one "
+        "clustering: analysis.chosen_contingency; as a matrix: contingency()",
         ("run_id", "rows_are", "task", "features", "algorithm", "setting", "mapping", "class", "cluster"),
         (
             RUN_ID,
@@ -123,6 +124,7 @@ CLUSTERS: tuple[Table, ...] = (
             Column("n_rows", INT64, "Rows of the class in the cluster", ucd="meta.number"),
             Column("share", FLOAT64, "Share of the class's rows"),
             Column("stands_for", TEXT, "Class the cluster stands for; NULL for none", ucd="src.class"),
+            _CHOSEN,
         ),
         writing="internal",
     ),

@@ -14,7 +14,7 @@ import typer
 
 from catalog import lake
 from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
-from catalog.errors import Terminal
+from catalog.errors import Terminal, command
 from catalog.identifiers import whole_number
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
@@ -145,7 +145,7 @@ class AskOne(Terminal, ValueError):
 
 def _finish(store: Path, complete: bool) -> None:
     if not complete:
-        hint(f"Not everything came. To go on: python -m ingest --store {store}")
+        hint(f"Not everything came. To go on: {command('ingest', store)}")
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

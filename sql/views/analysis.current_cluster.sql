@@ -8,7 +8,10 @@
 --   map_x {pos.cartesian.x} First principal component of the scaled vectors
 --   map_y {pos.cartesian.y} Second one
 --   run_id {meta.id} Run it belongs to: analysis.run
+--   algorithm The algorithm that was chosen for the space, without labels
+--   setting {meta.number} Number of clusters asked for; of hdbscan, the smallest number of rows in one
 CREATE VIEW analysis.current_cluster AS
-SELECT space, id, name, cluster, distance, map_x, map_y, run_id
-FROM analysis.cluster_member
-WHERE (space, run_id) IN (SELECT (space, max(run_id)) FROM analysis.cluster_member GROUP BY space);
+SELECT m.space, m.id, m.name, m.cluster, m.distance, m.map_x, m.map_y, m.run_id, s.algorithm, s.setting
+FROM analysis.cluster_member AS m
+LEFT JOIN analysis.cluster_selection AS s ON s.run_id = m.run_id AND s.features = m.space AND s.best_of_features
+WHERE (m.space, m.run_id) IN (SELECT (space, max(run_id)) FROM analysis.cluster_member GROUP BY space);

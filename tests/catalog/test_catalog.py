@@ -16,7 +16,7 @@ from factories.store import NAMES, write
 
 import catalog
 from catalog import engine
-from catalog.catalog import Catalog
+from catalog.catalog import Catalog, parse_snapshot
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
 from catalog.names import relations
 from catalog.tables import TABLES
@@ -87,6 +87,15 @@ def test_repeated_names_get_a_number(opened):
 
 def test_a_result_shows_itself(opened):
     assert "2CXO J053500.0-052400" in repr(opened.sql("SELECT name FROM csc.master_source"))
+    assert repr(opened.sql("SELECT * FROM csc.master_source")).endswith("columns are empty here and left out")
+    many = opened.sql("SELECT i, NULL AS n FROM range(1234) t(i)")
+    assert "<p>the first 20 of 1,234 rows</p>" in many._repr_html_()
+    assert repr(many).endswith("the first 20 of 1,234 rows")
+    assert "<th title=''>n</th>" in many._repr_html_()  # it was asked for by its name
+    starred = opened.sql("SELECT t.*, 1 AS one FROM (SELECT i, NULL AS n FROM range(2) u(i)) t")
+    assert "<p>2 rows, 1 of 3 columns are empty here and left out</p>" in starred._repr_html_()
+    assert starred.columns == ("i", "n", "one")
+    list(starred.reader())
     html = opened.sql("SELECT title, 'x' AS b FROM lit.paper")._repr_html_()
     assert "Löwe &amp; &lt;X-rays&gt;" in html
     assert "<i>eV</i>" in opened.sql("SELECT energy_ev FROM product.event")._repr_html_()
@@ -225,6 +234,9 @@ def test_a_snapshot_is_reopened_by_number_and_by_time(store):
     last = cat.snapshots()[-1]
     assert cat.snapshot == last.number
     assert (last.number, last.message) == (before.number + 1, "one more")
+    day = last.time.date()
+    assert cat.sql(query, snapshot=str(day)).snapshot == cat.sql(query, snapshot=day).snapshot == last.number
+    assert parse_snapshot(str(day)) == datetime(day.year, day.month, day.day, 23, 59, 59, 999999, UTC)
     for wrong in (9999, "soon", "1999-01-01", "\u00b2", "\u0663", "9" * 40, "-1", "1e3", "\x00"):
         with pytest.raises(UnknownName, match="snapshots"):
             cat.sql(query, snapshot=wrong)

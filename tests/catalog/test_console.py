@@ -105,6 +105,16 @@ def test_quiet_leaves_results_and_takes_the_rest(s):
     assert "Next:" not in piped("catalog", "-q", "init", "--store", s).stdout
 
 
+def test_a_bare_ingest_where_there_is_no_store_shows_help(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PHOTONLAKE_STORE", raising=False)
+    shown = CliRunner().invoke(importlib.import_module("ingest.__main__").app, []).stdout
+    assert shown.startswith(f"There is no store at {tmp_path / 'store'} yet.")
+    assert "Usage:" in shown
+    assert "files" in shown
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_is_said_however_quiet(s):
     done = piped("catalog", "-q", "sql", "SELECT * FROM lit.papr", "--store", s)
     assert (done.returncode, done.stdout) == (1, "")

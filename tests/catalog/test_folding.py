@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from catalog.folding import EffectiveArea, GridMismatch, Redistribution, fold, powerlaw
+from catalog.folding import AreaMissing, EffectiveArea, GridMismatch, Redistribution, fold, powerlaw
 from ingest.content import FileName, Rows
 from ingest.products.responses import read_response
 
@@ -64,6 +64,14 @@ def test_a_matrix_with_the_area_in_it_folds_without_an_arf():
     assert_allclose(fold(np.ones(8), None, rmf), ogip.dense(ogip.groups()).sum(0))
     with pytest.raises(GridMismatch, match="includes the effective area"):
         fold(np.ones(8), arf, rmf)
+
+
+def test_a_matrix_of_probabilities_needs_an_arf():
+    _, rmf = stored_pair(ogip.arf(), ogip.rmf())
+    with pytest.raises(AreaMissing, match="give the spectrum's ARF"):
+        fold(np.ones(8), None, rmf)
+    unit = EffectiveArea(rmf.energ_lo, rmf.energ_hi, np.ones(8))
+    assert_allclose(fold(np.ones(8), unit, rmf), ogip.dense(ogip.groups()).sum(0))
 
 
 def test_other_grids_are_refused():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -97,6 +98,66 @@ def test_info_of_a_table_a_macro_and_of_nothing(made_store):
     assert "radius_arcsec" in call("info", "cone", "--store", made_store).stdout
     with pytest.raises(UnknownName, match=r"csc\.master_source"):
         call("info", "csc.master_sourc", "--store", made_store)
+
+
+def test_info_of_one_column_and_of_columns_by_what_they_say(made_store):
+    one = call("info", "csc.observation_source.hard_hs", "--store", made_store).stdout
+    assert "Hardness ratio" in one
+    assert "hard_hm" not in one
+    found = call("info", "csc.observation_source", "--like", "HARD", "--store", made_store).stdout.splitlines()
+    assert found[3].split()[0] == "hard_hm"  # names first
+    assert any("hard band" in line for line in found)
+    assert "theta" not in "\n".join(found)
+    everywhere = call("info", "--like", "off-axis", "--store", made_store).stdout
+    assert re.search(r"csc\.observation_source +theta +DOUBLE +arcmin", everywhere)
+    for wrong, says in (
+        (
+            ("hard_hs",),
+            r"hard_hs is no table but a column of csc\.master_source, .*; ask for csc\.master_source\.hard_hs",
+        ),
+        (("csc.observation_source.hard_hq",), "no column hard_hq in csc.observation_source; did you mean hard_h"),
+        (("csc.observation_source", "--like", "qqq"), "no column of csc.observation_source has 'qqq'"),
+        (("a.b.c.d",), "there is no table or view a.b.c.d"),
+    ):
+        with pytest.raises(UnknownName, match=says):
+            call("info", *wrong, "--store", made_store)
+
+
+def test_info_of_a_function_tells_its_arguments(made_store):
+    shown = call("info", "nearest", "--store", made_store).stdout
+    assert "So many neighbours" in shown
+    assert "Distance to the target" in shown
+    assert "FLOAT[]" in call("info", "cluster_of", "--store", made_store).stdout
+    assert "nearest(...)" in call("info", "--store", made_store).stdout
+
+
+def test_info_fits_a_pipe(made_store):
+    for arguments in ((), ("csc.observation_source",), ("cone",)):
+        lines = call("info", *arguments, "--store", made_store).stdout.splitlines()
+        assert all(line == line.rstrip() != "" for line in lines)
+        assert all(len(line) <= 120 for line in lines if "─" in line)
+    ((row,),) = [[line for line in lines if line.startswith(" radius_arcsec")]]
+    assert row.split()[:3] == ["radius_arcsec", "arcsec", "phys.angSize"]
+
+
+def test_columns_of_a_star_that_are_empty_in_the_answer_are_left_out_on_screen(made_store):
+    query = "SELECT * FROM csc.master_source ORDER BY name"
+    result = call("sql", "--store", made_store, query)
+    head = result.stdout.splitlines()[1].split()
+    assert head == ["name", "ra", "dec", "significance", "conf_flag", "extra", "file_ids"]
+    assert re.search(r"3 rows, \d+ empty columns left out \(--all shows them\); --format csv gives all", result.stderr)
+    whole = call("sql", "--store", made_store, query, "--all")
+    assert "hard_hs" in whole.stdout
+    assert whole.stderr == "3 rows\n"
+    named = call("sql", "--store", made_store, "SELECT name, hard_hs FROM csc.master_source")
+    assert "hard_hs" in named.stdout
+    assert "hard_hs" in call("sql", "--store", made_store, query, "-f", "csv").stdout
+    assert "hard_hs" in call("sql", "--store", made_store, f"{query} LIMIT 0").stdout
+
+
+def test_an_answer_without_rows_is_told_why(made_store):
+    result = call("sql", "--store", made_store, f"SELECT ra FROM csc.master_source WHERE name = '{NAMES[0][:-1]}9'")
+    assert f"has no name '{NAMES[0][:-1]}9'; nearest: '{NAMES[0]}'" in result.stderr
 
 
 def test_a_whole_table_is_exported(made_store, tmp_path):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if p.name != "reference.md")])
 ALL = {page: found for page in PAGES if (found := list(blocks(page)))}
 RUN = {page: found for page, all_ in ALL.items() if (found := [b for b in all_ if not b.not_run])}
-QUICK = {page for page in RUN if page.name in {"exchange.md", "extend.md", "fetch.md"}}
+QUICK = {page for page in RUN if page.name in {"cite.md", "exchange.md", "extend.md", "fetch.md"}}
 NOT_RUN = 12
 """So many blocks are excused; a new one must be argued for here."""
 

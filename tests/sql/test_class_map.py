@@ -64,7 +64,7 @@ def test_most_statements_decide_and_contradictions_are_marked(engine):
     )
     rows = engine.execute(
         "SELECT name, authority, class, n_statements, n_agreeing, conflicting, predicted "
-        "FROM analysis.source_class ORDER BY ALL"
+        "FROM analysis.authority_class ORDER BY ALL"
     ).fetchall()
     assert rows == [
         ("a", "simbad", "AGN", 3, 2, True, False),
@@ -73,6 +73,32 @@ def test_most_statements_decide_and_contradictions_are_marked(engine):
     ]
     conflicts = engine.execute("SELECT * FROM analysis.class_conflict").fetchall()
     assert conflicts == [("a", ["AGN", "STAR"], ["simbad: AGN", "simbad: STAR"], True)]
+
+
+def test_a_source_has_one_class_by_the_order_of_belief(engine):
+    say(
+        engine,
+        ("a", "umlcaxs", "YSO", "YSO", True),
+        ("a", "simbad", "QSO", None, False),
+        ("a", "literature", "CV", "CV", False),
+        ("b", "umlcaxs", "YSO", "YSO", True),
+        ("b", "zoo", "Candidate_QSO", None, False),
+        ("b", "simbad", "X", None, False),
+        ("c", "axia", "HMXB", None, False),
+        ("c", "simbad", "HMXB", None, False),
+        ("d", "simbad", "X", None, False),
+    )
+    rows = engine.execute("SELECT * EXCLUDE (candidate) FROM analysis.source_class ORDER BY name").fetchall()
+    assert rows == [
+        ("a", "CV", "CV", "literature", False, True, 3, ["simbad: AGN (QSO)", "umlcaxs: YSO, predicted"]),
+        ("b", "AGN", "Candidate_QSO", "zoo", False, False, 3, ["umlcaxs: YSO, predicted", "simbad: X"]),
+        ("c", "HMXB", "HMXB", "simbad", False, False, 2, ["axia: HMXB"]),
+        ("d", None, "X", "simbad", False, False, 1, []),
+    ]
+    joined = (
+        "SELECT count(*) FROM (SELECT DISTINCT name FROM csc.classification) JOIN analysis.source_class USING (name)"
+    )
+    assert engine.execute(joined).fetchall() == [(4,)]
 
 
 def test_a_coarser_class_is_no_contradiction(engine):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 from astropy import units as u
-from astropy.coordinates import angular_separation
+from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.wcs import WCS
 from factories.engine import insert
 from hypothesis import HealthCheck, example, given, settings
@@ -148,3 +149,97 @@ def test_mission_time_is_terrestrial_time(engine):
     found = engine.execute("SELECT mission_time($1)", [seconds]).fetchone()[0]
     expected = Time(50814.0, format="mjd", scale="tt") + TimeDelta(seconds * u.s)
     assert found.isoformat(timespec="microseconds") == expected.to_value("isot", subfmt="date_hms")[:19] + ".827461"
+
+
+def value(engine, macro, given):
+    return engine.execute(f"SELECT {macro}($1)", [given]).fetchone()[0]
+
+
+@SAME_ENGINE
+@given(RA, DEC)
+def test_positions_as_astropy_writes_them_are_read(engine, ra, dec):
+    place = SkyCoord(ra % 360, dec, unit="deg")
+    for sep in (":", "hms", " "):
+        text = place.ra.to_string(unit=u.hour, sep=sep, precision=7, pad=True)
+        assert value(engine, "ra_deg", text) == pytest.approx(place.ra.deg, abs=1e-9)
+    for sep in (":", "dms", " "):
+        text = place.dec.to_string(unit=u.deg, sep=sep, precision=7, alwayssign=True)
+        assert value(engine, "dec_deg", text) == pytest.approx(dec, abs=1e-9)
+        assert value(engine, "dec_deg", text.replace("-", "−")) == pytest.approx(dec, abs=1e-9)  # noqa: RUF001
+    assert value(engine, "ra_deg", ra) == ra
+    assert value(engine, "dec_deg", dec) == dec
+
+
+@pytest.mark.parametrize(
+    ("macro", "given", "degrees"),
+    [
+        ("ra_deg", "14:03", 15 * 14.05),
+        ("ra_deg", " 14h 03m 12.0s ", 210.8),
+        ("ra_deg", "210d48m00s", 210.8),
+        ("ra_deg", "210.8 deg", 210.8),
+        ("ra_deg", "14.05h", 15 * 14.05),
+        ("ra_deg", "210.8", 210.8),
+        ("ra_deg", "−10\xa0", -10),  # noqa: RUF001
+        ("dec_deg", "-00:30:00", -0.5),
+        ("dec_deg", "-0 30", -0.5),
+        ("dec_deg", "+54°21′00.0″", 54.35),  # noqa: RUF001
+        ("dec_deg", "54°21'00\"", 54.35),
+        ("dec_deg", "54.35d", 54.35),
+        ("angle_arcsec", 60, 60 / 3600),
+        ("angle_arcsec", "60", 60 / 3600),
+        ("angle_arcsec", "2 arcmin", 2 / 60),
+        ("angle_arcsec", "2'", 2 / 60),
+        ("angle_arcsec", "2′", 2 / 60),  # noqa: RUF001
+        ("angle_arcsec", "2 Arcminutes", 2 / 60),
+        ("angle_arcsec", '1.5"', 1.5 / 3600),
+        ("angle_arcsec", "1.5''", 1.5 / 3600),
+        ("angle_arcsec", "1.5arcsec", 1.5 / 3600),
+        ("angle_arcsec", "500 mas", 0.5 / 3600),
+        ("angle_arcsec", "0.5deg", 0.5),
+        ("angle_arcsec", "1e-3 rad", float(Angle(1e-3, "rad").deg)),
+    ],
+)
+def test_a_position_or_an_angle_may_be_a_text(engine, macro, given, degrees):
+    scale = 3600 if macro == "angle_arcsec" else 1
+    assert value(engine, macro, given) == pytest.approx(degrees * scale, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("macro", "given"),
+    [
+        ("ra_deg", "M 82"),
+        ("ra_deg", "14:63:12"),
+        ("ra_deg", "14:03:12:01"),
+        ("ra_deg", float("nan")),
+        ("dec_deg", "91"),
+        ("dec_deg", -90.1),
+        ("dec_deg", "14h03m12s"),
+        ("angle_arcsec", "2 parsec"),
+        ("angle_arcsec", -1),
+        ("angle_arcsec", "2 kiloarcsec"),
+    ],
+)
+def test_what_is_none_is_an_error_that_names_it(engine, macro, given):
+    with pytest.raises(duckdb.InvalidInputException, match=f"found {given}"):
+        value(engine, macro, given)
+    assert value(engine, macro, None) is None
+
+
+def test_a_cone_takes_texts_and_is_sorted(engine):
+    engine.execute(
+        "INSERT INTO csc.master_source (name, ra, dec) VALUES ('far', 210.81, 54.35), ('near', 210.8, 54.35)"
+    )
+    query = "SELECT name, separation_arcsec FROM cone({}, {}, {}) WHERE name IN ('near', 'far')"
+    found = engine.execute(query.format("'14:03:12'", "'+54:21:00'", "'2 arcmin'")).fetchall()
+    assert [name for name, _ in found] == ["near", "far"]
+    assert found == [
+        (n, pytest.approx(s, abs=1e-6)) for n, s in engine.execute(query.format(210.8, 54.35, 120)).fetchall()
+    ]
+    for wrong in ("'x', 1, 1", "1, 'x', 1", "1, 1, 'x'", "54.35, 210.8, 60"):
+        with pytest.raises(duckdb.InvalidInputException, match="found"):
+            engine.execute(f"SELECT count(*) FROM cone({wrong})").fetchall()
+
+
+def test_a_cone_with_texts_skips_as_one_with_numbers(engine):
+    ((_, plan),) = engine.execute("EXPLAIN SELECT name FROM cone('14:03:12', '+54:21:00', '2 arcmin')").fetchall()
+    assert "54.31" in plan

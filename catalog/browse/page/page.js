@@ -169,7 +169,8 @@ $("sql").addEventListener("submit", async (e) => {
     if (!answer.ok) throw new Error(value.error);
     const at = value.columns.findIndex((c) => c === "detection_id" || c === "id");
     const note = `${value.rows.length} rows${value.more ? ", and more: only the first are shown" : ""}, ${Math.round(performance.now() - start)} ms`;
-    $("answer").replaceChildren(make("p", note, { className: "none" }), table(value.columns, value.rows, at < 0 ? undefined : (row) => pick(row[at])));
+    const notes = [note, ...(value.notes || [])].map((text) => make("p", text, { className: "none" }));
+    $("answer").replaceChildren(...notes, table(value.columns, value.rows, at < 0 ? undefined : (row) => pick(row[at])));
     if (at >= 0) map.mark(value.rows.map((row) => row[at]));
   } catch (error) {
     $("answer").replaceChildren(make("p", error.message, { className: "error" }));

@@ -113,6 +113,47 @@ def test_views_tell_members_outliers_and_class_mix(cat):
     assert all(d > 2 for (d,) in outliers)
 
 
+def test_the_chosen_clustering_is_one_of_one_run(cat):
+    ask_clusters(cat, ASKED, again=True)
+    with catalog.open(cat.path) as reopened:
+        chosen = reopened.sql(
+            "SELECT features, rows_are, run_id, algorithm, setting FROM analysis.chosen_clustering"
+        ).fetchall()
+        ((newest,),) = reopened.sql("SELECT max(run_id) FROM analysis.cluster_selection").fetchall()
+        assert newest > 1
+        assert sorted(r[:3] for r in chosen) == [(f, "detections", newest) for f in ("hardness ratios", "spectrum")]
+        same = reopened.sql("SELECT DISTINCT run_id, algorithm, setting FROM analysis.current_cluster").fetchall()
+        assert same == [r[2:] for r in chosen if r[0] == "spectrum"]
+        repeated = "GROUP BY features, rows_are, task, mapping, class, cluster HAVING count(*) > 1"
+        assert not reopened.sql(f"SELECT 1 FROM analysis.chosen_contingency {repeated}").fetchall()
+        assert reopened.sql(f"SELECT 1 FROM analysis.contingency {repeated}").fetchall()
+        every = reopened.sql("SELECT DISTINCT chosen FROM analysis.contingency WHERE chosen IS NOT NULL").fetchall()
+        assert {c for (c,) in every} <= {"without labels", "with labels", "both"}
+        assert not reopened.sql("SELECT 1 FROM analysis.contingency WHERE chosen IS NULL").fetchall()
+
+
+def test_the_matrix_of_classes_and_clusters_is_one_call(cat):
+    frame = cat.sql("SELECT * FROM contingency('spectrum', task := 'eight')").df().set_index("class")
+    counted = cat.sql(
+        "SELECT class, cluster, n_rows FROM analysis.chosen_contingency "
+        "WHERE features = 'spectrum' AND task = 'eight' AND mapping = 'many-to-one'"
+    ).fetchall()
+    assert frame.size == len(counted)
+    for class_, cluster, n in counted:
+        assert frame.loc[class_, f"cluster_{cluster}" if cluster >= 0 else "noise"] == n
+    shares = cat.sql("SELECT * FROM contingency('spectrum', task := 'eight', share := true)").df().set_index("class")
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
+    for call, says in (
+        ("'spectrm'", "no clustering with space 'spectrm'; .*did you mean spectrum"),
+        ("'papers'", "make one: python -m analysis cluster --space papers --store"),
+        ("'spectrum', task := 'ten'", "--tasks ten"),
+    ):
+        with pytest.raises(UnknownName, match=says):
+            cat.sql(f"SELECT * FROM contingency({call})")
+    with pytest.raises(QueryError, match="did you mean many-to-one"):
+        cat.sql("SELECT * FROM contingency('spectrum', mapping := 'many-to-1')")
+
+
 def test_predictions_are_truth_only_where_asked(cat):
     sample = read(cat, ["spectrum"])
     assert set(read_classes(cat, sample, ["umlcaxs"]).class_) == {None}

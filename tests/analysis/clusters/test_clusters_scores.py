@@ -144,3 +144,11 @@ def test_tasks_and_groupings():
             grouping(wrong)
     few = labels(task("eight"), ["AGN"] * 10 + ["CV"], ["QSO"] * 11, np.arange(11).astype(str), 5)
     assert (few.names, few.left_out, few.code[-1]) == (("AGN",), ("CV (1)",), -1)
+
+
+def test_halves_of_unlike_size_leave_what_both_pairs_have():
+    x = np.random.default_rng(0).normal(size=(70, 2))
+    sizes = (20, 20, 10, 10, 5, 5)
+    sources = np.repeat([f"source {i}" for i in range(len(sizes))], sizes)
+    found = [len(stability(x, sources, "kmeans", [2, 3], seed)) for seed in range(6)]
+    assert found == [1, 1, 1, 2, 1, 2]  # 35 rows in the smaller half of both pairs allow three clusters
