@@ -57,7 +57,7 @@ SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan,
 _FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace("'spectrum-1'", "'spectrum-counts-1', coalesce(c.arf_id, '-')")
 
 # One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
-# detection's photons fell on.
+# detection's photons fell on; of a file without good times, the span that product.file_span gives.
 _EVENTS_ROWS = """
 WITH region AS (
   SELECT detection_id AS id, name, file_id FROM product.detection_region
@@ -78,14 +78,16 @@ good AS (
   GROUP BY file_id, ccd_id
 )
 SELECT r.id, r.name, p.photon, coalesce(p.n_all > 0 AND p.n_with_energy = 0, false) AS no_energy,
-  coalesce(g.good, every.good) AS good
+  coalesce(g.good, every.good,
+    CASE WHEN s.file_id IS NOT NULL THEN [{'start_s': s.start_s, 'stop_s': s.stop_s}] END) AS good
 FROM region AS r
 LEFT JOIN photon AS p ON p.id = r.id
 LEFT JOIN good AS g ON g.file_id = r.file_id AND g.ccd_id = p.ccd_id
 LEFT JOIN good AS every ON every.file_id = r.file_id AND every.ccd_id IS NULL
+LEFT JOIN product.file_span AS s ON s.file_id = r.file_id
 """
 _EVENTS_FINGERPRINTS = """
-SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-1', coalesce(f.sha256, f.path),
+SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-2', coalesce(f.sha256, f.path),
   coalesce(r.x, -1), coalesce(r.y, -1), coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1),
   coalesce(r.angle_deg, -1))) AS input_sha256
 FROM product.detection_region AS r

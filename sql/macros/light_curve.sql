@@ -1,8 +1,9 @@
 -- Light curve of one detection: photons in its source region in bins of equal length from the start of the good time,
 -- over the good time of the CCD that saw most of them. A bin that is partly good has its rate over that part;
 -- bins without good time have no row, unless photons fell there: then their rate is NULL. Without good times
--- in the file, the span from first to last photon counts as good. Not corrected for dead time (about 1 % in ACIS)
--- nor for the region's share of the point-spread function. Limits are the one-sigma Poisson limits of
+-- in the file, the span that its header tells counts as good (product.file_span); without that, from the first photon
+-- to the last, and the rates of the two bins at the ends are then too high. Not corrected for dead time (about 1 % in
+-- ACIS) nor for the region's share of the point-spread function. Limits are the one-sigma Poisson limits of
 -- Gehrels (1986, ApJ 303, 336), equations 7 and 14, over the good time.
 -- parameters:
 --   detection {meta.id;src} A detection_id: obsid.obi.region_id

@@ -44,7 +44,8 @@ told AS MATERIALIZED (
 good AS MATERIALIZED (
   SELECT t.start_s, t.stop_s FROM told AS t
   UNION ALL
-  SELECT c.first_s, c.last_s FROM chip AS c WHERE NOT EXISTS (FROM told)
+  SELECT coalesce(s.start_s, c.first_s), coalesce(s.stop_s, c.last_s)
+  FROM chip AS c LEFT JOIN product.file_span AS s ON s.file_id = c.file_id WHERE NOT EXISTS (FROM told)
 ),
 origin AS MATERIALIZED (
   SELECT min(g.start_s) AS zero_s, CASE WHEN bin_s > 0 THEN bin_s ELSE error('bin_s must be above 0') END AS width_s

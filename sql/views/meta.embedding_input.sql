@@ -33,7 +33,7 @@ FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
 UNION ALL
 SELECT 'events' AS modality, id, name, input_sha256 FROM (
-SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-1', coalesce(f.sha256, f.path),
+SELECT r.detection_id AS id, r.name, sha256(concat_ws('|', 'events-2', coalesce(f.sha256, f.path),
   coalesce(r.x, -1), coalesce(r.y, -1), coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1),
   coalesce(r.angle_deg, -1))) AS input_sha256
 FROM product.detection_region AS r
