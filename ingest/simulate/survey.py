@@ -25,7 +25,7 @@ from ingest.simulate.property_table import property_table
 from ingest.simulate.truth import truth_line
 
 MANIFEST = "manifest.json"
-FORMAT = 3  # raise it when the same parameters give other bytes
+FORMAT = 4  # raise it when the same parameters give other bytes
 PAGE = 200  # papers per ADS answer
 _SIMBAD, _LITERATURE = 6, 7
 SERIAL_SOURCES = 8  # below, worker processes take longer to start than the work does
