@@ -146,6 +146,10 @@ def status(store: StoreOption = None) -> None:
         table.add_row(*(escape(c) for c in (*cells, stale, index, error)))
     if found:
         _wide().print(table)
+    for s in found:
+        if s.current and s.outgrown:
+            line = f"{s.space} learned from {s.outgrown}. Next: python -m embed train {s.space} --store {path}"
+            OUT.print(line, highlight=False, soft_wrap=True)
     for space in encoders.DEFAULT_MODEL:
         if not any(s.space == space and s.current for s in found):
             command = "run" if not encoders.family(space).trained else f"train {space}"

@@ -150,6 +150,8 @@ def train(job: Training) -> Trained:
     provenance: Configuration = {
         kept.IDENTITY: name,
         "snapshot": snapshot,
+        # 0: it learned from no rows, and reads those of any version.
+        "input_version": INPUTS[kind.modality].version if kind.trained else 0,
         "where": job.where,
         "seed": job.settings.seed,
         "learning_rate": job.settings.learning_rate,

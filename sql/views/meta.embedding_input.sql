@@ -27,7 +27,7 @@ WITH chosen AS (
   QUALIFY row_number() OVER (PARTITION BY detection_id
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
-SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-2', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
