@@ -83,14 +83,16 @@ STUDIES: tuple[Study, ...] = (
         "network",
         "Variable sources as a network",
         "Observations that vary, joined where their vectors are alike. z and p are against random graphs of the same "
-        "degrees. High degree: the median or more; balanced odds take class size out.",
+        "degrees. High degree: the median or more; balanced odds take class size out; q is corrected for the number of "
+        "all odds (Benjamini & Hochberg).",
         "python -m analysis network",
         (
             Asked(
                 "Object types by degree",
                 "SELECT threshold, otype, low, high, round(100 * share_high, 1) AS percent_high, odds_ratio, "
-                "odds_ratio_low, odds_ratio_high, balanced_odds_ratio, balanced_odds_ratio_low, "
-                "balanced_odds_ratio_high, shuffled_odds_ratio AS control FROM analysis.degree_by_type "
+                "odds_ratio_low, odds_ratio_high, odds_ratio_q AS q, balanced_odds_ratio, balanced_odds_ratio_low, "
+                "balanced_odds_ratio_high, balanced_odds_ratio_q AS balanced_q, shuffled_odds_ratio AS control "
+                "FROM analysis.degree_by_type "
                 "WHERE run_id = $run AND n >= 5 ORDER BY threshold, n DESC",
                 30,
             ),
