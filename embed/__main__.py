@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -55,6 +56,12 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="After warm-up.")] = 1e-3,
     device: DeviceOption = "auto",
     set_: SetOption = None,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats", min=0, help="Then train so many more with other seeds; none of them becomes current."
+        ),
+    ] = 0,
     checkpoint_seconds: Annotated[
         float, typer.Option("--checkpoint-seconds", min=0, help="At most so much work is lost when the process dies.")
     ] = 30.0,
@@ -65,7 +72,8 @@ def train(  # noqa: PLR0917 - typer's way to declare options
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
 
-    What was trained before, with the same settings on the same rows, is not trained again.
+    What was trained before, with the same settings on the same rows, is not trained again. With --repeats the studies
+    can tell how much of a score is the luck of one training: their intervals then say so.
 
     Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
@@ -90,8 +98,10 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         report=_say_epoch,
     )
     path = lake.store_path(store)
-    made = trained.train(trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say))
-    _say_trained(made)
+    job = trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
+    _say_trained(trained.train(job))
+    for i in range(1, repeats + 1):
+        _say_trained(trained.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
     hint(f"Next: python -m embed run --store {path}")
 
 

@@ -9,8 +9,9 @@ STUDIES: tuple[Study, ...] = (
         "cluster",
         "Clusters and classes",
         "Clusters of vectors against what sources are known to be: assigned on one half of the sources, scored on the "
-        "other. Balanced accuracy beside shuffled labels (control) and the gain over three hardness ratios on the same "
-        "rows; an interval that holds zero says that the vectors know no more than those.",
+        "other, in several splits. Balanced accuracy beside shuffled labels (control) and the gain over three hardness "
+        "ratios on the same rows, chosen as freely; an interval that holds zero says that the vectors know no more. "
+        "Intervals are of one split: sources, splits and seeds drawn anew.",
         "python -m analysis cluster --space spectrum",
         (
             Asked(
@@ -25,6 +26,11 @@ STUDIES: tuple[Study, ...] = (
                 "SELECT task, features, probe, balanced_accuracy, balanced_accuracy_low AS low, "
                 "balanced_accuracy_high AS high, control_mean AS control, gain, gain_low, gain_high, n_sources "
                 "FROM analysis.probe_score WHERE run_id = $run ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            Asked(
+                "Gains over every baseline",
+                "SELECT task, features, method, baseline, gain, gain_low, gain_high FROM analysis.baseline_gain "
+                "WHERE run_id = $run AND mapping IS DISTINCT FROM 'one-to-one' ORDER BY task, features, method, gain",
             ),
         ),
     ),
