@@ -25,7 +25,7 @@ from analysis.clusters.features import (
 )
 from analysis.clusters.reading import Sample
 from catalog import Catalog
-from embed.folding import CHANNEL_BIN_EDGES_KEV
+from embed.folded_rows import in_bands
 from embed.inputs import INPUTS
 from embed.twins import twins, vectors_of
 
@@ -51,6 +51,7 @@ def completed(cat: Catalog, sample: Sample, say: Say = lambda _: None) -> Sample
     features = [_with_trainings(cat, f, sample, say) for f in sample.features]
     if sample.spectra is None:
         return replace(sample, features=tuple(features))
+    say(f"reading the spectra of {sample.n:,} {sample.rows_are} with their responses: colours are a baseline")
     counts, background, area = band_counts(cat, sample.ids, sample.snapshot)
     there = np.isfinite(area).all(axis=1) & (area > 0).all(axis=1)
     if there.all():
@@ -80,19 +81,15 @@ def band_counts(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> tu
     Returns
     -------
     counts, background, area : ndarray of float, shape (n, 6)
-        NaN for a detection without a spectrum, or without its whole response. The area has a unit of each row's own.
+        NaN for a detection without a spectrum, or without its whole response. See `embed.folded_rows.in_bands`.
     """
-    edges = np.searchsorted(CHANNEL_BIN_EDGES_KEV, COLOUR_EDGES_KEV)
-    source, place = INPUTS[_COUNTS], {str(i): n for n, i in enumerate(ids)}
-    out = np.full((3, len(ids), len(COLOUR_EDGES_KEV) - 1), np.nan)
+    edges, source = np.array(COLOUR_EDGES_KEV), INPUTS[_COUNTS]
+    place = {str(i): n for n, i in enumerate(ids)}
+    out = np.full((3, len(ids), len(edges) - 1), np.nan)
     for batch in cat.sql(source.query(_EVERYTHING), snapshot=snapshot).reader(source.batch_rows):
-        prepared = source.prepare(pa.Table.from_batches([batch]))
-        known = [i for i, name in enumerate(prepared.ids) if name in place]
-        rows = [place[prepared.ids[i]] for i in known]
-        flat = np.asarray(prepared.arrays["fold"], np.float32).sum(axis=1)
-        for k, values in enumerate((prepared.arrays["counts"], prepared.arrays["background"], flat)):
-            sums = np.pad(np.cumsum(np.asarray(values, np.float64)[known], axis=1), [(0, 0), (1, 0)])
-            out[k, rows] = sums[:, edges[1:]] - sums[:, edges[:-1]]
+        names, *found = in_bands(pa.Table.from_batches([batch]), edges)
+        known = [i for i, name in enumerate(names) if name in place]
+        out[:, [place[names[i]] for i in known]] = np.stack(found)[:, known]
     counts, background, area = out
     return counts, background, area
 

@@ -9,7 +9,7 @@ from factories.encoder_inputs import folded_table, photon_table
 
 from embed import folded_rows
 from embed.evaluate import compared, moving_average, over_sources, reconstruction_errors
-from embed.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, fold_matrix
+from embed.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, flat_area, fold_matrix
 from embed.inputs import INPUTS
 from embed.poisson import deviance, folded, scaled_to, total_variation
 from embed.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
@@ -51,6 +51,12 @@ def test_a_flat_flux_gives_area_times_width_and_loses_no_photon():
     assert matrix.sum() == pytest.approx(400.0 * WIDTHS_KEV.sum(), rel=0.01)
     at = np.searchsorted(EDGES_KEV, 3.0)
     assert matrix[at].sum() == pytest.approx(400.0 * WIDTHS_KEV[at], rel=1e-9)
+
+
+def test_a_flat_flux_needs_no_matrix():
+    r, area = response(), np.linspace(100, 500, 60)
+    for edges in (CHANNEL_BIN_EDGES_KEV, np.array([0.5, 1.2, 2.0, 7.0])):
+        assert flat_area(r, area, edges) == pytest.approx(fold_matrix(r, area, edges).sum(0), rel=1e-6)
 
 
 def test_folding_agrees_with_the_dense_product():

@@ -46,7 +46,6 @@ def test_other_trainings_of_the_alignment_are_asked_too_each_of_what_it_has_not_
     assert "interval over sources and 2 trainings" in studied[1]["retrieve"]
     assert ask("SELECT DISTINCT n_trainings FROM analysis.retrieval") == [(2,)]
     assert ask("SELECT DISTINCT n_splits, n_trainings FROM analysis.regression") == [(2, 2)]
-    assert ask("SELECT DISTINCT n_splits, n_trainings FROM analysis.regression_gain") == [(2, 2)]
     with catalog.open(studied[0]) as cat:
         found = reading.read(cat, ["hard_hs"])
         (twin,) = twins(studied[0], found.encoders["aligned"])

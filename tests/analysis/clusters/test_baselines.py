@@ -18,7 +18,6 @@ from analysis.clusters.features import COLOUR_EDGES_KEV, Features, Spectra, colo
 from analysis.clusters.reading import Sample
 from embed import jobs
 from embed.encoders import Settings
-from embed.folding import CHANNEL_BIN_EDGES_KEV
 from embed.trained import Training, train
 from embed.twins import twins, vectors_of
 
@@ -86,13 +85,14 @@ def test_band_counts_are_those_of_the_channels(filled):
         counts, background, area = band_counts(cat, ids, cat.snapshots()[-1].number)
     middle = 0.5 * (np.array(rows[0]["e_min"]) + np.array(rows[0]["e_max"]))
     for i in (0, 7):
-        for b, (low, high) in enumerate(pairwise(CHANNEL_BIN_EDGES_KEV[np.searchsorted(CHANNEL_BIN_EDGES_KEV, EDGES)])):
+        for b, (low, high) in enumerate(pairwise(EDGES)):
             inside = np.array(rows[i]["counts"])[(middle > low) & (middle < high)].sum()
             assert counts[i, b] == pytest.approx(inside, rel=0.06, abs=2)
     assert (background[:N] > 0).all()
     assert np.isnan(area[N]).all()  # no such detection
-    # The area is of a unit of each row's own: that of another scale has the same colours.
-    assert area[1] / area[1, 2] == pytest.approx(area[0] / area[0, 2], rel=1e-2)
+    assert area[1] == pytest.approx(2 * area[0])  # its ARF is twice as large
+    widths = np.diff(COLOUR_EDGES_KEV)
+    assert area[0, 2] / widths[2] == pytest.approx(400 * np.exp(-((1.6 - 2.0) ** 2) / 8), rel=0.1)
 
 
 def test_colours_and_other_trainings_come_with_the_sample(filled):
@@ -101,7 +101,7 @@ def test_colours_and_other_trainings_come_with_the_sample(filled):
         sample = sample_of(cat, ids)
         said = []
         whole = completed(cat, sample, said.append)
-        assert said == []
+        assert said == ["reading the spectra of 24 detections with their responses: colours are a baseline"]
         assert [(f.name, f.x.shape[1], f.is_baseline) for f in whole.features] == [
             ("spectrum", 3, False),
             ("five colours", 5, True),
