@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -54,6 +55,12 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="After warm-up.")] = 1e-3,
     device: DeviceOption = "auto",
     set_: SetOption = None,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats", min=0, help="Then train so many more with other seeds; none of them becomes current."
+        ),
+    ] = 0,
     checkpoint_seconds: Annotated[
         float, typer.Option("--checkpoint-seconds", min=0, help="At most so much work is lost when the process dies.")
     ] = 30.0,
@@ -64,7 +71,8 @@ def train(  # noqa: PLR0917 - typer's way to declare options
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
 
-    What was trained before, with the same settings on the same rows, is not trained again.
+    What was trained before, with the same settings on the same rows, is not trained again. With --repeats the studies
+    can tell how much of a score is the luck of one training: their intervals then say so.
 
     Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
@@ -89,8 +97,10 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         report=_say_epoch,
     )
     path = lake.store_path(store)
-    made = trained.train(trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say))
-    _say_trained(made)
+    job = trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
+    _say_trained(trained.train(job))
+    for i in range(1, repeats + 1):
+        _say_trained(trained.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
     hint(f"Next: {command(f'embed run {space}', path)}")
 
 
@@ -145,6 +155,10 @@ def status(store: StoreOption = None) -> None:
         table.add_row(*(escape(c) for c in (*cells, stale, index, error)))
     if found:
         wide().print(table)
+    for s in found:
+        if s.current and s.outgrown:
+            line = f"{s.space} learned from {s.outgrown}. Next: {command(f'embed train {s.space}', path)}"
+            OUT.print(line, highlight=False, soft_wrap=True)
     for line in overview.without_encoder(path, {s.space for s in found if s.current}):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 

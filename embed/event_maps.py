@@ -1,10 +1,12 @@
 """Photons -> fixed arrays: E-t maps, E-t-dt cubes, and windows of fixed length in (time bin, energy band).
 
 All functions take the photons of many detections in a row (`Photons`) and count them in one pass. A detection may
-have any number of photons, from none upwards.
+have any number of photons, from none upwards. Time is measured from the start of the good times, never from a photon:
+see `embed.observed_time`.
 
 Source: E-t maps and E-t-dt cubes after Dillmann et al. 2024 (arXiv:2412.01150): 24 time and 16 log-energy bins;
-windows of 8 h in the CSC's soft, medium and hard bands after Song et al. 2025 (Poisson process autodecoder).
+windows of 8 h in the CSC's soft, medium and hard bands after Song et al. 2025 (Poisson process autodecoder). There,
+time runs from the first photon to the last; here, over the good times.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from catalog.intervals import Floats, Ints
+from embed.observed_time import Bools, GoodTimes, Photons
+
 Singles = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 N_TIME, N_ENERGY, N_STEP = 24, 16, 16
 LOWEST_EV, HIGHEST_EV = 500.0, 7000.0
@@ -26,44 +28,12 @@ BAND_EDGES_EV: Floats = np.array([500.0, 1200.0, 2000.0, 7000.0])  # CSC soft, m
 N_BAND = 3
 WINDOW_S, N_BIN = 8 * 3600.0, 64
 BIN_S = WINDOW_S / N_BIN
-_LOST = 0.01  # of the photons outside good times: more says that the good times are those of something else
-
-
-@dataclass(frozen=True)
-class Photons:
-    """Photons of n detections: those of a detection stand together, in order of time.
-
-    Attributes
-    ----------
-    time_s : ndarray of float, shape (n_photon,)
-        Arrival, seconds.
-    energy_ev : ndarray of float, shape (n_photon,)
-        Energy, eV; within 0.5-7 keV.
-    row : ndarray of int, shape (n_photon,)
-        Which detection, 0 to n - 1, rising.
-    n : int
-        Number of detections, those without photons counted.
-    """
-
-    time_s: Floats
-    energy_ev: Floats
-    row: Ints
-    n: int
-
-    @property
-    def n_photons(self) -> Ints:
-        """Photons per detection, shape (n,)."""
-        return np.bincount(self.row, minlength=self.n)
-
-    @property
-    def first(self) -> Ints:
-        """Index of each detection's first photon, shape (n,); where there is none, that of the next detection's."""
-        return np.concatenate([[0], np.cumsum(self.n_photons)])[:-1]
+_SHORTEST_S = 1e-6
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of fixed length from each detection's first photon.
+    """Windows of fixed length from the start of each detection's good times.
 
     Attributes
     ----------
@@ -75,7 +45,7 @@ class Windows:
     shorter : ndarray of bool, shape (n,)
         The observation ends before the window does.
     longer : ndarray of bool, shape (n,)
-        Photons arrive after the window: they are not in it.
+        Photons arrive outside the window: they are not in it.
     """
 
     counts: Singles
@@ -109,17 +79,15 @@ def photons(time_s: Floats, energy_ev: Floats, row: Ints, n: int) -> Photons:
     return Photons(time_s[order], energy_ev[order], row[order], n)
 
 
-def normalised_time(p: Photons) -> Floats:
-    """Return each photon's time between its detection's first (0) and last (1), shape (n_photon,)."""
-    if not len(p.row):
-        return np.empty(0)
-    start = p.time_s[p.first[p.row]]
-    length = p.time_s[(p.first + p.n_photons - 1)[p.row]] - start
-    return np.asarray(np.divide(p.time_s - start, length, out=np.zeros_like(start), where=length > 0))
+def energy_time_map(p: Photons, good: GoodTimes) -> Singles:
+    """Count photons in 24 bins of observed time and 16 bins of log energy.
 
-
-def energy_time_map(p: Photons) -> Singles:
-    """Count photons in 24 bins of normalised time and 16 bins of log energy.
+    Parameters
+    ----------
+    p : Photons
+        Of n detections.
+    good : GoodTimes
+        Of the same.
 
     Returns
     -------
@@ -128,91 +96,64 @@ def energy_time_map(p: Photons) -> Singles:
 
     Examples
     --------
-    >>> p = photons(np.array([0.0, 9.0]), np.array([500.0, 6999.0]), np.array([0, 0]), 1)
-    >>> m = energy_time_map(p)
+    >>> from embed.observed_time import good_times
+    >>> p = photons(np.array([0.0, 9.9]), np.array([500.0, 6999.0]), np.array([0, 0]), 1)
+    >>> m = energy_time_map(*good_times(p, np.array([0.0]), np.array([10.0]), np.array([0])))
     >>> m.shape, float(m[0, 0, 0]), float(m[0, 23, 15])
     ((1, 24, 16), 1.0, 1.0)
     """
-    cell = (p.row * N_TIME + _bin(normalised_time(p), N_TIME)) * N_ENERGY + _energy_bin(p)
+    cell = (p.row * N_TIME + _bin(good.share(p), N_TIME)) * N_ENERGY + _energy_bin(p)
     return _counted(cell, (p.n, N_TIME, N_ENERGY))
 
 
-def energy_time_step_cube(p: Photons) -> Singles:
-    """Count photons by normalised time, log energy, and the waiting time to the next photon.
+def energy_time_step_cube(p: Photons, good: GoodTimes) -> Singles:
+    """Count photons by observed time, log energy, and the waiting time to the next photon.
 
-    The waiting time is scaled per detection between its shortest (0) and longest (1); the last photon waits for
-    none and is not counted.
+    The waiting time w is observed time, gaps left out, and enters as 1 - exp(-w / mean wait), the mean being observed
+    time over photons: a constant source fills all 16 bins alike. (Scaled between a detection's shortest and longest
+    wait, as published, the first and the last bin would never be empty.) The last photon waits for none and is not
+    counted.
+
+    Parameters
+    ----------
+    p, good
+        See `energy_time_map`.
 
     Returns
     -------
     ndarray of float32, shape (n, 24, 16, 16)
     """
-    waits = np.diff(p.time_s)
     within = p.row[1:] == p.row[:-1]
-    row, waits = p.row[:-1][within], waits[within]
-    shortest, longest = np.full(p.n, np.inf), np.full(p.n, -np.inf)
-    np.minimum.at(shortest, row, waits)
-    np.maximum.at(longest, row, waits)
-    spread = longest[row] - shortest[row]
-    step = np.divide(waits - shortest[row], spread, out=np.zeros_like(waits), where=spread > 0)
-    cell = (row * N_TIME + _bin(normalised_time(p)[:-1][within], N_TIME)) * N_ENERGY + _energy_bin(p)[:-1][within]
+    row = p.row[:-1][within]
+    waits = np.diff(good.clock(p))[within]
+    mean = good.seconds / np.maximum(p.n_photons, 1)
+    step = -np.expm1(-np.maximum(waits, 0.0) / np.maximum(mean[row], _SHORTEST_S))
+    cell = (row * N_TIME + _bin(good.share(p)[:-1][within], N_TIME)) * N_ENERGY + _energy_bin(p)[:-1][within]
     return _counted(cell * N_STEP + _bin(step, N_STEP), (p.n, N_TIME, N_ENERGY, N_STEP))
 
 
-def windows(p: Photons, start_s: Floats, stop_s: Floats, interval_row: Ints) -> Windows:
-    """Count photons in 64 bins of 450 s from the first photon and in three bands.
+def windows(p: Photons, good: GoodTimes) -> Windows:
+    """Count photons in 64 bins of 450 s from the start of the good times, and in three bands.
 
     Parameters
     ----------
-    p : Photons
-        Of n detections.
-    start_s, stop_s : ndarray of float, shape (n_interval,)
-        Good time intervals, seconds, none overlapping another of its detection. A detection without any, or whose
-        photons lie outside them, counts as observed from its first to its last photon.
-    interval_row : ndarray of int, shape (n_interval,)
-        Detection of each interval.
+    p, good
+        See `energy_time_map`.
 
     Returns
     -------
     Windows
     """
-    first, last = _ends(p, start_s, stop_s, interval_row)
-    since = p.time_s - first[p.row]
+    since = p.time_s - good.first[p.row]
     inside = (since >= 0) & (since < WINDOW_S)
     time_bin = np.minimum((since[inside] / BIN_S).astype(np.int64), N_BIN - 1)
     band = np.searchsorted(BAND_EDGES_EV, p.energy_ev[inside], "right") - 1
     counts = _counted((p.row[inside] * N_BIN + time_bin) * N_BAND + band, (p.n, N_BIN, N_BAND))
-    exposure = _exposure(start_s - first[interval_row], stop_s - first[interval_row], interval_row, p.n)
-    seen = counts.sum(axis=2)
-    outside = np.sum(seen, axis=1, where=exposure <= 0) > _LOST * seen.sum(axis=1)
-    missing = outside | (exposure.max(axis=1, initial=0.0) <= 0)
-    if missing.any():
-        rows = np.flatnonzero(missing)
-        span = np.maximum(last[rows] - first[rows], 1.0)
-        exposure[rows] = _exposure(np.zeros(len(rows)), span, np.arange(len(rows)), len(rows))
+    exposure = _exposure(good.start_s - good.first[good.row], good.stop_s - good.first[good.row], good.row, p.n)
     # A stray photon just outside a good time still needs some exposure to have come from.
-    exposure = np.maximum(exposure, np.where(seen > 0, 1.0 / BIN_S, 0.0))
-    ends = np.maximum(last, _latest(stop_s, interval_row, p.n))
-    longer = np.bincount(p.row[since >= WINDOW_S], minlength=p.n) > 0
-    return Windows(counts, exposure.astype(np.float32), ends - first < WINDOW_S - BIN_S, longer)
-
-
-def _ends(p: Photons, start_s: Floats, stop_s: Floats, interval_row: Ints) -> tuple[Floats, Floats]:
-    """First and last photon, shape (n,) each; for a detection without photons its good times' start and end."""
-    first = np.full(p.n, np.inf)
-    np.minimum.at(first, interval_row, start_s)
-    first = np.where(np.isfinite(first), first, 0.0)
-    last = np.maximum(first, _latest(stop_s, interval_row, p.n))
-    some = p.n_photons > 0
-    first[some] = p.time_s[p.first[some]]
-    last[some] = p.time_s[(p.first + p.n_photons - 1)[some]]
-    return first, last
-
-
-def _latest(stop_s: Floats, interval_row: Ints, n: int) -> Floats:
-    last = np.full(n, -np.inf)
-    np.maximum.at(last, interval_row, stop_s)
-    return last
+    exposure = np.maximum(exposure, np.where(counts.sum(axis=2) > 0, 1.0 / BIN_S, 0.0))
+    longer = np.bincount(p.row[~inside], minlength=p.n) > 0
+    return Windows(counts, exposure.astype(np.float32), good.last - good.first < WINDOW_S - BIN_S, longer)
 
 
 def _exposure(start: Floats, stop: Floats, row: Ints, n: int) -> Floats:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.intervals import merged
-from embed.event_maps import Bools, Photons, energy_time_map, energy_time_step_cube, photons, windows
+from embed.event_maps import energy_time_map, energy_time_step_cube, photons, windows
+from embed.observed_time import Bools, GoodTimes, Photons, good_times
 from embed.prepared import Arrays, Prepared, ids_and_names
 from embed.ragged import ragged
 from embed.summary_statistics import summary
@@ -43,36 +43,37 @@ def prepare(rows: pa.Table) -> Prepared:
     time, energy = ragged(rows["photon"], "time_s"), ragged(rows["photon"], "energy_ev")
     start, stop = ragged(rows["good"], "start_s"), ragged(rows["good"], "stop_s")
     n = rows.num_rows
-    p = photons(time.flat, energy.flat, time.row, n)
-    whole = np.isfinite(start.flat) & np.isfinite(stop.flat) & (stop.flat > start.flat)
-    w = windows(p, *merged(start.flat[whole], stop.flat[whole], start.row[whole]))
+    whole = np.isfinite(start.flat) & np.isfinite(stop.flat)
+    every = photons(time.flat, energy.flat, time.row, n)
+    p, good = good_times(every, start.flat[whole], stop.flat[whole], start.row[whole])
+    w = windows(p, good)
     unusable = {name: np.asarray(rows[name].to_numpy(), np.bool_) for name in _REASONS}
     kept = ~np.any(list(unusable.values()), axis=0)
     ids, names = ids_and_names(rows, kept)
     arrays = {
         "counts": w.counts,
         "exposure": w.exposure,
-        "map": energy_time_map(p),
-        "summary": summary(p, w),
+        "map": energy_time_map(p, good),
+        "summary": summary(p, good, w),
         "shorter": w.shorter,
         "longer": w.longer,
     }
     skipped: dict[str, str] = {}
     for name, mask in unusable.items():
         skipped |= dict.fromkeys(rows["id"].filter(pa.array(mask)).to_pylist(), _REASONS[name])
-    held = _WithCube({k: v[kept] for k, v in arrays.items()}, p, kept)
+    held = _WithCube({k: v[kept] for k, v in arrays.items()}, p, good, kept)
     return Prepared(ids, names, held, skipped)
 
 
 class _WithCube(Mapping[str, npt.NDArray[np.generic]]):
     """The arrays of detections, and under `cube` their E-t-dt cubes."""
 
-    def __init__(self, arrays: Arrays, p: Photons, kept: Bools) -> None:
-        self._arrays, self._photons, self._kept = arrays, p, kept
+    def __init__(self, arrays: Arrays, p: Photons, good: GoodTimes, kept: Bools) -> None:
+        self._arrays, self._photons, self._good, self._kept = arrays, p, good, kept
 
     def __getitem__(self, name: str) -> npt.NDArray[np.generic]:
         """Return an array by name."""
-        return energy_time_step_cube(self._photons)[self._kept] if name == "cube" else self._arrays[name]
+        return energy_time_step_cube(self._photons, self._good)[self._kept] if name == "cube" else self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
         """Return the names."""

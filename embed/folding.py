@@ -89,6 +89,23 @@ def fold_matrix(response: Redistribution, area_cm2: Floats, edges: Floats = CHAN
     return np.asarray((photons @ area @ (response.sparse() @ channels)).toarray())
 
 
+def flat_area(response: Redistribution, area_cm2: Floats, edges: Floats = CHANNEL_BIN_EDGES_KEV) -> Floats:
+    """Return expected counts/s in each channel bin for a photon flux of 1/s/cm**2/keV at all energies of the grid.
+
+    Parameters
+    ----------
+    response, area_cm2, edges
+        See `fold_matrix`, the sum of whose rows this is.
+
+    Returns
+    -------
+    ndarray of float, shape (n_bin,)
+    """
+    low, high = (np.clip(e, LOWEST_KEV, HIGHEST_KEV) for e in (response.energ_lo, response.energ_hi))
+    channels = (np.nan_to_num(area_cm2) * (high - low)) @ response.sparse()
+    return np.asarray(channels @ overlap(response.e_min, response.e_max, edges))
+
+
 def area_on(response: Redistribution, arf_lo: Floats, arf_hi: Floats, specresp: Floats) -> Floats:
     """Bring an ARF onto the RMF's energy bins, shape (n_energy,): they are the same unless files were mixed.
 

@@ -40,6 +40,8 @@ _SPECTRUM_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
+SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
+EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
 # The identifiers are hashes of content: their hash is one of the input.
 _SPECTRUM_FINGERPRINTS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
@@ -54,10 +56,12 @@ SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan,
 {_SPECTRUM_JOINS}
   LEFT JOIN product.arf AS a ON a.arf_id = c.arf_id
 """
-_FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace("'spectrum-1'", "'spectrum-counts-1', coalesce(c.arf_id, '-')")
+_FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace(
+    "'spectrum-1'", f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}', coalesce(c.arf_id, '-')"
+)
 
 # One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
-# detection's photons fell on, in each of its files.
+# detection's photons fell on, in each of its files; without good times, the spans that product.file_span gives.
 _EVENTS_ROWS = """
 WITH region AS (
   SELECT detection_id AS id, any_value(name) AS name, list(file_id) AS file_ids,
@@ -79,24 +83,31 @@ good AS (
   FROM product.good_time AS g
   JOIN (SELECT id, unnest(file_ids) AS file_id FROM region) AS f ON f.file_id = g.file_id
   GROUP BY f.id, g.ccd_id
+),
+span AS (
+  SELECT f.id, list({'start_s': s.start_s, 'stop_s': s.stop_s}) AS good
+  FROM product.file_span AS s
+  JOIN (SELECT id, unnest(file_ids) AS file_id FROM region) AS f ON f.file_id = s.file_id
+  GROUP BY f.id
 )
 SELECT r.id, r.name, p.photon, coalesce(p.n_all > 0 AND p.n_with_energy = 0, false) AS no_energy, r.no_region, r.capped,
-  coalesce(g.good, every.good) AS good
+  coalesce(g.good, every.good, s.good) AS good
 FROM region AS r
 LEFT JOIN photon AS p ON p.id = r.id
 LEFT JOIN good AS g ON g.id = r.id AND g.ccd_id = p.ccd_id
 LEFT JOIN good AS every ON every.id = r.id AND every.ccd_id IS NULL
+LEFT JOIN span AS s ON s.id = r.id
 """
-_EVENTS_FINGERPRINTS = """
-SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-2', string_agg(input, ';' ORDER BY input)))
-  AS input_sha256
+_EVENTS_FINGERPRINTS = f"""
+SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-{EVENTS_VERSION}', string_agg(input, ';' ORDER BY
+  input))) AS input_sha256
 FROM (
   SELECT r.detection_id AS id, r.name, concat_ws(',', coalesce(f.sha256, f.path), coalesce(r.x, -1), coalesce(r.y, -1),
     coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1), coalesce(r.angle_deg, -1),
     coalesce(r.shapes::VARCHAR, '-'), coalesce(r.flag, '-')) AS input
   FROM product.detection_region AS r
   JOIN meta.file AS f ON f.file_id = r.file_id
-  WHERE r.detection_id IN (SELECT id FROM {selected})
+  WHERE r.detection_id IN (SELECT id FROM {{selected}})
 )
 GROUP BY id
 """
@@ -124,8 +135,24 @@ INPUTS: dict[str, Input] = {
     i.modality: i
     for i in (
         Input("spectrum", "detection_id", _SPECTRUM_ROWS, _SPECTRUM_FINGERPRINTS, spectrum_rows.prepare, 2048),
-        Input("spectrum_counts", "detection_id", _FOLDED_ROWS, _FOLDED_FINGERPRINTS, folded_rows.prepare, 64),
-        Input("events", "detection_id", _EVENTS_ROWS, _EVENTS_FINGERPRINTS, event_rows.prepare, 1024),
+        Input(
+            "spectrum_counts",
+            "detection_id",
+            _FOLDED_ROWS,
+            _FOLDED_FINGERPRINTS,
+            folded_rows.prepare,
+            64,
+            version=SPECTRUM_COUNTS_VERSION,
+        ),
+        Input(
+            "events",
+            "detection_id",
+            _EVENTS_ROWS,
+            _EVENTS_FINGERPRINTS,
+            event_rows.prepare,
+            1024,
+            version=EVENTS_VERSION,
+        ),
         Input("papers", "bibcode", _PAPERS_ROWS, _PAPERS_FINGERPRINTS, abstracts.prepare, 1024),
         Input("properties", "detection_id", _PROPERTIES_ROWS, _PROPERTIES_FINGERPRINTS, property_rows.prepare, 65536),
         *(
@@ -143,4 +170,21 @@ INPUTS: dict[str, Input] = {
     )
 }
 
-__all__ = ["INPUTS", "Arrays", "Input", "Prepared"]
+
+def outgrown(modality: str, version: int) -> str:
+    """Say of which input an encoder is that learned from a version of it; '' where it can read the present one.
+
+    Examples
+    --------
+    >>> outgrown("papers", 1), outgrown("events", 0), outgrown("events", 1)
+    ('', '', 'events of input version 1, and rows are prepared by version 2 now')
+    """
+    now = INPUTS[modality].version
+    return (
+        ""
+        if version in {0, now}
+        else f"{modality} of input version {version}, and rows are prepared by version {now} now"
+    )
+
+
+__all__ = ["INPUTS", "Arrays", "Input", "Prepared", "outgrown"]

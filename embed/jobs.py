@@ -24,7 +24,7 @@ from catalog.errors import Transient, UnknownName, command, suggestion
 from catalog.vectors import Compaction, Pin
 from embed import encoders
 from embed.encoders import Encoded, Encoder
-from embed.inputs import INPUTS
+from embed.inputs import INPUTS, outgrown
 from embed.next_step import next_step
 from embed.space_relations import register
 
@@ -53,6 +53,8 @@ class Current:
     encoder_id: str
     modality: str
     weights_sha256: str
+    input_version: int
+    """Of the input that it learned from (`embed.prepared.Input.version`); 0 where it reads that of any version."""
 
     def load(self, store: Path) -> Encoder:
         """Restore it from the store's models."""
@@ -189,7 +191,10 @@ def _plan(job: Job, spaces: Sequence[str], connection: lake.Connection) -> _Plan
 
 def current_encoders(connection: lake.Connection) -> dict[str, Current]:
     """Return the current encoders that a connection's snapshot sees, by space."""
-    query = "SELECT space, encoder_id, modality, weights_sha256 FROM meta.encoder WHERE current ORDER BY space"
+    query = """
+        SELECT space, encoder_id, modality, weights_sha256,
+          coalesce(TRY_CAST(configuration ->> '$.training.input_version' AS INTEGER), 1)
+        FROM meta.encoder WHERE current ORDER BY space"""
     return {row[0]: Current(*row) for row in connection.execute(query).fetchall()}
 
 
@@ -201,7 +206,9 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     wanted = stale.filter(pc.not_equal(stale["reason"], "row is gone"))
     outcome = Outcome(space, current.encoder_id, Counter(stale["reason"].to_pylist()), n_removed=len(gone))
     _LOG.info("%s: %d rows to encode by %s, %d to remove", space, wanted.num_rows, current.encoder_id, len(gone))
-    if wanted.num_rows and (others := _others(current.load(job.store), plan)):
+    if wanted.num_rows and (
+        others := outgrown(current.modality, current.input_version) or _others(current.load(job.store), plan)
+    ):
         again = command(f"embed train {space} --model {current.load(job.store).model}", job.store)
         outcome.blocked = f"{space} learned from {others}; train it again: {again}"
         outcome.n_removed = 0

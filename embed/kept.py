@@ -15,6 +15,8 @@ from embed.inputs import INPUTS
 
 IDENTITY = "identity"
 """Key of `identity` in the configuration's account of the training."""
+ROWS, SETTINGS = "rows", "settings"
+"""Keys of the hash of `learned_rows`, and of the `settings_key` of the same training with seed 0."""
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,17 @@ def settings_key(space: str, kind: Family, where: str, settings: Settings) -> st
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def identity(connection: lake.Connection, kind: Family, key: str, selected: str) -> str:
-    """Return a name for a training that only the same settings on the same inputs have.
+def learned_rows(connection: lake.Connection, kind: Family, selected: str) -> str:
+    """Return a text that only the same rows of inputs have; their order does not matter.
 
     Parameters
     ----------
     connection : Connection
         At the snapshot that is trained on.
     kind : Family
-        Where it reads no rows to train, the settings alone count.
-    key : str
-        See `settings_key`.
+        Where it reads no rows to train, the text is always the same.
     selected : str
-        SQL of the ids that are trained on.
-
-    Returns
-    -------
-    str
-        40 hex digits. The fingerprints of the inputs are read, never the inputs; their order does not matter.
+        SQL of the ids that are trained on. The fingerprints of their inputs are read, never the inputs.
     """
     rows: tuple[object, ...] | None = None
     if kind.trained:
@@ -87,6 +82,17 @@ def identity(connection: lake.Connection, kind: Family, key: str, selected: str)
             "SELECT count(*), bit_xor(md5_number(concat_ws('|', id, coalesce(name, '-'), input_sha256))) "
             f"FROM ({prints}) AS p"
         ).fetchone()
+    return str(rows)
+
+
+def identity(key: str, rows: str) -> str:
+    """Return a name for a training that only the same settings on the same inputs have: 40 hex digits.
+
+    Parameters
+    ----------
+    key, rows : str
+        See `settings_key` and `learned_rows`.
+    """
     return hashlib.sha256(f"{key}|{rows}".encode()).hexdigest()[:40]
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from catalog import lake
 from embed import encoders
+from embed.inputs import outgrown
 from embed.next_step import next_step
 
 _ENCODERS = """
-SELECT e.space, e.encoder_id, e.version, e.dim, e.current, e.validation_error, e.configuration,
+SELECT e.space, e.encoder_id, e.modality, e.version, e.dim, e.current, e.validation_error, e.configuration,
   s.encoder_id = e.encoder_id AS pinned,
   CASE WHEN s.encoder_id = e.encoder_id THEN s.n_vectors
     WHEN s.next_encoder_id = e.encoder_id THEN s.next_n_vectors ELSE 0 END AS n_vectors,
@@ -49,6 +50,8 @@ class EncoderState:
     error_name : str
     stale : dict of str to int
         Stale rows by reason.
+    outgrown : str
+        Which input it learned from, where it is to be trained again because rows are prepared otherwise now; else ''.
     """
 
     space: str
@@ -66,6 +69,7 @@ class EncoderState:
     validation_error: float | None
     error_name: str
     stale: dict[str, int]
+    outgrown: str
 
 
 def states(store: Path) -> list[EncoderState]:
@@ -85,14 +89,17 @@ def states(store: Path) -> list[EncoderState]:
     out = []
     for row in rows:
         configuration = json.loads(row.pop("configuration") or "{}")
+        learned = configuration.get("training", {})
         row["pinned"] = bool(row["pinned"])
         row["n_vectors"] = row["n_vectors"] or 0
+        modality = row.pop("modality")
         out.append(
             EncoderState(
                 **row,
                 model=str(configuration.get("model", "")),
-                error_name=str(configuration.get("training", {}).get("error_name", "")),
+                error_name=str(learned.get("error_name", "")),
                 stale=stale.get(row["encoder_id"], {}),
+                outgrown=outgrown(modality, int(learned.get("input_version", 1))),
             )
         )
     return out

@@ -1,8 +1,9 @@
 """The Poisson-process autoencoder of photons: counts per time bin and band -> latent -> rate per time bin and band.
 
 Amortised: an encoder gives the latent in one forward pass, where an autodecoder would fit each new source anew. The
-likelihood is that of the counts under rate x exposure, so gaps and observations shorter than the window carry no
-information instead of reading as darkness.
+loss is the Poisson likelihood of the counts under rate x exposure, with a penalty for the total variation of the rate
+and one for the size of the latent. So gaps and observations shorter than the window carry no information instead of
+reading as darkness.
 
 Source: Song et al. 2025, Poisson process autodecoder for X-ray sources (bands, 8 h windows, total variation and
 latent penalties); the encoder in place of per-source optimisation is ours.
@@ -38,7 +39,7 @@ class PoissonProcess(Network):
     ----------
     configuration : dict
         latent (more than 3); width and hidden of the perceptrons; total_variation and latent_penalty, the weights of
-        the two penalties against the logarithm of the deviance per observed cell.
+        the two penalties against the negative log likelihood per cell of the window.
     """
 
     reads = ("counts", "exposure")
@@ -79,21 +80,28 @@ class PoissonProcess(Network):
         return torch.as_tensor(log_rate.clamp(-20.0, GREATEST_LOG_RATE))
 
     def losses(self, batch: Batch) -> Tensor:
-        """Return deviance per observed cell, tempered, plus the penalties; shape (n,)."""
+        """Return the negative log likelihood over the number of cells, plus the penalties; shape (n,).
+
+        The likelihood is that of all observed cells together, less what it would be if the rates were the counts: half
+        the deviance. It is divided by all 192 cells of a window, the same for every row: an observation that is half as
+        long counts half as much, as a likelihood has it.
+        """
         latent = self.latent(batch)
         log_rate = self.log_rate(latent).float()
-        fit = torch.log1p(self._deviance(log_rate, batch))  # one bright flare must not drown a thousand faint sources
+        unlikely = 0.5 * self._cells(log_rate, batch).sum((1, 2)) / (N_BIN * N_BAND)
         variation = total_variation(log_rate, batch["exposure"])
-        return fit + self.variation_weight * variation + self.latent_weight * (latent[:, N_BAND:].float() ** 2).mean(1)
+        size = (latent[:, N_BAND:].float() ** 2).mean(1)
+        return unlikely + self.variation_weight * variation + self.latent_weight * size
 
     def errors(self, batch: Batch) -> Tensor:
         """Return the deviance per observed cell, shape (n,)."""
-        return self._deviance(self.log_rate(self.latent(batch)).float(), batch)
+        cells = self._cells(self.log_rate(self.latent(batch)).float(), batch)
+        return cells.sum((1, 2)) / ((batch["exposure"] > 0).sum(1) * N_BAND).clamp_min(1)
 
-    def _deviance(self, log_rate: Tensor, batch: Batch) -> Tensor:
+    def _cells(self, log_rate: Tensor, batch: Batch) -> Tensor:
+        """Return the deviance of each cell, 0 where it was not observed, shape (n, 64, 3)."""
         exposure = batch["exposure"][:, :, None]
-        cells = deviance(torch.exp(log_rate) * exposure * BIN_S, batch["counts"]) * (exposure > 0)
-        return cells.sum((1, 2)) / ((exposure > 0).sum((1, 2)) * N_BAND).clamp_min(1)
+        return deviance(torch.exp(log_rate) * exposure * BIN_S, batch["counts"]) * (exposure > 0)
 
 
 def constant_rate_deviance(batch: Batch) -> Tensor:

@@ -53,6 +53,9 @@ class Input:
         How many rows a reader should hold at once: wide rows, few of them.
     spaces : tuple of str
         Spaces whose vectors the query reads, under `embed.pair_inputs.relation(space)`; whoever runs it registers them.
+    version : int
+        Counts up when the same rows are prepared otherwise. Part of every fingerprint, and kept with each encoder: one
+        that learned from another version cannot read this one.
     """
 
     modality: str
@@ -62,6 +65,7 @@ class Input:
     prepare: Callable[[pa.Table], Prepared]
     batch_rows: int
     spaces: tuple[str, ...] = ()
+    version: int = 1
 
     def query(self, selected: str) -> str:
         """Return the SQL of the rows of the selected ids: columns id, name, and what `prepare` needs.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from embed.event_maps import N_BIN, Floats, Photons, Singles, Windows, normalised_time
+from catalog.intervals import Floats
+from embed.event_maps import N_BIN, Singles, Windows
+from embed.observed_time import GoodTimes, Photons
 
 ENERGY_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TIME_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -26,13 +28,16 @@ NAMES: tuple[str, ...] = (
 )
 
 
-def summary(p: Photons, w: Windows) -> Singles:
+def summary(p: Photons, good: GoodTimes, w: Windows) -> Singles:
     """Measure each detection.
 
     Parameters
     ----------
     p : Photons
         Of n detections.
+    good : GoodTimes
+        Of the same: arrival times are shares of the good time, so that those of a constant source are uniform, and
+        rates are over all of it.
     w : Windows
         Of the same.
 
@@ -43,11 +48,8 @@ def summary(p: Photons, w: Windows) -> Singles:
     """
     n_photons = p.n_photons.astype(np.float64)
     some = np.maximum(n_photons, 1.0)
-    time = normalised_time(p)
-    start = p.first
-    duration = np.zeros(p.n)
-    filled = n_photons > 0
-    duration[filled] = p.time_s[(start + p.n_photons - 1)[filled]] - p.time_s[start[filled]]
+    time = good.share(p)
+    duration = good.seconds
     log_energy = np.log10(p.energy_ev / 1000.0)
     mean = np.bincount(p.row, log_energy, minlength=p.n) / some
     deviation = log_energy - mean[p.row]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -129,7 +130,8 @@ def train(job: Training) -> Trained:
     begun = _begun(job.store, scratch)
     snapshot = _newest(job.store) if begun is None else begun
     with contextlib.closing(lake.connect(job.store, snapshot=snapshot)) as connection:
-        name = kept.identity(connection, kind, key, selected)
+        rows = kept.learned_rows(connection, kind, selected)
+        name = kept.identity(key, rows)
         before = None if job.again else kept.find(job.store, job.space, name)
         if before is not None:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -149,7 +151,11 @@ def train(job: Training) -> Trained:
         fitted = encoders.fit(job.space, kind.model, stream, replace(job.settings, scratch=scratch))
     provenance: Configuration = {
         kept.IDENTITY: name,
+        kept.ROWS: hashlib.sha256(rows.encode()).hexdigest()[:40],
+        kept.SETTINGS: kept.settings_key(job.space, kind, job.where, replace(job.settings, seed=0)),
         "snapshot": snapshot,
+        # 0: it learned from no rows, and reads those of any version.
+        "input_version": INPUTS[kind.modality].version if kind.trained else 0,
         "where": job.where,
         "seed": job.settings.seed,
         "learning_rate": job.settings.learning_rate,

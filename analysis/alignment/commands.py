@@ -53,6 +53,9 @@ def regress(
         bool, typer.Option("--masked", help="Score texts without numbers, classes and telling words, too.")
     ] = False,
     where: WhereOption = "",
+    splits: Annotated[
+        int, typer.Option("--splits", min=1, help="Split the sources so often, to learn and to judge.")
+    ] = 3,
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
@@ -66,7 +69,7 @@ def regress(
     from analysis.alignment.ways import Ways  # noqa: PLC0415
 
     names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else _names(columns)
-    asked = study.Asked(names, where, _names(data), _pooling(pooling), masked)
+    asked = study.Asked(names, where, _names(data), _pooling(pooling), masked, splits)
     with Catalog(store) as cat:
         run = study.run(cat, asked, Ways(seed, again, wait, say))
     with Catalog(store) as cat:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.alignment import neighbourhood as near
+from analysis.alignment.predictions import is_logarithmic
 from analysis.alignment.reading import ALIGNED, PROPERTIES, Detections, NothingToRead, read
-from analysis.alignment.regress import is_logarithmic
 from analysis.alignment.resampling import EVENTS, aligned_again, encoder_of, photons_again
 from analysis.alignment.texts import Papers
 from analysis.alignment.ways import Ways

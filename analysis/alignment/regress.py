@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.alignment import masked_texts
+from analysis.alignment.predictions import Predicted, answer, is_logarithmic
 from analysis.alignment.reading import ALIGNED, PROPERTIES, Detections, NothingToRead, read
-from analysis.alignment.regression import EXPERTS, Gain, Score, Split, best, gains, scores, selected
-from analysis.alignment.representations import left_out, property_blocks
+from analysis.alignment.regression import (
+    EXPERTS,
+    Score,
+    Split,
+    gains,
+    gains_together,
+    scores,
+    together,
+)
+from analysis.alignment.representations import property_blocks
 from analysis.alignment.ways import Ways
-from analysis.runs import Answer, Evidence, Model, Record, Run, once, unfinished
+from analysis.runs import Answer, Evidence, Run, once, unfinished
 from analysis.statistics import half
 from analysis.steps import Steps, joined
 from catalog import Catalog
 from catalog.errors import query_command
 from catalog.tables import TABLES
 from embed import paper_vectors
+from embed.encoders import described
 from embed.masking import Quantity, quantity_of
 from embed.next_step import next_step
 from embed.pooling import Pooling
-from embed.property_rows import COLUMNS, LOG_COLUMNS
+from embed.twins import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -36,20 +45,10 @@ FIFTEEN = (
     *("src_cnts_aper_b", "var_index_b", "ks_prob_b", "kp_prob_b", "var_mean_b", "var_sigma_b", "var_max_b"),
 )
 TEST_SHARE, VALIDATION_SHARE = 0.25, 0.2
+N_SPLITS, _NEXT_SPLIT = 3, 100_003
 LEAST = 40
 _FILLED = "SELECT column_name, count FROM (SUMMARIZE csc.observation_source) WHERE null_percentage < 50"
 """Rows in each part of a split without which a column is left out."""
-
-
-def is_logarithmic(column: str) -> bool:
-    """Tell whether the logarithm of a column is predicted, because it spans decades.
-
-    Examples
-    --------
-    >>> is_logarithmic("flux_aper_b"), is_logarithmic("flux_significance_b")
-    (True, False)
-    """
-    return column in LOG_COLUMNS and not column.startswith("flux_significance")
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,8 @@ class Asked:
         See `embed.pooling`; None as the aligned space has it.
     masked : bool
         Score masked texts, too.
+    splits : int
+        How often the sources are split.
     """
 
     columns: tuple[str, ...] = FIVE
@@ -75,32 +76,7 @@ class Asked:
     data: tuple[str, ...] = ()
     pooling: Pooling | None = None
     masked: bool = False
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What was found of one column.
-
-    Attributes
-    ----------
-    column, unit : str
-    scores : list of Score
-    gains : list of Gain
-    n_training, n_validation, n_test, n_test_sources : int
-    masked_scores, masked_gains : list
-        The same with masked texts.
-    """
-
-    column: str
-    unit: str
-    scores: list[Score]
-    gains: list[Gain]
-    n_training: int
-    n_validation: int
-    n_test: int
-    n_test_sources: int
-    masked_scores: list[Score] = field(default_factory=list)
-    masked_gains: list[Gain] = field(default_factory=list)
+    splits: int = N_SPLITS
 
 
 def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
@@ -118,12 +94,19 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         ways.say(note)
     masked_text = functools.cache(lambda quantity: _masked(cat, found, asked, quantity, ways)) if asked.masked else None
 
-    question = ways.question(cat.path, "regress", asdict(asked))
+    others = twins(cat.path, found.encoders[ALIGNED], found.snapshot) if ALIGNED in found.encoders else []
+    others = others[: asked.splits - 1]
+    parameters = asdict(asked) | {"trainings": [t.encoder_id for t in others]}
+    question = ways.question(cat.path, "regress", parameters)
     evidence = Evidence(found.snapshot, found.sha256(), found.sources)
     steps = Steps(unfinished(question, evidence), ways.say)
 
+    @functools.cache
+    def trainings() -> list[Detections]:
+        return [found, *(aligned_by(cat, found, t) for t in others)]
+
     def one(column: str) -> Answer:
-        predicted = predict(found, column, masked_text, ways.seed)
+        predicted = predict(trainings(), column, masked_text, ways.seed, asked.splits)
         if predicted is None:
             ways.say(f"{column}: left out, fewer than {LEAST} rows have it in one part of the split")
             return Answer({})
@@ -187,13 +170,61 @@ def blocks_of(found: Detections, column: str, text: Floats | None) -> dict[str, 
     return out
 
 
+def aligned_by(cat: Catalog, found: Detections, twin: Twin) -> Detections:
+    """Return the same detections as another training of the alignment has them, with the sources it has not seen."""
+    encoder = twin.load(cat.path)
+    made = vectors_of(cat.path, encoder, [str(i) for i in found.ids], found.snapshot)
+    spaces = {
+        name: np.where(np.isfinite(v := made[name.partition("/")[2]]), v, 0.0) if name.startswith(ALIGNED) else own
+        for name, own in found.spaces.items()
+    }
+    held = described(encoder).get("held_out_sources")
+    return replace(found, spaces=spaces, held_out=frozenset(map(str, held)) if isinstance(held, list) else frozenset())
+
+
 def predict(
-    found: Detections,
+    trainings: Sequence[Detections],
     column: str,
     masked_text: Callable[[Quantity], Floats] | None = None,
     seed: int = 0,
+    n_splits: int = N_SPLITS,
 ) -> Predicted | None:
-    """Score all representations of one column; None where too few rows have it."""
+    """Score all representations of one column in several splits; None where too few rows have it.
+
+    Parameters
+    ----------
+    trainings : sequence of Detections
+        The same detections by each training of the alignment, which the splits take turns with.
+    column : str
+    masked_text : callable, optional
+        Gives the vectors of texts that do not tell a quantity.
+    seed, n_splits : int
+    """
+    parts = [
+        _predicted(trainings[i % len(trainings)], column, masked_text, seed + i * _NEXT_SPLIT) for i in range(n_splits)
+    ]
+    made = [p for p in parts if p is not None]
+    if not made or parts[0] is None:
+        return None
+    return replace(
+        made[0],
+        scores=_scores_together([p.scores for p in made]),
+        gains=[gains_together(g) for g in zip(*(p.gains for p in made), strict=True)],
+        masked_scores=_scores_together([p.masked_scores for p in made]),
+        masked_gains=[gains_together(g) for g in zip(*(p.masked_gains for p in made), strict=True)],
+        n_trainings=min(len(trainings), n_splits),
+    )
+
+
+def _scores_together(splits: Sequence[Sequence[Score]]) -> list[Score]:
+    by = [{(s.representation, s.learner): s for s in found} for found in splits]
+    return [together([found[key] for found in by]) for key in by[0] if all(key in found for found in by)]
+
+
+def _predicted(
+    found: Detections, column: str, masked_text: Callable[[Quantity], Floats] | None, seed: int
+) -> Predicted | None:
+    """Score all representations of one column in one split."""
     values = found.column(column)
     if is_logarithmic(column):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -223,100 +254,3 @@ def predict(
         masked_scores,
         list(gains(masked_scores, test_sources, seed)),
     )
-
-
-def answer(found: Detections, p: Predicted) -> Answer:
-    """Return the rows and models that a run keeps of one column."""
-    gain_rows = [
-        _gain_row(p, g, masked=masked) for masked, gains_ in ((False, p.gains), (True, p.masked_gains)) for g in gains_
-    ]
-    rows = _rows(p, p.scores, masked=False) + _rows(p, p.masked_scores, masked=True)
-    return Answer({"analysis.regression": rows, "analysis.regression_gain": gain_rows}, models=_models(found, p))
-
-
-def _rows(p: Predicted, found: Sequence[Score], *, masked: bool) -> list[Record]:
-    if not found:
-        return []
-    first = best(found)
-    chosen = {s.representation: selected(found, s.representation) for s in found}
-    return [
-        {
-            "column_name": p.column,
-            "representation": s.representation,
-            "learner": s.learner,
-            "masked": masked,
-            "mae": s.mae.value,
-            "mae_low": s.mae.low,
-            "mae_high": s.mae.high,
-            "validation_mae": s.validation_mae,
-            "unit": p.unit,
-            "selected": s is chosen[s.representation],
-            "best": s is first,
-            "left_out": left_out(s.representation, p.column) or None,
-            "dim": len(s.scaled.centre) if s.scaled else None,
-            "n_training": p.n_training,
-            "n_validation": p.n_validation,
-            "n_test": p.n_test,
-            "n_test_sources": p.n_test_sources,
-        }
-        for s in found
-    ]
-
-
-def _gain_row(p: Predicted, g: Gain, *, masked: bool) -> Record:
-    return {
-        "column_name": p.column,
-        "learner": g.learner,
-        "masked": masked,
-        "mae_text": g.text.mae.value,
-        "mae_data": g.data.mae.value,
-        "mae_both": g.both.mae.value,
-        "gain": g.difference.value,
-        "gain_low": g.difference.low,
-        "gain_high": g.difference.high,
-        "relative_gain": g.relative,
-        "unit": p.unit,
-    }
-
-
-def _models(found: Detections, p: Predicted) -> list[Model]:
-    """Keep, for each space that SQL can hand a vector of, the learner with the lowest error on validation."""
-    spaces = {f"{ALIGNED}/both": ALIGNED, PROPERTIES: PROPERTIES}
-    spaces |= {s: s for s in found.data_spaces} if len(found.data_spaces) > 1 else dict.fromkeys(("data",), "")
-    out: list[Model] = []
-    for representation, space in spaces.items():
-        name = space or "".join(found.data_spaces)
-        if name not in found.encoders or not any(s.representation == representation for s in p.scores):
-            continue
-        s = selected(p.scores, representation)
-        if s.fit is None or s.scaled is None:
-            continue
-        dim = found.spaces[representation if representation in found.spaces else name].shape[1]
-        configuration: Mapping[str, object] = {
-            "learner": s.learner,
-            "column": p.column,
-            "log10": is_logarithmic(p.column),
-            "unit": p.unit,
-            "mae": s.mae.value,
-            "mae_interval": [v if math.isfinite(v) else None for v in (s.mae.low, s.mae.high)],
-            "median_mae": selected(p.scores, "median").mae.value,
-            "n_training": p.n_training,
-        }
-        tensors = {
-            **s.fit.tensors,
-            "centre": s.scaled.centre,
-            "factor": s.scaled.factor,
-            "taken": _taken(representation, p.column, dim),
-        }
-        function = f"predict_{p.column}"
-        out.append(Model(function, name, found.encoders[name], dim, configuration, tensors))
-    return out
-
-
-def _taken(representation: str, column: str, dim: int) -> npt.NDArray[np.int32]:
-    """Return which numbers of a space's vector a model reads."""
-    if representation != PROPERTIES:
-        return np.arange(dim, dtype=np.int32)
-    related = left_out(PROPERTIES, column)
-    free = [i for i, c in enumerate(COLUMNS) if c not in related]
-    return np.array([*free, *(len(COLUMNS) + i for i in free)], np.int32)

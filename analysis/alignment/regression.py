@@ -1,4 +1,8 @@
-"""Catalog columns predicted from representations of a detection, on sources that took no part in the learning."""
+"""Catalog columns predicted from representations of a detection, on sources that took no part in the learning.
+
+What is learned from, what is chosen by and what is judged on is drawn by source, and drawn several times: a score is
+the mean over the splits, its interval that of one split (`analysis.statistics.pooled`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy.typing as npt
 
 from analysis.alignment.regressors import LEARNERS, Fit, Learner, fit
 from analysis.alignment.representations import KIN, Scaled
-from analysis.statistics import Interval, bootstrap, half, shuffled
+from analysis.statistics import Drawn, Interval, drawn, half, pooled, shuffled
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -50,22 +54,27 @@ class Score:
     learner : str
     validation_mae : float
         What choices are made by.
-    mae : Interval
-        Mean absolute error on the test rows, each source counting once; interval over sources.
+    splits : tuple of Drawn
+        Mean absolute error on the test rows of each split, each source counting once.
     errors : ndarray, shape (n_test,)
-        Absolute errors, for paired differences.
+        Absolute errors in the first split, for paired differences.
     fit : Fit or None
-        None for the median.
+        Of the first split; None for the median.
     scaled : Scaled or None
     """
 
     representation: str
     learner: str
     validation_mae: float
-    mae: Interval
+    splits: tuple[Drawn, ...]
     errors: Doubles
     fit: Fit | None = None
     scaled: Scaled | None = None
+
+    @property
+    def mae(self) -> Interval:
+        """Mean absolute error over the splits, and the interval of one."""
+        return pooled(self.splits)
 
 
 @dataclass(frozen=True)
@@ -78,22 +87,39 @@ class Gain:
         A learner; 'selected': for each representation the one with the lowest error on validation; 'experts': for both
         the weighed predictions of the selected ones.
     text, data, both : Score
-    difference : Interval
-        Error of the better single modality less that of both: above zero is a gain. The better one is chosen on the
-        test rows, and anew in each resample, so that the choice cannot flatter the gain.
+    splits : tuple of Drawn
+        Error of the better single modality less that of both, in each split: above zero is a gain. The better one is
+        chosen on the test rows, and anew in each resample, so that the choice cannot flatter the gain.
     """
 
     learner: str
     text: Score
     data: Score
     both: Score
-    difference: Interval
+    splits: tuple[Drawn, ...]
+
+    @property
+    def difference(self) -> Interval:
+        """The gain over the splits, and the interval of one."""
+        return pooled(self.splits)
 
     @property
     def relative(self) -> float:
         """The gain as a share of the error of the better single modality."""
         best = min(self.text.mae.value, self.data.mae.value)
         return self.difference.value / best if best > 0 else float("nan")
+
+
+def together(scores_: Sequence[Score]) -> Score:
+    """Return the scores of one learner, or of what was chosen, in several splits as one."""
+    validation = float(np.mean([s.validation_mae for s in scores_]))
+    return replace(scores_[0], validation_mae=validation, splits=tuple(d for s in scores_ for d in s.splits))
+
+
+def gains_together(gains_: Sequence[Gain]) -> Gain:
+    """Return the gains of one learner in several splits as one."""
+    text, data, both = (together(side) for side in zip(*((g.text, g.data, g.both) for g in gains_), strict=True))
+    return Gain(gains_[0].learner, text, data, both, tuple(d for g in gains_ for d in g.splits))
 
 
 def scores(
@@ -250,7 +276,7 @@ def _gain(learner: str, text: Score, data: Score, both: Score, sources: npt.NDAr
         of = [float(np.average(s.errors[rows], weights=weight[rows])) for s in (text, data, both)]
         return min(of[:2]) - of[2]
 
-    return Gain(learner, text, data, both, bootstrap(sources, difference, N_RESAMPLES, seed))
+    return Gain(learner, text, data, both, (drawn(sources, difference, N_RESAMPLES, seed),))
 
 
 def _control(
@@ -272,5 +298,5 @@ def _score(
     name: str, learner: str, validation: float, errors: Doubles, sources: npt.NDArray[np.generic], seed: int
 ) -> Score:
     weight = once_each(sources)
-    interval = bootstrap(sources, lambda rows: float(np.average(errors[rows], weights=weight[rows])), N_RESAMPLES, seed)
-    return Score(name, learner, validation, interval, errors)
+    found = drawn(sources, lambda rows: float(np.average(errors[rows], weights=weight[rows])), N_RESAMPLES, seed)
+    return Score(name, learner, validation, (found,), errors)

@@ -110,7 +110,8 @@ def retrieval(cat: Catalog, run_id: int) -> None:
             rows, key=lambda r: (str(r["direction"]), str(r["answer"]), list(names).index(str(r["metric"])))
         )
     ]
-    title = f"{rows[0]['n_queries']} unseen sources, {rows[0]['n_candidates']} candidates; interval over sources"
+    title = f"{rows[0]['n_queries']} unseen sources, {rows[0]['n_candidates']} candidates; interval over "
+    title += f"sources and {n} trainings" if (n := rows[0]["n_trainings"] or 1) != 1 else "sources, of one training"
     show(title, ("direction", "right answer", "metric", "value", "shuffled (control)", "chance"), cells)
 
 

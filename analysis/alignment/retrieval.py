@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.statistics import Interval, bootstrap
+from analysis.statistics import Drawn, Interval, drawn, pooled
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -100,13 +100,20 @@ def share_papers(papers: Sequence[tuple[str, ...]]) -> Mask:
     return ((about @ about.T) > 0) | np.eye(len(papers), dtype=bool)
 
 
-def intervals(found: Ranks, seed: int = 0) -> dict[str, Interval]:
-    """Return every metric with its interval; a query is a source."""
-    queries = np.arange(len(found.rank))
-    return {
-        m: bootstrap(queries, lambda rows, m=m: found.metrics(rows)[m], N_RESAMPLES, seed)  # type: ignore[misc]
-        for m in METRICS
-    }
+def intervals(found: Sequence[Ranks], seed: int = 0) -> dict[str, Interval]:
+    """Return every metric with its interval; a query is a source.
+
+    Parameters
+    ----------
+    found : sequence of Ranks
+        Of one alignment, or of several that differ in the seed: each has held out other sources.
+    seed : int
+    """
+
+    def of(ranks_: Ranks, metric: str) -> Drawn:
+        return drawn(np.arange(len(ranks_.rank)), lambda rows: ranks_.metrics(rows)[metric], N_RESAMPLES, seed)
+
+    return {m: pooled([of(r, m) for r in found]) for m in METRICS}
 
 
 def _unit(x: Floats) -> Doubles:

@@ -41,11 +41,16 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     ] = False,
     candidates: Annotated[bool, typer.Option("--candidates", help="Take candidates for truth.")] = False,
     where: WhereOption = "",
+    splits: Annotated[
+        int, typer.Option("--splits", min=1, help="Split the sources so often, to fit and to score.")
+    ] = 10,
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
 ) -> None:
-    """Cluster vectors, and score clusters against classes beside hardness ratios, PCA and shuffled labels.
+    """Cluster vectors, and score clusters against classes beside hardness ratios, colours, PCA and shuffled labels.
+
+    Other trainings of an encoder (embed train --repeats) take turns with it, and its interval tells of all.
 
     Example: python -m analysis cluster --space spectrum --k 4..16 --authority simbad --store s
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
@@ -66,6 +71,7 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
             candidates=candidates,
             where=where,
             seed=seed,
+            splits=splits,
         )
         run = ask_clusters(cat, question, again=again, wait=wait, say=say)
     with Catalog(store) as cat:

@@ -13,6 +13,11 @@ HARDNESS = ("hard_hs", "hard_ms", "hard_hm")
 """The three hardness ratios: whoever claims more has to beat them."""
 HARDNESS_NAME = "hardness ratios"
 PCA_NAME = "PCA-8 of spectra"
+COLOURS_NAME = "five colours"
+WITH_BRIGHTNESS = {"src_cnts_aper_b": "log counts", "flux_aper_b": "log flux"}
+"""What stands beside colours in a baseline that knows brightness too: its column, and its name."""
+COLOUR_EDGES_KEV = (0.5, 0.8, 1.2, 2.0, 3.0, 4.5, 7.0)
+"""Bands of the colours: the CSC's medium band, halves of its soft band, thirds of its hard band."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,20 @@ class Features:
         Nobody asked for it: it is there to be compared with.
     encoder_id : str
         '' for a baseline that no encoder made.
+    others : tuple of ndarray of float, shape (n, d)
+        The same rows by encoders that were trained alike, but for the seed.
     """
 
     name: str
     x: npt.NDArray[np.floating]
     is_baseline: bool
     encoder_id: str = ""
+    others: tuple[npt.NDArray[np.floating], ...] = ()
+
+    @property
+    def trainings(self) -> tuple[npt.NDArray[np.floating], ...]:
+        """The rows by each training, the encoder's own first."""
+        return (self.x, *self.others)
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,36 @@ class Spectra:
     values: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
     energy_kev: Floats
+
+
+def colours(net: Floats, area: Floats) -> Floats:
+    """Return colours that no detector has a part in: (b - a) / (b + a) of the fluxes of neighbouring bands.
+
+    Parameters
+    ----------
+    net : ndarray of float, shape (n, n_band)
+        Counts less the expected background; half a count is added, and nothing is less than that.
+    area : ndarray of float, shape (n, n_band)
+        Counts that a flat photon flux of 1 would give: the effective area folded through the redistribution, in any
+        unit, as long as it is one for all bands of a row.
+
+    Returns
+    -------
+    ndarray of float, shape (n, n_band - 1)
+        Between -1 and 1.
+
+    Examples
+    --------
+    >>> colours(np.array([[9.5, 19.5]]), np.array([[100.0, 200.0]])).tolist()
+    [[0.0]]
+    """
+    flux = (np.maximum(net, 0.0) + 0.5) / area
+    return np.asarray((flux[:, 1:] - flux[:, :-1]) / (flux[:, 1:] + flux[:, :-1]))
+
+
+def logarithm(counts: Floats) -> Floats:
+    """Return log10 of one more than counts, none of them below 0, shape (n, 1)."""
+    return np.log10(np.maximum(counts, 0.0) + 1.0)[:, None]
 
 
 def principal_components(values: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_], n: int = 8) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from analysis.clusters.scoring import Control, recall_bootstrap
-from analysis.statistics import Interval, codes, folds, shuffled
+from analysis.clusters.scoring import N_BOOTSTRAP, Control
+from analysis.statistics import Drawn, Interval, codes, folds, pooled, shuffled
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -25,29 +26,40 @@ N_FOLDS = 5
 N_TREES = 40
 TREE_SHARE = 0.6
 DEEPEST = 12
-N_SHUFFLES = 3
-"""Trained anew on each shuffle, so few: the control's quantile is that of shuffles and their bootstraps together."""
+N_REPEATS = 4
+"""Cross-validations, each with folds, a classifier's seed and a shuffle of the labels of its own."""
+_NEXT_REPEAT = 100_003
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe reaches.
+    """What a probe reaches in several cross-validations.
 
     Attributes
     ----------
-    balanced_accuracy : Interval
-    draws : ndarray of float, shape (n_bootstrap,)
-    recall : list of Interval
-        By class.
+    splits : tuple of Drawn
+        Mean of the recalls in each cross-validation.
+    recalls : tuple of tuple of Drawn
+        Recall by cross-validation and class.
     control : Control
+        Of the shuffles and their bootstraps: a probe is trained anew on each shuffle, so these are few.
     recall_control : ndarray of float, shape (n_class,)
     """
 
-    balanced_accuracy: Interval
-    draws: Floats
-    recall: list[Interval]
+    splits: tuple[Drawn, ...]
+    recalls: tuple[tuple[Drawn, ...], ...]
     control: Control
     recall_control: Floats
+
+    @property
+    def balanced_accuracy(self) -> Interval:
+        """Mean of the recalls."""
+        return pooled(self.splits)
+
+    @property
+    def recall(self) -> list[Interval]:
+        """Recall by class."""
+        return [pooled(of_class) for of_class in zip(*self.recalls, strict=True)]
 
 
 def predicted(
@@ -80,39 +92,75 @@ def predicted(
 
 
 def probe(
-    x: npt.NDArray[np.floating],
+    xs: Sequence[npt.NDArray[np.floating]],
     code: Integers,
     sources: npt.NDArray[np.generic],
     n_classes: int,
     kind: Kind,
     seed: int = 0,
+    n_repeats: int = N_REPEATS,
 ) -> Probed:
-    """Score a probe, with its interval over sources and its control.
+    """Score a probe, with its interval and its control.
 
     Parameters
     ----------
-    x, code, sources, kind, seed
+    xs : sequence of ndarray, shape (n, d)
+        The same rows by one encoder, or by several that differ in the seed of their training: they take turns.
+    code, sources, kind, seed
         See `predicted`.
     n_classes : int
+    n_repeats : int
+        Cross-validations.
     """
     source = codes(sources)
-    right = predicted(x, code, sources, kind, seed) == code
-    recall, drawn = recall_bootstrap(source, code, right, n_classes, seed)
-    shuffles = []
-    for i in range(N_SHUFFLES):
-        other = code[shuffled(sources, seed + 1000 + i)]
-        hit = predicted(x, other, sources, kind, seed) == other
-        shuffles.append(recall_bootstrap(source, other, hit, n_classes, seed))
-    means = np.array([np.nanmean(r) for r, _ in shuffles])
-    pooled_draws = np.concatenate([np.nanmean(d, axis=1) for _, d in shuffles])
-    draws = np.nanmean(drawn, axis=1)
+    repeats, shuffles = [], []
+    for i in range(n_repeats):
+        x, own = xs[i % len(xs)], seed + i * _NEXT_REPEAT
+        right = predicted(x, code, sources, kind, own) == code
+        repeats.append(recall_bootstrap(source, code, right, n_classes, own))
+        other = code[shuffled(sources, own + 1000)]
+        hit = predicted(x, other, sources, kind, own) == other
+        shuffles.append(recall_bootstrap(source, other, hit, n_classes, own))
     return Probed(
-        _interval(float(np.nanmean(recall)), draws),
-        draws,
-        [_interval(float(r), drawn[:, i]) for i, r in enumerate(recall)],
-        Control(float(means.mean()), float(np.quantile(pooled_draws, 0.975))),
+        tuple(Drawn(float(np.nanmean(r)), np.nanmean(d, axis=1)) for r, d in repeats),
+        tuple(tuple(Drawn(float(v), d[:, c]) for c, v in enumerate(r)) for r, d in repeats),
+        Control(np.concatenate([np.nanmean(d, axis=1) for _, d in shuffles])),
         np.nanmean([r for r, _ in shuffles], axis=0),
     )
+
+
+def recall_bootstrap(
+    source: Integers, code: Integers, right: npt.NDArray[np.bool_], n_classes: int, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Return the recall of each class, shape (n_class,), and its bootstrap over sources, (N_BOOTSTRAP, n_class).
+
+    Parameters
+    ----------
+    source : ndarray of int, shape (n,)
+        Source of each row, from 0.
+    code : ndarray of int, shape (n,)
+        Class of each row.
+    right : ndarray of bool, shape (n,)
+        Whether it was told right.
+    n_classes, seed : int
+
+    Examples
+    --------
+    >>> recall, drawn = recall_bootstrap(np.array([0, 1, 2]), np.array([0, 0, 1]), np.array([True, False, True]), 2)
+    >>> recall.tolist(), drawn.shape
+    ([0.5, 1.0], (1000, 2))
+    """
+    n_sources = int(source.max(initial=-1)) + 1
+    cells = source * n_classes + code
+    total = np.bincount(cells, minlength=n_sources * n_classes).reshape(n_sources, n_classes)
+    hits = np.bincount(cells, right.astype(np.float64), n_sources * n_classes).reshape(n_sources, n_classes)
+    weights = np.random.default_rng(seed + 1).multinomial(n_sources, np.full(n_sources, 1 / n_sources), N_BOOTSTRAP)
+    w = weights.astype(np.float32)
+    drawn_total, drawn_hits = w @ total.astype(np.float32), w @ hits.astype(np.float32)
+    drawn = np.divide(drawn_hits, drawn_total, out=np.full(drawn_hits.shape, np.nan), where=drawn_total > 0)
+    sums = total.sum(axis=0)
+    recall = np.divide(hits.sum(axis=0), sums, out=np.full(n_classes, np.nan), where=sums > 0)
+    return recall, drawn.astype(np.float64)
 
 
 def _classifier(kind: Kind, seed: int) -> LogisticRegression | RandomForestClassifier:
@@ -127,8 +175,3 @@ def _classifier(kind: Kind, seed: int) -> LogisticRegression | RandomForestClass
         random_state=seed,
         n_jobs=1,
     )
-
-
-def _interval(value: float, draws: Floats) -> Interval:
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return Interval(value, float(low), float(high))

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from analysis.clusters import figures, study
+from analysis.clusters.baselines import completed, told
 from analysis.clusters.classes import Labels, Task, grouping, labels, task
 from analysis.clusters.features import plane
+from analysis.clusters.probe import N_REPEATS
 from analysis.clusters.probing import probes
 from analysis.clusters.reading import Said, Sample, read, read_classes, read_sources
+from analysis.clusters.scoring import N_SPLITS
 from analysis.runs import Answer, Evidence, Question, Record, Run, find, once
 from analysis.source_rows import MASTER
 from catalog import Catalog
@@ -36,6 +39,9 @@ class ClusterQuestion:
     where : str
         SQL condition on csc.observation_source.
     seed : int
+    splits : int
+        How often the sources are split into a half to fit mappings to, and one to score; and cross-validations of a
+        probe, up to `analysis.clusters.probe.N_REPEATS`.
     """
 
     spaces: tuple[str, ...]
@@ -49,6 +55,7 @@ class ClusterQuestion:
     candidates: bool = False
     where: str = ""
     seed: int = 0
+    splits: int = N_SPLITS
 
     def chosen_tasks(self) -> list[Task]:
         """Return the tasks, those of the user's own last."""
@@ -77,7 +84,7 @@ def ask_clusters(
     ]
     evidence = Evidence(
         samples[0].snapshot,
-        samples[0].digest(*((s.digest(), w) for s, w in zip(samples, said, strict=True))),
+        samples[0].digest(*((s.digest(told(cat, s)), w) for s, w in zip(samples, said, strict=True))),
         np.concatenate([s.sources for s in samples]),
     )
     parameters = {k: v for k, v in asdict(asked).items() if k != "seed"}
@@ -88,7 +95,7 @@ def ask_clusters(
         _tell(sample, what, asked, say)
 
     def answer() -> Answer:
-        parts = [_answer(s, w, asked, tasks, say) for s, w in zip(samples, said, strict=True)]
+        parts = [_answer(completed(cat, s, say), w, asked, tasks, say) for s, w in zip(samples, said, strict=True)]
         tables: dict[str, list[Record]] = {}
         for part in parts:
             for name, rows in part.tables.items():
@@ -103,16 +110,16 @@ def ask_clusters(
 
 
 def _answer(sample: Sample, said: Said, asked: ClusterQuestion, tasks: Sequence[Task], say: Say) -> Answer:
-    told = [labels(t, said.class_, said.otype, sample.sources) for t in tasks]
-    scored = [found for found in told if found.n >= _TO_TELL_APART]
-    for found in told:
+    labelled = [labels(t, said.class_, said.otype, sample.sources) for t in tasks]
+    scored = [found for found in labelled if found.n >= _TO_TELL_APART]
+    for found in labelled:
         if found.n < _TO_TELL_APART:
             there = f"only {', '.join(found.names)}" if found.names else "no class"
             spare = f"; too few: {', '.join(found.left_out)}" if found.left_out else ""
             say(f"{found.task} is not scored on {sample.rows_are}: {there} has sources enough{spare}")
-    result = study.clusters_and_classes(sample, scored, asked.algorithms, asked.ks, asked.seed, say)
+    result = study.clusters_and_classes(sample, scored, asked.algorithms, asked.ks, asked.seed, say, asked.splits)
     if asked.probes and scored:
-        for name, rows in probes(sample, scored, asked.seed, say).items():
+        for name, rows in probes(sample, scored, asked.seed, say, min(asked.splits, N_REPEATS)).items():
             result.add(name, rows)
     return Answer(result.tables, _figures(sample, result, scored, said), study.models(result))
 
@@ -120,11 +127,11 @@ def _answer(sample: Sample, said: Said, asked: ClusterQuestion, tasks: Sequence[
 def _figures(sample: Sample, found: study.Found, scored: Sequence[Labels], said: Said) -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     asked = {f.name for f in sample.features if not f.is_baseline}
-    for (name, space, mapping), (fitted, score, told) in found.chosen.items():
+    for (name, space, mapping), (fitted, score, of_task) in found.chosen.items():
         if space in asked and mapping == "one-to-one":
             made[f"contingency_{_plain(space)}_{_plain(name)}.png"] = figures.contingency_figure(
                 score.counts,
-                told.names,
+                of_task.names,
                 score.class_of,
                 f"{space}, {fitted.name}, one-to-one\nbalanced accuracy {score.balanced_accuracy.value:.2f}, "
                 f"shuffled {score.control.mean:.2f}",

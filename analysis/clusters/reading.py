@@ -10,7 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.clusters.features import HARDNESS, HARDNESS_NAME, PCA_NAME, Features, Spectra, principal_components
+from analysis.clusters.features import (
+    HARDNESS,
+    HARDNESS_NAME,
+    PCA_NAME,
+    WITH_BRIGHTNESS,
+    Features,
+    Spectra,
+    logarithm,
+    principal_components,
+)
 from analysis.rows import Rows
 from analysis.rows import read as read_rows
 from analysis.source_rows import MASTER
@@ -28,6 +37,7 @@ _MASTER_COLUMNS = (
     *(*HARDNESS, "powlaw_gamma", "bb_kt", "var_intra_prob_b", "var_inter_prob_b"),
     *(f"flux_aper_{band}" for band in "bsmh"),
 )
+_COUNTS, _FLUX = "src_cnts_aper_b", "flux_aper_b"
 _MASTER_SHARE = 0.8
 _LEAST_ROWS = 30
 
@@ -120,7 +130,7 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
         If a space has no vectors.
     """
     snapshot = cat.snapshots()[-1].number
-    wanted = (*HARDNESS, *(c for c in columns if c not in HARDNESS))
+    wanted = tuple(dict.fromkeys((*HARDNESS, _COUNTS, *columns)))
     kinds = {s: _modalities(cat, s, snapshot) for s in spaces}
     papers = {s for s, kind in kinds.items() if kind == {"papers"}}
     own = [s for s in spaces if s not in papers]
@@ -149,10 +159,16 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
         for s in (*spaces, *base)
         for _id in [read_[s].encoder_id if s in read_ else _encoder(cat, s, snapshot)]
     ]
+    counts = chosen.column(_COUNTS)
     baselines = [Features(HARDNESS_NAME, hardness[kept], is_baseline=True)]
+    if np.isfinite(counts).all():
+        baselines.append(_with_brightness(hardness[kept], logarithm(counts), _COUNTS))
     if spectra is not None and spectra.mask.any(axis=1).all():
         baselines.append(Features(PCA_NAME, principal_components(spectra.values, spectra.mask), is_baseline=True))
     notes = [f"{chosen.n:,} detections are compared, of {first.n:,}: {told}"]
+    if len(baselines) == 1:
+        missing = int((~np.isfinite(counts)).sum())
+        notes.append(f"{baselines[0].name} with counts are no baseline here: {_COUNTS} of {missing:,} is NULL")
     notes += [f"{s}: mean of the papers about a source; abstracts may name its class" for s in sorted(papers)]
     notes += [
         f"{s}: data and text of a source; abstracts may name its class" for s, kind in kinds.items() if BOTH in kind
@@ -196,12 +212,19 @@ def read_sources(cat: Catalog, where: str = "") -> Sample:
     means = np.nanmean(values, axis=0)
     hardness = values[:, [kept.index(c) for c in HARDNESS]]
     names = table["name"].to_numpy(zero_copy_only=False)
-    features = (
+    features = [
         Features(MASTER, np.where(np.isfinite(values), values, means), is_baseline=False),
         Features(HARDNESS_NAME, hardness, is_baseline=True),
-    )
+    ]
+    if _FLUX in kept and np.isfinite(flux := values[:, kept.index(_FLUX)]).all():
+        features.append(_with_brightness(hardness, flux[:, None], _FLUX))
     notes = (f"{len(names):,} sources with three hardness ratios; {MASTER} stands for {', '.join(kept)}",)
-    return Sample("sources", names, names, features, None, snapshot, notes)
+    return Sample("sources", names, names, tuple(features), None, snapshot, notes)
+
+
+def _with_brightness(hardness: npt.NDArray[np.float64], brightness: npt.NDArray[np.float64], column: str) -> Features:
+    made = np.concatenate([hardness, brightness], axis=1)
+    return Features(f"{HARDNESS_NAME}, {WITH_BRIGHTNESS[column]}", made, is_baseline=True)
 
 
 def read_classes(

@@ -14,18 +14,32 @@ from catalog.console import OUT, wide
 
 Row = Mapping[str, object]
 
-_SCORES = """
+# Of the baselines, that which is hardest to beat.
+_HARDEST = """
+WITH hardest AS (
+  SELECT rows_are, task, features, method AS by, mapping AS of_mapping,
+    arg_min({'baseline': baseline, 'gain': gain, 'low': gain_low, 'high': gain_high}, gain) AS least
+  FROM analysis.baseline_gain WHERE run_id = $run GROUP BY ALL
+)
+"""
+_LEAST = "least.baseline AS hardest, least.gain AS least, least.low AS least_low, least.high AS least_high"
+_SCORES = f"""
+{_HARDEST}
 SELECT rows_are, task, features, is_baseline, algorithm || ' ' || setting AS method, mapping, chosen,
   balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high, control_mean, control_high,
-  gain, gain_low, gain_high, n_classes, n_sources, left_out
-FROM analysis.cluster_score WHERE run_id = $run AND chosen IS NOT NULL AND mapping = 'many-to-one'
+  gain, gain_low, gain_high, n_classes, n_sources, left_out, n_splits, n_trainings, {_LEAST}
+FROM analysis.cluster_score AS s LEFT JOIN hardest AS h USING (rows_are, task, features)
+WHERE run_id = $run AND chosen IS NOT NULL AND mapping = 'many-to-one' AND (h.by IS NULL OR (h.of_mapping = s.mapping
+  AND h.by = 'clusters, ' || CASE chosen WHEN 'without labels' THEN chosen ELSE 'with labels' END))
 ORDER BY rows_are, task DESC, is_baseline, features, balanced_accuracy DESC
 """
-_PROBES = """
+_PROBES = f"""
+{_HARDEST}
 SELECT rows_are, task, features, is_baseline, probe AS method, '' AS mapping, 'trained' AS chosen,
   balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high, control_mean, control_high,
-  gain, gain_low, gain_high, n_classes, n_sources, NULL AS left_out
-FROM analysis.probe_score WHERE run_id = $run ORDER BY rows_are, task DESC, is_baseline, features, probe
+  gain, gain_low, gain_high, n_classes, n_sources, NULL AS left_out, n_splits, n_trainings, {_LEAST}
+FROM analysis.probe_score AS s LEFT JOIN hardest AS h USING (rows_are, task, features)
+WHERE run_id = $run AND (h.by IS NULL OR h.by = s.probe) ORDER BY rows_are, task DESC, is_baseline, features, probe
 """
 
 
@@ -35,7 +49,8 @@ def show_clusters(cat: Catalog, run_id: int) -> None:
         rows = cat.sql(query, run=run_id).arrow().to_pylist()
         for key in dict.fromkeys((r["rows_are"], r["task"]) for r in rows):
             own = [r for r in rows if (r["rows_are"], r["task"]) == key]
-            heading = f"{key[1]}: {title}; {own[0]['n_classes']} classes, {own[0]['n_sources']:,} sources"
+            heading = f"{key[1]}: {title}; {own[0]['n_classes']} classes, {own[0]['n_sources']:,} sources; mean of "
+            heading += f"{own[0]['n_splits'] or 1} splits, intervals of one split"
             _print(heading, own)
             if own[0]["left_out"]:
                 say(f"  left out, too few sources: {own[0]['left_out']}")
@@ -83,18 +98,27 @@ def simulated(cat: Catalog, run_id: int) -> None:
 
 def _print(title: str, rows: Sequence[Row]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=escape(title), title_justify="left")
-    for name in ("features", "method", "chosen", "balanced accuracy", "shuffled", "gain over hardness ratios"):
+    heads = ("features", "method", "chosen", "balanced accuracy", "shuffled", "gain over hardness ratios")
+    for name in (*heads, "least gain over a baseline"):
         table.add_column(name)
     for r in rows:
         table.add_row(
-            escape(f"{r['features']}{' (baseline)' if r['is_baseline'] else ''}"),
+            escape(f"{r['features']}{_remark(r)}"),
             escape(str(r["method"])),
             str(r["chosen"]),
             interval(r, "balanced_accuracy"),
             f"{number(r['control_mean'])} (< {number(r['control_high'])})",
             interval(r, "gain", signed=True),
+            f"{interval(r, 'least', signed=True)} {escape(str(r['hardest']))}" if r["hardest"] else "",
         )
     wide().print(table)
+
+
+def _remark(row: Row) -> str:
+    if row["is_baseline"]:
+        return " (baseline)"
+    n = row["n_trainings"]
+    return f" ({n} trainings)" if isinstance(n, int) and n > 1 else ""
 
 
 def number(value: object, *, signed: bool = False) -> str:

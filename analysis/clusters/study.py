@@ -1,57 +1,64 @@
 """The study of clusters and classes: every clustering of every representation in every task, on the same rows.
 
 Pure: what was read goes in, rows of analysis.* tables come out; see `analysis.clusters.commands` for the way there.
+
+Everything is repeated: over splits of the sources, over seeds of the clusterings, and over the trainings of an encoder
+where the store has several. What is chosen with labels is chosen anew in each split, within its fitting half; the
+baselines choose as freely as what is compared with them, among the same algorithms and settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.clusters.assignment import scaling
+from analysis.clusters.candidates import Fitted, Ways, ways_of
 from analysis.clusters.classes import Labels
-from analysis.clusters.clustering import ALGORITHMS, Clustering, clusterings, stability
+from analysis.clusters.clustering import ALGORITHMS, Clustering
 from analysis.clusters.contingency import MAPPINGS, Mapping
 from analysis.clusters.features import HARDNESS_NAME, Features, plane
 from analysis.clusters.reading import Sample
-from analysis.clusters.scoring import Protocol, Score, difference
+from analysis.clusters.scoring import N_SPLITS, Protocol, Score, difference, together
 from analysis.runs import Model, Record
 from analysis.statistics import Interval
 
 Floats = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 
-SILHOUETTE_ROWS = 1500
-GREATEST_SHARE = 0.8
 WITHOUT, WITH, BOTH = "without labels", "with labels", "both"
-BASELINE_ALGORITHM = "gmm"
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A clustering, and what is known of it without labels.
+class Scored:
+    """The ways to cluster one representation, scored in one task with one mapping.
 
     Attributes
     ----------
-    clustering : Clustering
-    silhouette, stability : float
-    best_of_algorithm, best_of_features : bool
-        Chosen without labels.
+    ways : Ways
+    of_splits : list of list of Score
+        By way and split.
     """
 
-    clustering: Clustering
-    silhouette: float
-    stability: float
-    best_of_algorithm: bool = False
-    best_of_features: bool = False
+    ways: Ways
+    of_splits: list[list[Score]]
 
     @property
-    def name(self) -> str:
-        """Algorithm and setting: 'gmm 8'."""
-        return f"{self.clustering.algorithm} {self.clustering.setting}"
+    def choices(self) -> list[int]:
+        """Number of the way that is best within the fitting half, by split."""
+        return [int(np.argmax([s.selection for s in scores])) for scores in zip(*self.of_splits, strict=True)]
+
+    def with_labels(self) -> Score:
+        """Return what the choice with labels reaches, made anew in each split."""
+        return together([self.of_splits[way][split] for split, way in enumerate(self.choices)])
+
+    def without_labels(self) -> Score:
+        """Return what the choice without labels reaches; where none was possible, that with labels."""
+        way = self.ways.without_labels
+        return self.with_labels() if way is None else together(self.of_splits[way])
 
 
 @dataclass
@@ -67,64 +74,6 @@ class Found:
         self.tables.setdefault(table, []).extend(rows)
 
 
-def fit_all(
-    features: Features,
-    sources: npt.NDArray[np.generic],
-    algorithms: Sequence[str],
-    ks: Sequence[int],
-    seed: int = 0,
-    more_ks: Sequence[int] = (),
-) -> list[Fitted]:
-    """Cluster one representation in every way, and choose among the ways without labels.
-
-    Of each algorithm: a mixture by the least BIC, the others by the greatest silhouette. Among these: the most stable.
-    Left out is what puts more than 80 % of the rows in one cluster (or in noise): very stable, and useless. HDBSCAN
-    takes part where there is nothing else: to agree on what is noise is not to agree on clusters.
-
-    Parameters
-    ----------
-    features : Features
-    sources : ndarray of str, shape (n,)
-    algorithms, ks, seed
-        See `clusters_and_classes`.
-    more_ks : sequence of int
-        Numbers of clusters to fit and not to choose among: one cluster per class, which one-to-one needs.
-    """
-    fitted: list[Fitted] = []
-    for algorithm in algorithms:
-        every = sorted({*ks, *more_ks})
-        made = list(clusterings(features.x, algorithm, every, seed))
-        stable = stability(features.x, sources, algorithm, every, seed)
-        stable += [float("nan")] * (len(made) - len(stable))
-        own = [Fitted(c, silhouette(features.x, c, seed), s) for c, s in zip(made, stable, strict=False)]
-        ranks = [-f.clustering.bic if algorithm == "gmm" else f.silhouette for f in own]
-        asked = [algorithm == "hdbscan" or f.clustering.setting in ks for f in own]
-        allowed = [a and _tells_apart(f.clustering) for a, f in zip(asked, own, strict=True)]
-        ranks = [r if a else float("nan") for r, a in zip(ranks, allowed, strict=True)]
-        best = int(np.nanargmax(ranks)) if np.isfinite(ranks).any() else -1
-        fitted += [replace(f, best_of_algorithm=i == best) for i, f in enumerate(own)]
-    alone = all(f.clustering.algorithm == "hdbscan" for f in fitted if f.best_of_algorithm)
-    rival = [
-        f.stability if f.best_of_algorithm and (alone or f.clustering.algorithm != "hdbscan") else float("nan")
-        for f in fitted
-    ]
-    if np.isfinite(rival).any():
-        best = int(np.nanargmax(rival))
-        fitted[best] = replace(fitted[best], best_of_features=True)
-    return fitted
-
-
-def silhouette(x: npt.NDArray[np.floating], clustering: Clustering, seed: int = 0) -> float:
-    """Return the mean silhouette (Rousseeuw 1987) of a sample of rows, noise as a cluster; NaN of one cluster."""
-    from sklearn.metrics import silhouette_score  # noqa: PLC0415 - slow to load, and needed here alone
-
-    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_ROWS]
-    labels = clustering.labels[rows]
-    if not 1 < len(set(labels.tolist())) < len(rows):
-        return float("nan")
-    return float(silhouette_score(clustering.assigner.scaling(x[rows]), labels))
-
-
 def clusters_and_classes(
     sample: Sample,
     tasks: Sequence[Labels],
@@ -132,6 +81,7 @@ def clusters_and_classes(
     ks: Sequence[int] = tuple(range(4, 17)),
     seed: int = 0,
     say: Say = lambda _: None,
+    n_splits: int = N_SPLITS,
 ) -> Found:
     """Cluster every representation of the rows, and score every clustering in every task.
 
@@ -145,58 +95,76 @@ def clusters_and_classes(
     seed : int
     say : callable
         Called with a line of progress.
+    n_splits : int
+        How often the sources are split into a half that is fitted to and one that is scored.
     """
     found = Found()
-    ways: dict[str, list[Fitted]] = {}
+    ways: list[Ways] = []
     for features in sample.features:
-        own = algorithms
-        if features.name == HARDNESS_NAME and BASELINE_ALGORITHM not in algorithms:
-            own = (*algorithms, BASELINE_ALGORITHM)
-        say(f"clustering {features.name}: {sample.n:,} {sample.rows_are} x {features.x.shape[1]}")
-        ways[features.name] = fit_all(features, sample.sources, own, ks, seed, [labels.n for labels in tasks])
-        found.add("analysis.cluster_selection", [_selection_row(sample, features, f) for f in ways[features.name]])
+        more = f" by {len(features.trainings)} trainings" if features.others else ""
+        say(f"clustering {features.name}: {sample.n:,} {sample.rows_are} x {features.x.shape[1]}{more}")
+        own = ways_of(features, sample.sources, algorithms, ks, seed, [labels.n for labels in tasks])
+        ways.append(own)
+        found.add("analysis.cluster_selection", [_selection_row(sample, features, f) for f in own.fitted])
         if not features.is_baseline:
-            current = next((f for f in ways[features.name] if f.best_of_features), None)
+            current = own.fitted[own.without_labels] if own.without_labels is not None else None
             if current is not None:
                 found.current[features.name] = features, current.clustering
                 found.add("analysis.cluster_member", members(sample, features, current.clustering))
     for labels in tasks:
         say(f"scoring {labels.task}: {int((labels.code >= 0).sum()):,} {sample.rows_are} of {labels.n} classes")
-        protocol = Protocol(labels, sample.sources, seed)
+        splits = Protocol(labels, sample.sources, seed).splits(n_splits)
         for mapping in MAPPINGS:
-            _score_task(found, sample, protocol, ways, mapping)
+            _score_task(found, sample, splits, ways, mapping)
     return found
 
 
 def _score_task(
-    found: Found, sample: Sample, protocol: Protocol, ways: dict[str, list[Fitted]], mapping: Mapping
+    found: Found, sample: Sample, splits: Sequence[Protocol], ways: Sequence[Ways], mapping: Mapping
 ) -> None:
-    scored = {
-        name: [(f, protocol.score(f.clustering.labels, mapping)) for f in fitted] for name, fitted in ways.items()
-    }
-    rivals = [(f, s) for f, s in scored[HARDNESS_NAME] if f.clustering.algorithm == BASELINE_ALGORITHM]
-    baseline = max(rivals, key=lambda pair: pair[1].selection)[1] if rivals else None
-    for features in sample.features:
-        pairs = scored[features.name]
-        best = max(range(len(pairs)), key=lambda i: pairs[i][1].selection)
-        for i, (fitted, score) in enumerate(pairs):
-            with_labels = i == best
-            row = _score_row(sample, protocol, features, fitted, mapping, score)
-            gain = (
-                difference(score.balanced_accuracy, score.draws, baseline.balanced_accuracy, baseline.draws)
-                if baseline
-                else None
-            )
+    protocol = splits[0]
+    scored = [
+        Scored(
+            w,
+            [
+                [p.score(w.labels[r % len(w.labels)][way], mapping) for r, p in enumerate(splits)]
+                for way in range(len(w.fitted))
+            ],
+        )
+        for w in ways
+    ]
+    baselines = {s.ways.features.name: {WITH: s.with_labels(), WITHOUT: s.without_labels()} for s in scored
+                 if s.ways.features.is_baseline}  # fmt: skip
+    for own in scored:
+        features, choices = own.ways.features, own.choices
+        for way, fitted in enumerate(own.ways.fitted):
             chosen = {(True, True): BOTH, (True, False): WITH, (False, True): WITHOUT}.get(
-                (with_labels, fitted.best_of_features)
+                (way == choices[0], fitted.best_of_features)
             )
-            found.add("analysis.cluster_score", [row | _columns("gain", gain) | {"chosen": chosen}])
+            # The row of what is chosen with labels tells of the choice, made anew in each split: see the column.
+            score = own.with_labels() if chosen in {WITH, BOTH} else together(own.of_splits[way])
+            how = WITHOUT if chosen == WITHOUT else WITH
+            row = _score_row(sample, protocol, features, fitted, mapping, score)
+            row |= _repetitions(len(splits), own.ways) | {"chosen": chosen, "n_chosen": choices.count(way)}
+            base = baselines.get(HARDNESS_NAME)
+            gain = difference(score.splits, base[how].splits) if base else None
+            found.add("analysis.cluster_score", [row | _columns("gain", gain)])
             if chosen is not None:
                 counts = _contingency_rows(sample, protocol, features, fitted, mapping, score)
                 found.add("analysis.contingency", [{**row, "chosen": chosen} for row in counts])
                 found.add("analysis.class_recall", _recall_rows(sample, protocol, features, fitted, mapping, score))
-            if with_labels:
+                key = {"rows_are": sample.rows_are, "task": protocol.labels.task, "features": features.name}
+                key |= {"method": f"clusters, {how}", "mapping": mapping}
+                found.add("analysis.baseline_gain", [
+                    key | {"baseline": name} | _columns("gain", difference(score.splits, other[how].splits))
+                    for name, other in baselines.items() if name != features.name
+                ])  # fmt: skip
+            if way == choices[0]:
                 found.chosen[protocol.labels.task, features.name, mapping] = fitted, score, protocol.labels
+
+
+def _repetitions(n_splits: int, ways: Ways) -> dict[str, object]:
+    return {"n_splits": n_splits, "n_seeds": len(ways.labels), "n_trainings": len(ways.features.trainings)}
 
 
 def members(sample: Sample, features: Features, clustering: Clustering) -> list[Record]:
@@ -244,11 +212,6 @@ def models(found: Found) -> list[Model]:
             dim, encoder = features.x.shape[1], features.encoder_id
             made.append(Model("cluster_of", features.name, encoder, dim, configuration, tensors))
     return made
-
-
-def _tells_apart(clustering: Clustering) -> bool:
-    _, n = np.unique(clustering.labels, return_counts=True)
-    return clustering.n_clusters > 1 and float(n.max()) <= GREATEST_SHARE * len(clustering.labels)
 
 
 def _columns(name: str, interval: Interval | None) -> dict[str, object]:

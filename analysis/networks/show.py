@@ -41,16 +41,18 @@ def network(cat: Catalog, run_id: int) -> None:
         query = "SELECT * FROM analysis.degree_by_type WHERE run_id = $id AND threshold = $t AND n >= 5 ORDER BY n DESC"
         rows = rows_of(cat.sql(query, id=run_id, t=g["threshold"]))
         show(
-            f"threshold {g['threshold']:g}: high degree from {g['high_degree']:g} on; balanced: class size taken out",
+            f"threshold {g['threshold']:g}: high degree from {g['high_degree']:g} on; balanced: class size taken out; "
+            "q: corrected for the number of all odds of the run (Benjamini & Hochberg)",
             (
-                "type", "n", "low", "high", "share", "odds ratio", "balanced odds ratio", "shuffled (control)",
-                "mean degree", "expected of its size",
+                "type", "n", "low", "high", "share", "odds ratio", "q", "balanced odds ratio", "q",
+                "shuffled (control)", "mean degree", "expected of its size",
             ),
             [
                 (
                     r["otype"], r["n"], r["low"], r["high"], r["share_high"],
-                    interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]),
+                    interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]), r["odds_ratio_q"],
                     interval(r["balanced_odds_ratio"], r["balanced_odds_ratio_low"], r["balanced_odds_ratio_high"]),
+                    r["balanced_odds_ratio_q"],
                     *(r[c] for c in ("shuffled_odds_ratio", "mean_degree", "expected_degree")),
                 )
                 for r in rows

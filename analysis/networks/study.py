@@ -18,7 +18,7 @@ from analysis.networks.figures import degrees, layout
 from analysis.networks.null import null_graphs
 from analysis.networks.reading import Nodes
 from analysis.networks.sweep import STEPS, rare_precision, sweep
-from analysis.networks.types import balanced_degree, degree_by_type
+from analysis.networks.types import balanced_degree, corrected, degree_by_type
 from analysis.runs import Answer, Record
 from analysis.statistics import permutation_p, shuffled
 
@@ -88,14 +88,14 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
         "analysis.rare_precision": [],
     }
     node_tables: list[pa.Table] = []
+    of_types = []
     figures: dict[str, bytes] = {}
     for threshold in asked.thresholds:
         some = found.above(threshold)
         asked.report(f"threshold {threshold:g}: {len(some.left):,} edges of {nodes.n:,} nodes")
         graph = _Graph(some, nodes, types, names, asked)
         tables["analysis.graph"].append({"threshold": threshold, **graph.row()})
-        rows = degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, asked.seed)
-        tables["analysis.degree_by_type"] += [{"threshold": threshold, **asdict(r)} for r in rows]
+        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, asked.seed))
         ways = {"low degree": graph.degree.astype(np.float64), "low coreness": graph.core.coreness}
         ways["both"] = rankdata(ways["low degree"]) + rankdata(ways["low coreness"])
         if anomaly is not None:
@@ -107,6 +107,8 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
             some, graph.core.coreness, types, names, asked.seed
         )
         figures[f"degrees_at_{threshold:g}.svg"] = degrees(graph.degree, graph.density)
+    for threshold, rows in zip(asked.thresholds, corrected(of_types), strict=True):
+        tables["analysis.degree_by_type"] += [{"threshold": threshold, **asdict(r)} for r in rows]
     reference = asked.thresholds[len(asked.thresholds) // 2]
     kept = found.above(asked.thresholds[0])
     return Answer(

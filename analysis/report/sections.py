@@ -9,8 +9,9 @@ STUDIES: tuple[Study, ...] = (
         "cluster",
         "Clusters and classes",
         "Clusters of vectors against what sources are known to be: assigned on one half of the sources, scored on the "
-        "other. Balanced accuracy beside shuffled labels (control) and the gain over three hardness ratios on the same "
-        "rows; an interval that holds zero says that the vectors know no more than those.",
+        "other, in several splits. Balanced accuracy beside shuffled labels (control) and the gain over three hardness "
+        "ratios on the same rows, chosen as freely; an interval that holds zero says that the vectors know no more. "
+        "Intervals are of one split: sources, splits and seeds drawn anew.",
         "python -m analysis cluster --space spectrum",
         (
             Asked(
@@ -25,6 +26,11 @@ STUDIES: tuple[Study, ...] = (
                 "SELECT task, features, probe, balanced_accuracy, balanced_accuracy_low AS low, "
                 "balanced_accuracy_high AS high, control_mean AS control, gain, gain_low, gain_high, n_sources "
                 "FROM analysis.probe_score WHERE run_id = $run ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            Asked(
+                "Gains over every baseline",
+                "SELECT task, features, method, baseline, gain, gain_low, gain_high FROM analysis.baseline_gain "
+                "WHERE run_id = $run AND mapping IS DISTINCT FROM 'one-to-one' ORDER BY task, features, method, gain",
             ),
         ),
     ),
@@ -83,14 +89,16 @@ STUDIES: tuple[Study, ...] = (
         "network",
         "Variable sources as a network",
         "Observations that vary, joined where their vectors are alike. z and p are against random graphs of the same "
-        "degrees. High degree: the median or more; balanced odds take class size out.",
+        "degrees. High degree: the median or more; balanced odds take class size out; q is corrected for the number of "
+        "all odds (Benjamini & Hochberg).",
         "python -m analysis network",
         (
             Asked(
                 "Object types by degree",
                 "SELECT threshold, otype, low, high, round(100 * share_high, 1) AS percent_high, odds_ratio, "
-                "odds_ratio_low, odds_ratio_high, balanced_odds_ratio, balanced_odds_ratio_low, "
-                "balanced_odds_ratio_high, shuffled_odds_ratio AS control FROM analysis.degree_by_type "
+                "odds_ratio_low, odds_ratio_high, odds_ratio_q AS q, balanced_odds_ratio, balanced_odds_ratio_low, "
+                "balanced_odds_ratio_high, balanced_odds_ratio_q AS balanced_q, shuffled_odds_ratio AS control "
+                "FROM analysis.degree_by_type "
                 "WHERE run_id = $run AND n >= 5 ORDER BY threshold, n DESC",
                 30,
             ),

@@ -10,6 +10,10 @@ _COLUMN = Column("column_name", TEXT, "Column of csc.observation_source that is 
 _UNIT = Column("unit", TEXT, "Unit of the errors; dex where the logarithm is predicted", ucd="meta.unit")
 _MASKED = Column("masked", BOOL, "True where texts had no numbers, classes, or words of the quantity", ucd="meta.code")
 _LOW, _HIGH = "Lower end of its 95 % interval over sources", "Upper end of its 95 % interval over sources"
+_N_SPLITS = Column(
+    "n_splits", INT32, "Splits into what is learned from, chosen by and judged on, that it is the mean of"
+)
+_N_TRAININGS = Column("n_trainings", INT32, "Trainings of the alignment that the splits take turns with")
 _DETECTION = Column("detection_id", TEXT, "Detection", ucd="meta.id;src")
 _NAME = Column("name", TEXT, "Its source, '2CXO J...'", ucd="meta.id;src")
 _SPACE = Column("space", TEXT, "Embedding space", ucd="meta.id")
@@ -44,6 +48,8 @@ _REGRESSION = Table(
         Column("n_validation", INT32, "Detections that were chosen by", ucd="meta.number"),
         Column("n_test", INT32, "Detections that were judged on", ucd="meta.number"),
         Column("n_test_sources", INT32, "Their sources", ucd="meta.number"),
+        _N_SPLITS,
+        _N_TRAININGS,
     ),
     writing="internal",
 )
@@ -69,6 +75,8 @@ _GAIN = Table(
             ucd="stat.value;arith.ratio",
         ),
         _UNIT,
+        _N_SPLITS,
+        _N_TRAININGS,
     ),
     writing="internal",
 )
@@ -167,8 +175,14 @@ _RETRIEVAL = Table(
         Column("shuffled_low", FLOAT64, "Lower end of 95 % of the shuffles", ucd="stat.value;stat.min"),
         Column("shuffled_high", FLOAT64, "Upper end of 95 % of the shuffles", ucd="stat.value;stat.max"),
         Column("chance", FLOAT64, "What a random order gives; NULL where answers are several", ucd="stat.value"),
-        Column("n_queries", INT32, "Sources that were asked with", ucd="meta.number"),
+        Column("n_queries", INT32, "Sources that were asked with; of the space's own alignment", ucd="meta.number"),
         Column("n_candidates", INT32, "Sources that were ranked", ucd="meta.number"),
+        Column(
+            "n_trainings",
+            INT32,
+            "Trainings of the alignment, each asked of the sources that it held out; 1 where the store has no other",
+            ucd="meta.number",
+        ),
     ),
     writing="internal",
 )

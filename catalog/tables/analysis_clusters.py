@@ -21,18 +21,24 @@ _CHOSEN = Column(
     "chosen",
     TEXT,
     "'without labels' (least BIC, greatest silhouette, greatest stability), 'with labels' (best within the fitting "
-    "half), 'both'; NULL for the others",
+    "half), 'both'; NULL for the others. What is best within the fitting half is chosen anew in each split: the row "
+    "named here is that of the first split, and its scores are those of the choices",
     ucd="meta.code",
+)
+_N_SPLITS = Column("n_splits", INT32, "Splits of the sources that the score is the mean of", ucd="meta.number")
+_N_TRAININGS = Column(
+    "n_trainings",
+    INT32,
+    "Trainings of the encoder, with other seeds, that the splits take turns with; 1 where the store has no other",
+    ucd="meta.number",
 )
 
 
 def _interval(name: str, description: str) -> tuple[Column, Column, Column]:
-    """Return a column and the two of its 95 % bootstrap interval over sources."""
+    """Return a column and the two of its 95 % interval: of bootstraps over sources, in all splits together."""
     return (
         Column(name, FLOAT64, description),
-        Column(
-            f"{name}_low", FLOAT64, f"{name}: 2.5 % quantile of the bootstrap over sources", ucd="stat.value;stat.min"
-        ),
+        Column(f"{name}_low", FLOAT64, f"{name}: 2.5 % quantile of bootstraps over sources", ucd="stat.value;stat.min"),
         Column(f"{name}_high", FLOAT64, f"{name}: 97.5 % quantile", ucd="stat.value;stat.max"),
     )
 
@@ -49,8 +55,8 @@ _ACCURACY = (
 )
 _GAIN = _interval(
     "gain",
-    "Balanced accuracy minus that of the hardness ratios on the same rows, paired: of their Gaussian mixture that is "
-    "best within the fitting half; of a probe, of the same probe",
+    "Balanced accuracy minus that of the hardness ratios on the same rows, paired: of their clustering that is chosen "
+    "in the same way, with or without labels, among the same algorithms; of a probe, of the same probe",
 )
 _SAMPLE = (
     Column("n_classes", INT32, "Classes told apart", ucd="meta.number"),
@@ -75,6 +81,12 @@ CLUSTERS: tuple[Table, ...] = (
             *_ACCURACY,
             *_GAIN,
             _CHOSEN,
+            Column(
+                "n_chosen", INT32, "In how many of the splits it is best within the fitting half", ucd="meta.number"
+            ),
+            _N_SPLITS,
+            Column("n_seeds", INT32, "Fits with other seeds that the splits take turns with", ucd="meta.number"),
+            _N_TRAININGS,
             Column("selection", FLOAT64, "Balanced accuracy within the fitting half: what 'with labels' chooses by"),
             *_interval("ari", "Adjusted Rand index"),
             *_interval("v_measure", "V-measure"),
@@ -161,7 +173,30 @@ CLUSTERS: tuple[Table, ...] = (
             *_ACCURACY,
             *_GAIN,
             *_SAMPLE,
-            Column("n_folds", INT32, "Folds of the cross-validation", ucd="meta.number"),
+            Column("n_folds", INT32, "Folds of a cross-validation; n_splits of these are made", ucd="meta.number"),
+            _N_SPLITS,
+            _N_TRAININGS,
+        ),
+        writing="internal",
+    ),
+    Table(
+        "analysis.baseline_gain",
+        "One row per task, features, method and baseline: balanced accuracy minus the baseline's, on the same rows",
+        ("run_id", "rows_are", "task", "features", "method", "mapping", "baseline"),
+        (
+            RUN_ID,
+            _ROWS,
+            _TASK,
+            _FEATURES,
+            Column("method", TEXT, "'clusters, with labels', 'clusters, without labels', or the probe"),
+            _MAPPING,
+            Column(
+                "baseline",
+                TEXT,
+                "hardness ratios; the same with log counts; five colours, of fluxes that the response is taken out of; "
+                "the same with log counts; PCA-8 of spectra; a space that is there and was not asked for",
+            ),
+            *_interval("gain", "Balanced accuracy minus that of the baseline, whose clustering is chosen the same way"),
         ),
         writing="internal",
     ),

@@ -11,6 +11,10 @@ _LOW = "Lower end of the 95 % bootstrap interval over sources"
 _HIGH = "Upper end of the 95 % bootstrap interval over sources"
 _WOOLF_LOW = "Lower end of its 95 % interval (Woolf 1955), each source counting once"
 _WOOLF_HIGH = "Upper end of its 95 % interval (Woolf 1955), each source counting once"
+_P = "Two-sided p-value of odds of 1, by the same error"
+_Q = (
+    "The p-value corrected for the number of all odds ratios of the run, plain and balanced (Benjamini & Hochberg 1995)"
+)
 _TYPE = Column("otype", TEXT, "Object type; '(none)' where nothing is known", ucd="src.class")
 
 NETWORKS: tuple[Table, ...] = (
@@ -117,12 +121,16 @@ NETWORKS: tuple[Table, ...] = (
             ),
             Column("odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
             Column("odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
+            Column("odds_ratio_p", FLOAT64, _P, ucd="stat.probability"),
+            Column("odds_ratio_q", FLOAT64, _Q, ucd="stat.probability"),
             Column(
                 "expected_degree", FLOAT64, "Control: mean degree if types differed in nothing but how common they are"
             ),
             Column("balanced_odds_ratio", FLOAT64, "The same odds by balanced degree: class size taken out"),
             Column("balanced_odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
             Column("balanced_odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
+            Column("balanced_odds_ratio_p", FLOAT64, _P, ucd="stat.probability"),
+            Column("balanced_odds_ratio_q", FLOAT64, _Q, ucd="stat.probability"),
             Column(
                 "shuffled_odds_ratio",
                 FLOAT64,

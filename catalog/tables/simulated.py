@@ -17,6 +17,7 @@ SIMULATED: tuple[Table, ...] = (
             Column("variability", TEXT, "Kind of light curve and parameters, JSON"),
             Column("flux", FLOAT64, "Unabsorbed 0.5-7 keV energy flux", "erg/s/cm**2", "phot.flux"),
             Column("seed", INT64, "Seed of the survey"),
+            Column("distance_pc", FLOAT64, "Distance; luminosities in abstracts are of it", "pc", "pos.distance"),
             Column("file_id", INT64, "File it came from: meta.file", ucd="meta.id"),
         ),
     ),

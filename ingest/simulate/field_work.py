@@ -25,12 +25,21 @@ from ingest.simulate.geometry import (
 from ingest.simulate.keywords import product_name
 from ingest.simulate.master import master_row
 from ingest.simulate.measure import Measured, Value, measure
-from ingest.simulate.photons import Detection, Exposure, Photons, background, draw_index, expose, observe, to_photons
+from ingest.simulate.photons import (
+    Detection,
+    Exposure,
+    Photons,
+    background,
+    draw_index,
+    exposure_of,
+    observe,
+    to_photons,
+)
 from ingest.simulate.products import field_events, light_curve, region_events, regions, spectrum
 from ingest.simulate.response import DETECTORS, MIDDLE_KEV, effective_area_cm2, redistribution
 from ingest.simulate.response_files import area, matrix
 
-_EXPOSURE, _DETECTION, _MASTER, _WHOLE = 10, 11, 12, 13
+_DETECTION, _MASTER, _WHOLE = 11, 12, 13
 PLAIN_SHARE = 0.06  # of detections whose files are not gzipped
 LIGHT_CURVE_SHARE = 0.35
 WHOLE_FIELD_PHOTONS = 40_000  # of background, at most: the files are for trying things out
@@ -180,7 +189,7 @@ def work_field(output: Path, field: Field) -> FieldRows:
     by_source: dict[int, list[Measured]] = {}
     photons = 0
     for observation in field.observations:
-        exposure = expose(observation, stream(field.seed, _EXPOSURE, observation.obsid))
+        exposure = exposure_of(observation, field.seed)
         looks: list[tuple[Detection, np.random.Generator]] = []
         for source in field.sources:
             place = on_chip(observation, source)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.simulate.field_kinds import KINDS, FieldKind
+from ingest.simulate.field_kinds import KINDS, FieldKind, distance_pc
 from ingest.simulate.geometry import (
     CENTRE,
     PIXEL_ARCSEC,
@@ -108,6 +108,8 @@ class Source:
         Position as the catalog has it.
     nature : Nature
         What it is.
+    distance_pc : float
+        How far away it is.
     """
 
     index: int
@@ -118,6 +120,7 @@ class Source:
     measured_ra_deg: float
     measured_dec_deg: float
     nature: Nature
+    distance_pc: float
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,7 @@ def csc_name(ra_deg: float, dec_deg: float) -> str:
     return "2CXO J" + "".join(sexagesimal(ra_deg, dec_deg))
 
 
-_FIELD, _SOURCE, _KINDS = 1, 2, 3
+_FIELD, _SOURCE, _KINDS, _DISTANCE = 1, 2, 3, 5
 
 
 def _kind(seed: int, number: int) -> str:
@@ -288,11 +291,9 @@ def plan_field(seed: int, number: int, first_index: int, limit: int, names: set[
             measured_ra, measured_dec = to_sky(pointing, x + error[0] / PIXEL_ARCSEC, y + error[1] / PIXEL_ARCSEC)
             csc = csc_name(measured_ra, measured_dec)
         names.add(csc)
-        sources.append(
-            Source(
-                first_index + k, int(regions[k]), csc, ra, dec, round(measured_ra, 7), round(measured_dec, 7), nature
-            )
-        )
+        far = distance_pc(kind, nature.class_, stream(seed, _DISTANCE, number), stream(seed, _DISTANCE, number, k))
+        measured = round(measured_ra, 7), round(measured_dec, 7)
+        sources.append(Source(first_index + k, int(regions[k]), csc, ra, dec, *measured, nature, far))
     latitude = max(spec.latitude_deg[0], 2.0)
     return Field(
         number=number,

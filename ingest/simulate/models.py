@@ -187,6 +187,26 @@ def shape(component: Component, edges_kev: Array) -> Array:
     return _thermal(edges_kev, component)
 
 
+def observed_flux(components: tuple[Component, ...], flux: float, edges_kev: Array) -> float:
+    """Return the absorbed 0.5-7 keV energy flux of a sum of components, erg s**-1 cm**-2.
+
+    Parameters
+    ----------
+    components, edges_kev, flux
+        See `photon_flux`.
+
+    Examples
+    --------
+    >>> edges = np.arange(30, 1101) / 100
+    >>> bare, behind = (observed_flux((Component("powerlaw", 1.7, nh=nh),), 1e-12, edges) for nh in (0.0, 1.0))
+    >>> round(bare / 1e-12, 6), 0.3 < behind / bare < 0.8
+    (1.0, True)
+    """
+    middle = 0.5 * (edges_kev[1:] + edges_kev[:-1])
+    band = (middle > BROAD_KEV[0]) & (middle < BROAD_KEV[1])
+    return float((photon_flux(components, edges_kev, flux) * middle)[band].sum() * ERG_PER_KEV)
+
+
 def photon_flux(components: tuple[Component, ...], edges_kev: Array, flux: float) -> Array:
     """Return the absorbed photon flux of a sum of components.
 

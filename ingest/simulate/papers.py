@@ -2,8 +2,8 @@
 
 Some papers are about one source, some catalogue a field, some collect a sample over the survey; some sources have
 none. An abstract may leave the class out, call it uncertain or claim the wrong one; numbers are often missing; other
-objects are mentioned. Every record says that it is simulated: in its keywords, its bibcode ('SimA.') and its DOI
-(10.5555 is the prefix for tests).
+objects are mentioned. The figures that it gives are those of the model, measured to a fifth. Every record says that it
+is simulated: in its keywords, its bibcode ('SimA.') and its DOI (10.5555 is the prefix for tests).
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from ingest.simulate import phrases
-from ingest.simulate.fields import Field, Observation, Source, stream
-from ingest.simulate.models import photon_flux
+from ingest.simulate.fields import Field, Observation, Source, on_chip, stream
+from ingest.simulate.models import Component, observed_flux, photon_flux
+from ingest.simulate.photons import livetime_s
 from ingest.simulate.population import CLASSES
 from ingest.simulate.response import DETECTORS, EDGES_KEV, MIDDLE_KEV, effective_area_cm2
 
@@ -33,6 +35,7 @@ COLOURS = ("very soft", "soft", "of intermediate hardness", "hard", "very hard")
 HARD_SHARES = (0.12, 0.3, 0.5, 0.75)  # of photons above 2 keV, between the colours
 FLUXES = (1.5e-14, 5e-14, 1.5e-13, 6e-13)  # erg/s/cm**2, between what is called very faint, ... and very bright
 COLUMNS_1E22 = (0.15, 1.0)  # between what is called unabsorbed, moderate and obscured
+SPHERE_CM2_PC2 = 4.0 * np.pi * 3.0856775814913673e18**2
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,30 @@ def hard_share(source: Source) -> float:
     source : Source
         Its base spectrum counts.
     """
-    counts = photon_flux(source.nature.base, EDGES_KEV, 1e-13) * effective_area_cm2(DETECTORS["S3"], 2008.0, 2.0)
+    return _hard_share(source.nature.base)
+
+
+@lru_cache(maxsize=1024)  # of a source many papers tell
+def _hard_share(base: tuple[Component, ...]) -> float:
+    counts = photon_flux(base, EDGES_KEV, 1e-13) * effective_area_cm2(DETECTORS["S3"], 2008.0, 2.0)
     low, hard, high = 0.5, 2.0, 7.0
     band = (low < MIDDLE_KEV) & (high > MIDDLE_KEV)
     return float(counts[band & (hard < MIDDLE_KEV)].sum() / counts[band].sum())
+
+
+def dominant(source: Source) -> Component:
+    """Return the component that a paper would call the spectrum: the continuum with the greatest share of the flux."""
+    return max((c for c in source.nature.base if c.kind != "line"), key=lambda c: c.fraction)
+
+
+def _seen_flux(source: Source) -> float:
+    return source.nature.flux * _passed(source.nature.base)
+
+
+@lru_cache(maxsize=1024)
+def _passed(base: tuple[Component, ...]) -> float:
+    """Return the share of the energy flux that is not absorbed."""
+    return observed_flux(base, 1.0, EDGES_KEV)
 
 
 def _bin(value: float, borders: Sequence[float]) -> int:
@@ -80,11 +103,15 @@ def _number(value: float, digits: int = 2) -> str:
     return f"{mantissa} x 10^{int(exponent)}"
 
 
-def _period(seconds: float) -> str:
+def _time(seconds: float) -> str:
     minute, hour = 60.0, 3600.0
     if seconds < 5 * minute:
         return f"{seconds:.1f} s"
     return f"{seconds / minute:.0f} minutes" if seconds < 3 * hour else f"{seconds / hour:.1f} hours"
+
+
+def _ks(seconds: float) -> str:
+    return f"{seconds / 1e3:.1f}" if seconds < FEW_KS * 1e3 else f"{seconds / 1e3:.0f}"
 
 
 _ARTICLE = re.compile(r"\b([Aa]) (?=[aeioAEIO]|ultra|X-ray|HMXB|LMXB|M dwarf)")
@@ -101,22 +128,30 @@ def _plural(word: str) -> str:
 class _Writer:
     """Fills blanks and picks sentences for one paper."""
 
-    def __init__(self, field: Field | None, rng: np.random.Generator) -> None:
+    def __init__(self, field: Field | None, sources: Sequence[Source], rng: np.random.Generator) -> None:
         self.rng = rng
         self.likened = self.pick(CLASSES)
-        observations: Sequence[Observation] = field.observations if field else ()
-        one = observations[int(rng.integers(len(observations)))] if observations else None
         self.blanks: dict[str, object] = {
             "field": field.name if field else "several fields",
-            "n_obs": len(observations) or int(rng.integers(8, 40)),
-            "ks": round(sum(o.elapsed_s for o in observations) / 1e3) or int(rng.integers(200, 900)),
-            "year": int(observations[0].year) if observations else 2003,
-            "one_ks": round(one.elapsed_s / 1e3, 1 if one.elapsed_s < FEW_KS * 1e3 else None) if one else 50,
-            "one_year": int(one.year) if one else 2005,
+            "n": len(sources),
             "share": int(rng.integers(15, 85)),
             "k_mag": f"{rng.uniform(9, 19):.1f}",
             "place": self.pick(phrases.PLACES[field.kind]) if field else "the fields of",
             "flare": self.pick(("an impulsive", "a gradual", "a")),
+        }
+        if field is not None:
+            only = sources[0] if len(sources) == 1 else None
+            seen = [o for o in field.observations if only is None or on_chip(o, only) is not None]
+            self._observed(seen, field.seed)
+
+    def _observed(self, seen: Sequence[Observation], seed: int) -> None:
+        """Set the blanks that speak of the observations."""
+        one = seen[int(self.rng.integers(len(seen)))]
+        self.blanks |= {
+            "n_obs": len(seen),
+            "ks": _ks(sum(livetime_s(o, seed) for o in seen)),
+            "one_ks": _ks(livetime_s(one, seed)),
+            "one_year": int(one.year),
         }
 
     def pick(self, options: Sequence[str]) -> str:
@@ -140,27 +175,29 @@ class _Writer:
 
     def about(self, source: Source, claimed: str | None) -> None:
         """Set the blanks that speak of one source, as this paper's authors measured it."""
-        nature = source.nature
-        main = max(nature.base, key=lambda c: c.fraction if c.kind != "line" else 0.0)
-        noise = 1.0 + 0.1 * self.rng.normal(size=4)
+        nature, main, flux = source.nature, dominant(source), _seen_flux(source)
+        noise = 1.0 + 0.1 * np.clip(self.rng.normal(size=4), -2.0, 2.0)
         wrong = self.pick(phrases.CONFUSIONS[claimed or nature.class_])
         class_ = claimed or self.pick(CLASSES)
         word = self.pick(phrases.CLASS_WORDS[class_])
         self.blanks |= {
             "target": self._designation(source),
             "kind": nature.subclass,
-            "nh": _number(max(main.nh * noise[0], 0.01)),
-            "gamma": f"{main.value * noise[1]:.1f}",
-            "kt": _number(main.value * noise[1]),
-            "flux": _number(nature.flux * noise[2]),
-            "lum": _number(nature.flux * 10 ** self.rng.uniform(46.5, 50.5)),
-            "period": _period(nature.variability.parameters.get("period_s", 3600.0)),
+            "nh": _number(main.nh * noise[0]),
+            "gamma": f"{main.value * noise[1]:.1f}" if main.kind == "powerlaw" else None,
+            "kt": _number(main.value * noise[1]) if main.kind != "powerlaw" else None,
+            "flux": _number(flux * noise[2]),
+            "lum": _number(flux * noise[2] * SPHERE_CM2_PC2 * source.distance_pc**2),
             "word": word,
             "words": _plural(word),
             "wrong": self.pick(phrases.CLASS_WORDS[wrong]),
             "argument": self.pick(phrases.ARGUMENTS[class_]),
             "colour": self.colour(source),
         }
+        told = nature.variability.parameters
+        times = {name: _time(told[key]) for name, key in (("period", "period_s"), ("decay", "decay_s")) if key in told}
+        share = {"cycle_share": round(100 * told["width"])} if "width" in told else {}
+        self.blanks = {k: v for k, v in self.blanks.items() if k not in _OF_LIGHT_CURVES} | times | share
         if self.chance(LIKENED):
             self.likened = class_
 
@@ -174,10 +211,16 @@ class _Writer:
         return self.pick(names)
 
 
+_OF_LIGHT_CURVES = frozenset({"period", "decay", "cycle_share"})
+
+
 def _spectral(writer: _Writer, source: Source) -> str:
-    kinds = [c.kind for c in source.nature.base if c.kind != "line"]
-    kind = writer.pick(kinds[:2])
-    return writer.say(phrases.SPECTRUM.get(kind, phrases.SPECTRUM["thermal"]))
+    main = dominant(source)
+    # A tenth of the flux in another component is seen; the same temperature behind another column is no other.
+    others = [c for c in source.nature.base if c.kind != "line" and (c.kind, c.value) != (main.kind, main.value)]
+    beside: set[str] = {c.kind for c in others if c.fraction > 0.1 * main.fraction}
+    more = [s for kind in sorted(beside or {""}) for s in phrases.SPECTRUM_BESIDE.get((main.kind, kind), ())]
+    return writer.say((*phrases.SPECTRUM[main.kind], *more))
 
 
 def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
@@ -189,12 +232,11 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
     telling = claimed is not None
     parts = [writer.say(phrases.CONTEXT[claimed] if claimed and writer.chance(0.75) else phrases.GENERAL_CONTEXT)]
     parts.append(writer.say(phrases.DATA))
-    column = min(c.nh for c in nature.base if c.kind != "line")
     told = (
         (0.8, phrases.COLOUR[_bin(hard_share(source), HARD_SHARES)]),
-        (0.7, phrases.ABSORPTION[_bin(column, COLUMNS_1E22)]),
+        (0.7, phrases.ABSORPTION[_bin(dominant(source).nh, COLUMNS_1E22)]),
         (0.9, phrases.TIMING[nature.variability.kind]),
-        (0.9, phrases.BRIGHTNESS[_bin(nature.flux, FLUXES)]),
+        (0.9, phrases.BRIGHTNESS[_bin(_seen_flux(source), FLUXES)]),
         (0.4, phrases.COMPARISON),
     )
     body = [writer.say(options) for probability, options in told if writer.chance(probability)]
@@ -212,8 +254,9 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
 def _survey(writer: _Writer, sources: Sequence[Source]) -> tuple[str, str, dict[int, str]]:
     """Write a catalogue of a field, with a few sources singled out: title, abstract, claimed classes."""
     claimed: dict[int, str] = {}
-    writer.blanks["n"] = len(sources) * int(writer.rng.integers(3, 12))
     writer.about(sources[0], None)
+    writer.blanks["flux"] = _number(min(_seen_flux(s) for s in sources))  # the survey's limit
+    writer.blanks["vary"] = round(100 * np.mean([s.nature.variability.kind != "constant" for s in sources]))
     parts = [writer.say(phrases.GENERAL_CONTEXT), writer.say(phrases.SURVEY)]
     parts += [writer.say(phrases.SURVEY_MORE) for _ in range(int(writer.rng.integers(2, 5)))]
     for at in writer.rng.permutation(len(sources))[: int(writer.rng.integers(0, 4))]:
@@ -229,12 +272,13 @@ def _survey(writer: _Writer, sources: Sequence[Source]) -> tuple[str, str, dict[
 
 def _sample(writer: _Writer, sources: Sequence[Source], class_: str) -> tuple[str, str, dict[int, str]]:
     """Write a study of objects thought to be of one class: title, abstract, claimed classes."""
-    writer.blanks["n"] = len(sources)
     writer.about(sources[0], class_)
+    writer.blanks["vary"] = round(100 * np.mean([s.nature.variability.kind != "constant" for s in sources]))
     parts = [writer.say(phrases.CONTEXT[class_]), writer.say(phrases.SAMPLE)]
     parts += [writer.say(phrases.SURVEY_MORE), _spectral(writer, sources[0]), writer.say(phrases.COMPARISON)]
-    parts.append(writer.say(phrases.TIMING[sources[-1].nature.variability.kind]))
     title = writer.say(phrases.SAMPLE_TITLES)
+    writer.about(sources[-1], class_)
+    parts.append(writer.say(phrases.TIMING[sources[-1].nature.variability.kind]))
     return title, _fit_length(writer, parts), dict.fromkeys((s.index for s in sources), class_)
 
 
@@ -335,7 +379,7 @@ def write_papers(seed: int, fields: list[Field]) -> list[Paper]:
     papers = []
     for number, (kind, field, sources) in enumerate(_plan(fields, stream(seed, _PAPERS))):
         rng = stream(seed, _PAPERS, number)
-        writer = _Writer(field, rng)
+        writer = _Writer(field, sources, rng)
         claimed: dict[int, str] = {}
         if kind == "single":
             title, abstract, one = _single(writer, sources[0])

@@ -6,11 +6,12 @@ Unresolved pile-up is NOT simulated: two photons in one frame and pixel stay two
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from ingest.simulate.fields import Observation, Source
+from ingest.simulate.fields import Observation, Source, stream
 from ingest.simulate.geometry import (
     PIXEL_ARCSEC,
     Ellipse,
@@ -37,6 +38,7 @@ Ints = npt.NDArray[np.int64]
 
 MAX_COUNTS = 25_000.0  # brighter sources would pile up, which is not simulated
 MIN_COUNTS = 9.0  # the catalog lists nothing much fainter
+_EXPOSURE = 10
 BACKGROUND_AREA = (5.0, 40.0)  # of the background annulus, in source regions
 BACKGROUND_RATE = {True: 1.5e-6, False: 0.8e-6}  # photons s**-1 arcsec**-2, all channels; BI, FI
 DRIFT = 3e-10  # of the frame clock, so that frames do not fall on a grid for ever
@@ -164,6 +166,17 @@ def expose(observation: Observation, rng: np.random.Generator) -> Exposure:
     livetime_s = ontime_s * observation.frame_s / cycle_s
     start_s, stop_s = (np.asarray(observation.tstart_s + edge * cycle_s, np.float64) for edge in (start, stop))
     return Exposure(good, start_s, stop_s, ontime_s, livetime_s)
+
+
+@lru_cache(maxsize=256)
+def livetime_s(observation: Observation, seed: int) -> float:
+    """Return the exposure that the files of an observation state; `seed` is the survey's."""
+    return exposure_of(observation, seed).livetime_s
+
+
+def exposure_of(observation: Observation, seed: int) -> Exposure:
+    """Lay out an observation of a survey, the same each time."""
+    return expose(observation, stream(seed, _EXPOSURE, observation.obsid))
 
 
 def frame_time_s(observation: Observation, frame: Ints) -> Array:

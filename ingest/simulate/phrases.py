@@ -1,10 +1,11 @@
 """Sentences of abstracts: what papers about X-ray sources say, with blanks to fill in.
 
 Blanks: {target} the source, {field} where it lies, {other} some famous object, {kind} the finer class, {nh}, {gamma},
-{kt}, {flux}, {lum}, {period}, {n_obs}, {ks}, {year}, {one_ks} and {one_year} of a single observation, {place} what kind
-of field it is. Statements that give a class
-away stand apart (ARGUMENTS, CONTEXT) from those that do not (DATA, FILLER, ...), so that an abstract can leave them
-out or claim the wrong one.
+{kt} of the component that dominates, {flux} and {lum} as observed (absorbed, 0.5-7 keV), {period} and the other figures
+of the light curve, {n_obs} and {ks}, {one_ks} and {one_year} of a single observation, {place} what kind of field it
+is. Statements that give a class away stand apart (ARGUMENTS, CONTEXT) from those that do not (DATA, FILLER, ...), so
+that an abstract can leave them out or claim the wrong one. Classes may be wrong, figures may not: a sentence stands
+where its figures are those of the model.
 """
 
 from __future__ import annotations
@@ -159,29 +160,35 @@ DATA = (
     "Spectra and light curves of {target} were extracted from {one_ks} ks of Chandra data.",
 )
 
+# Of the component that dominates.
 SPECTRUM = {
     "powerlaw": (
         "The spectrum is well described by an absorbed power law with a photon index of {gamma}.",
         "A power law with Gamma = {gamma}, absorbed by N_H = {nh} x 10^22 cm^-2, fits the data.",
         "The continuum is featureless, with Gamma = {gamma} +/- 0.2 and a column of {nh} x 10^22 cm^-2.",
-        "We find no need for a thermal component on top of the non-thermal continuum of photon index {gamma}.",
     ),
     "thermal": (
         "A thermal plasma with kT = {kt} keV behind {nh} x 10^22 cm^-2 reproduces the spectrum.",
         "Emission lines point to collisionally ionised gas, with a temperature near {kt} keV.",
-        "Two temperature components are required, the dominant one at about {kt} keV.",
         "The plasma of {kt} keV is seen through a column of {nh} x 10^22 cm^-2.",
     ),
     "blackbody": (
         "A black body of kT = {kt} keV dominates below 2 keV, with N_H = {nh} x 10^22 cm^-2.",
         "The emission is thermal, with an effective temperature of {kt} keV and a small emitting radius.",
-        "Besides a soft thermal component of {kt} keV a non-thermal tail is present.",
     ),
     "disc": (
         "A multi-colour disc with an inner temperature of {kt} keV describes the curved spectrum.",
         "Spectral curvature above a few keV favours a disc of {kt} keV over a power law.",
         "The disc component of {kt} keV, absorbed by {nh} x 10^22 cm^-2, contributes most of the flux.",
     ),
+}
+# Of the one that dominates and what is beside it: the kind of another component, '' for nothing.
+SPECTRUM_BESIDE = {
+    ("powerlaw", ""): (
+        "We find no need for a thermal component on top of the non-thermal continuum of photon index {gamma}.",
+    ),
+    ("thermal", "thermal"): ("Two temperature components are required, the dominant one at about {kt} keV.",),
+    ("blackbody", "powerlaw"): ("Besides a soft thermal component of {kt} keV a non-thermal tail is present.",),
 }
 
 COLOUR = (
@@ -198,8 +205,8 @@ COLOUR = (
     ("The spectrum is hard.", "The source is clearly detected above 2 keV.", "A hard continuum is seen."),
     (
         "Nearly all photons have energies above 2 keV.",
-        "The source is heavily absorbed.",
-        "It is very hard and absorbed.",
+        "Hardly a photon is soft.",
+        "It is very hard.",
     ),
 )
 
@@ -210,14 +217,14 @@ TIMING = {
         "A search for pulsations was negative.",
     ),
     "flares": (
-        "A flare with a fast rise and an exponential decay of a few hours is seen.",
+        "A flare with a fast rise and an exponential decay on a time scale of {decay} is seen.",
         "The light curve shows {flare} increase by a factor of several, with hardening at the peak.",
         "Flaring on time scales of kiloseconds accounts for much of the fluence.",
     ),
     "eclipse": (
         "The light curve shows an eclipse, and the period is about {period}.",
         "Total eclipses recur every {period}.",
-        "A sharp drop of the flux lasting a tenth of the cycle is interpreted as occultation by the companion.",
+        "A sharp drop of the flux, {cycle_share} per cent of the cycle long, tells of occultation by the companion.",
     ),
     "dips": (
         "Irregular dips accompanied by hardening indicate obscuring material at the outer disc.",
@@ -231,7 +238,7 @@ TIMING = {
     ),
     "red noise": (
         "Aperiodic variability is seen on all accessible time scales.",
-        "The source varies by tens of per cent within a day.",
+        "The source varies without any period.",
         "The power spectrum rises towards low frequencies.",
     ),
     "bursts": (
@@ -239,7 +246,7 @@ TIMING = {
         "Several bursts with decay times below a minute are present.",
     ),
     "outburst": (
-        "Between the epochs the flux changed by an order of magnitude.",
+        "The flux changed by a large factor.",
         "An outburst was followed by a slow decline.",
         "The source was much brighter in one of the observations.",
     ),
@@ -386,16 +393,16 @@ SURVEY_MORE = (
     "The number counts agree with those of deep fields.",
     "Hardness ratios and variability are tabulated for each source.",
     "The brightest objects are discussed individually.",
-    "About {share} per cent of the sources vary on short or long time scales.",
+    "About {vary} per cent of the sources vary on short or long time scales.",
     "Spectral fits are given for all sources with more than 100 counts.",
     "The completeness is assessed with simulated sources.",
-    "A cross-match with infrared catalogues yields {share} candidates for follow-up.",
+    "A cross-match with infrared catalogues yields candidates for follow-up.",
 )
 HIGHLIGHT = (
     "We single out {target}, which is {colour}.",
     "{target} is discussed in detail.",
     "Among the sources is {target}, a {word}.",
-    "The most variable source is {target}.",
+    "A spectrum of {target} is shown.",
     "We draw attention to {target}, with a flux of {flux} erg/cm^2/s.",
 )
 SAMPLE = (

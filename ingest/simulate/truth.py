@@ -61,6 +61,7 @@ def truth_line(source: Source, seed: int) -> str:
             "spectral_model": model,
             "variability": variability,
             "flux": float(f"{nature.flux:.6g}"),
+            "distance_pc": float(f"{source.distance_pc:.6g}"),
             "seed": seed,
         }
     )
@@ -126,13 +127,13 @@ def _row(line: bytes, number: int) -> dict[str, object]:
         raise UnreadableFile(f"JSON in line {number}", str(error), _ADVICE) from error
     if not isinstance(record, dict) or record.get("simulated") != "truth":
         raise UnreadableFile(f"a truth in line {number}", repr(line[:40].decode("latin-1")), _ADVICE)
-    name, class_, flux, seed = (record.get(k) for k in ("name", "class", "flux", "seed"))
+    name, class_, flux, far, seed = (record.get(k) for k in ("name", "class", "flux", "distance_pc", "seed"))
     if not isinstance(name, str) or not is_source_name(name) or not isinstance(class_, str):
         raise UnreadableFile(f"a name and a class in line {number}", repr((name, class_)), _ADVICE)
-    if not _is_number(flux) or not _is_whole(seed):
-        raise UnreadableFile(f"a flux and a seed in line {number}", repr((flux, seed)), _ADVICE)
+    if not _is_number(flux) or not _is_number(far) or not _is_whole(seed):
+        raise UnreadableFile(f"a flux, a distance and a seed in line {number}", repr((flux, far, seed)), _ADVICE)
     told = {k: json.dumps(record[k]) if record.get(k) is not None else None for k in ("spectral_model", "variability")}
-    return {"name": source_name(name), "class": class_, "flux": flux, "seed": seed, **told}
+    return {"name": source_name(name), "class": class_, "flux": flux, "distance_pc": far, "seed": seed, **told}
 
 
 def _is_number(value: object) -> bool:

@@ -1,11 +1,12 @@
 -- Light curve of one detection: photons in its source region in bins of equal length from the start of the good time,
 -- over the good time of the CCD that saw most of them. A bin that is partly good has its rate over that part, unless
--- that is less than a frame; bins without good time have no row, unless photons fell there: then their rate is NULL. Good times that overlap
--- count once. Without good times in the file, the span from first to last photon counts as good. Not corrected for
--- dead time (about 1 % in ACIS) nor for the region's share of the point-spread function. Limits are the one-sigma
--- Poisson limits of Gehrels (1986, ApJ 303, 336), equations 7 and 14, over the good time. A list of photons that was
--- cut has counts, and no rates. An error tells where there is nothing to count: no such detection, none of its photons
--- in the store, or no word of where its source region is.
+-- that is less than a frame; bins without good time have no row, unless photons fell there: then their rate is NULL.
+-- Good times that overlap count once. Without good times in the file, the span that its header tells counts as good
+-- (product.file_span); without that, from the first photon to the last, and the rates of the two bins at the ends are
+-- then too high. Not corrected for dead time (about 1 % in ACIS) nor for the region's share of the point-spread
+-- function. Limits are the one-sigma Poisson limits of Gehrels (1986, ApJ 303, 336), equations 7 and 14, over the good
+-- time. A list of photons that was cut has counts, and no rates. An error tells where there is nothing to count: no
+-- such detection, none of its photons in the store, or no word of where its source region is.
 -- parameters:
 --   detection {meta.id;src} A detection_id: obsid.obi.region_id
 --   bin_s [s] {time.duration} Length of a bin

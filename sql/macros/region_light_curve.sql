@@ -55,7 +55,9 @@ good AS MATERIALIZED (
   ) AS s
   GROUP BY s.stretch
   UNION ALL
-  SELECT min(c.first_s), max(c.last_s) FROM chip AS c WHERE NOT EXISTS (FROM told) HAVING count(c.first_s) > 0
+  SELECT min(coalesce(s.start_s, c.first_s)), max(coalesce(s.stop_s, c.last_s))
+  FROM chip AS c LEFT JOIN product.file_span AS s ON s.file_id = c.file_id
+  WHERE NOT EXISTS (FROM told) HAVING count(coalesce(s.start_s, c.first_s)) > 0
 ),
 -- Why there is nothing to count.
 reason AS MATERIALIZED (

@@ -27,14 +27,14 @@ WITH chosen AS (
   QUALIFY row_number() OVER (PARTITION BY detection_id
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
-SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-2', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 )
 UNION ALL
 SELECT 'events' AS modality, id, name, input_sha256 FROM (
-SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-2', string_agg(input, ';' ORDER BY input)))
-  AS input_sha256
+SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-2', string_agg(input, ';' ORDER BY
+  input))) AS input_sha256
 FROM (
   SELECT r.detection_id AS id, r.name, concat_ws(',', coalesce(f.sha256, f.path), coalesce(r.x, -1), coalesce(r.y, -1),
     coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1), coalesce(r.angle_deg, -1),

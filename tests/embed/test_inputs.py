@@ -163,6 +163,17 @@ def fingerprints_of(connection, id_):
     return digest
 
 
+def test_without_good_times_events_come_with_the_span_of_the_header(filled):
+    filled.execute("DELETE FROM lake.product.good_time")
+    filled.execute("UPDATE lake.product.header SET tstart_s = -5000, tstop_s = 25000 WHERE file_id = 7")
+    arrays = INPUTS["events"].prepare(rows_of(filled, "events", "(SELECT '20.0.1' AS id)")).arrays
+    assert arrays["exposure"].sum() * 450 == 28_800  # the window of 8 h
+    assert arrays["counts"][0].sum((1,)).nonzero()[0].tolist() == [11]  # 5,100 s after the start
+    filled.execute("UPDATE lake.meta.file SET flags = ['exposure_exceeds_span'] WHERE file_id = 7")
+    arrays = INPUTS["events"].prepare(rows_of(filled, "events", "(SELECT '20.0.1' AS id)")).arrays
+    assert arrays["exposure"].sum() * 450 == 100  # from the first photon to the last
+
+
 def test_papers_and_properties(filled):
     papers = INPUTS["papers"].prepare(rows_of(filled, "papers"))
     assert papers.arrays["text"].tolist() == ["A pulsar. It is."]

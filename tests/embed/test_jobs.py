@@ -269,6 +269,28 @@ def finish_and_compare(store, n_papers):
     assert check_whole(store) == held
 
 
+def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_with_this_one(store):
+    train_tiny(store)
+    run(store)
+    before = check_whole(store)
+    asked = "UPDATE lake.meta.encoder SET configuration = replace(configuration, '{}', '{}')"
+    write(store, asked.format('"input_version": 1', '"input_version": 7'))
+    add_papers(store, N, N + 1)
+    outcome = run(store)
+    assert outcome.blocked == (
+        "tiny learned from papers of input version 7, and rows are prepared by version 1 now; train it again: "
+        "python -m embed train tiny"
+    )
+    assert check_whole(store) == before  # readers keep what there was
+    (state,) = overview.states(store)
+    assert (state.outgrown, state.stale) == (
+        "papers of input version 7, and rows are prepared by version 1 now",
+        {"new row": 1},
+    )
+    write(store, asked.format('"input_version": 7, ', ""))  # an encoder of before versions were kept: the first
+    assert run(store).n_encoded == 1
+
+
 def test_a_killed_run_shows_nothing_half_and_goes_on(store, tmp_path):
     train_tiny(store, seconds=0.001)
     killed, _ = kill_at_random(store, tmp_path / "site", 3, random.Random(1))  # noqa: S311 - no secret

@@ -7,8 +7,9 @@ import pytest
 import torch
 from factories.encoder_inputs import folded_table, photon_table
 
+from embed import folded_rows
 from embed.evaluate import compared, moving_average, over_sources, reconstruction_errors
-from embed.folding import Redistribution, area_on, fold_matrix
+from embed.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, flat_area, fold_matrix
 from embed.inputs import INPUTS
 from embed.poisson import deviance, folded, scaled_to, total_variation
 from embed.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
@@ -50,6 +51,12 @@ def test_a_flat_flux_gives_area_times_width_and_loses_no_photon():
     assert matrix.sum() == pytest.approx(400.0 * WIDTHS_KEV.sum(), rel=0.01)
     at = np.searchsorted(EDGES_KEV, 3.0)
     assert matrix[at].sum() == pytest.approx(400.0 * WIDTHS_KEV[at], rel=1e-9)
+
+
+def test_a_flat_flux_needs_no_matrix():
+    r, area = response(), np.linspace(100, 500, 60)
+    for edges in (CHANNEL_BIN_EDGES_KEV, np.array([0.5, 1.2, 2.0, 7.0])):
+        assert flat_area(r, area, edges) == pytest.approx(fold_matrix(r, area, edges).sum(0), rel=1e-6)
 
 
 def test_folding_agrees_with_the_dense_product():
@@ -97,6 +104,33 @@ def test_rows_with_responses_and_without():
     assert set(INPUTS["spectrum_counts"].prepare(without).skipped.values()) == {"no effective area; ingest the ARF"}
 
 
+def cash(expected, counts):
+    return deviance(torch.as_tensor(expected), torch.as_tensor(counts)).mean().item()
+
+
+@pytest.mark.parametrize("n_counts", [5, 40, 300, 5000])
+def test_a_smooth_background_predicts_new_counts_better_than_its_own_counts_do(n_counts):
+    rng = np.random.default_rng(3)
+    middle = np.sqrt(CHANNEL_BIN_EDGES_KEV[1:] * CHANNEL_BIN_EDGES_KEV[:-1])
+    shape = np.diff(CHANNEL_BIN_EDGES_KEV) * (1 + 0.3 / middle + 4 * np.exp(-0.5 * ((middle - 2.15) / 0.06) ** 2))
+    truth = n_counts * shape / shape.sum()
+    seen = rng.poisson(truth, (200, 100)).astype(float)
+    found = np.stack([folded_rows.smoothed(row) for row in seen])
+    assert found.sum(1) == pytest.approx(seen.sum(1))
+    scale = 0.1  # a background region is larger than the source's
+    new = rng.poisson(scale * truth, seen.shape)
+    ours, raw, best = (cash(scale * b, new) for b in (found, seen, np.broadcast_to(truth, seen.shape)))
+    assert ours - best < (0.3 if n_counts <= 300 else 1.0) * (raw - best)  # of many counts, each bin has enough
+    assert np.abs(found.mean(0) / truth - 1)[middle > 3].max() < (0.5 if n_counts < 40 else 0.3)
+
+
+def test_no_background_counts_are_no_background_and_lines_stay_where_counts_are_many():
+    assert not folded_rows.smoothed(np.zeros(100)).any()
+    line = np.full(100, 30.0)
+    line[50] = 300.0
+    assert folded_rows.smoothed(line) == pytest.approx(line)
+
+
 def test_the_source_explains_what_the_background_does_not():
     shape, background = torch.ones(1, 4), torch.full((1, 4), 2.0)
     expected = scaled_to(shape, torch.tensor([[10.0, 0, 0, 6]]), background)
@@ -110,6 +144,27 @@ def test_total_variation_does_not_cross_gaps():
     assert total_variation(log_rate, torch.tensor([[1.0, 1, 0, 1]])).item() == 0
 
 
+def test_the_loss_is_the_likelihood_of_poisson_and_the_penalties():
+    arrays = {k: torch.from_numpy(v) for k, v in INPUTS["events"].prepare(photon_table(6)).arrays.items()}
+    torch.manual_seed(0)
+    network = PoissonProcess(DEFAULTS | {"latent": 5, "total_variation": 0.0, "latent_penalty": 0.0})
+    network.prepare_for(arrays)
+    latent = network.latent(arrays)
+    expected = torch.exp(network.log_rate(latent)) * arrays["exposure"][:, :, None] * 450.0
+    seen = (arrays["exposure"] > 0)[:, :, None].expand_as(expected)
+    at = torch.where(seen, expected, 1.0).double()
+    log_likelihood = torch.distributions.Poisson(at).log_prob(arrays["counts"].double())
+    perfect = torch.distributions.Poisson(arrays["counts"].double().clamp_min(1e-12)).log_prob(
+        arrays["counts"].double()
+    )
+    by_hand = ((perfect - log_likelihood) * seen).sum((1, 2)) / 192
+    assert network.losses(arrays).detach().numpy() == pytest.approx(by_hand.detach().numpy(), rel=1e-3, abs=1e-5)
+    full = PoissonProcess(DEFAULTS | {"latent": 5, "total_variation": 2.0, "latent_penalty": 3.0})
+    full.load_state_dict(network.state_dict())
+    more = 2 * total_variation(network.log_rate(latent), arrays["exposure"]) + 3 * (latent[:, 3:] ** 2).mean(1)
+    assert torch.allclose(full.losses(arrays), network.losses(arrays) + more, rtol=1e-5)
+
+
 def test_bins_without_exposure_weigh_nothing():
     arrays = {k: torch.from_numpy(v) for k, v in INPUTS["events"].prepare(photon_table(6)).arrays.items()}
     torch.manual_seed(0)
@@ -121,9 +176,8 @@ def test_bins_without_exposure_weigh_nothing():
     counts[:, 32:] = 0
     short = {"counts": counts, "exposure": exposure}
     rate = network.log_rate(network.latent(short))
-    assert torch.equal(
-        network._deviance(rate, short), network._deviance(torch.cat([rate[:, :32], 9 - rate[:, 32:]], 1), short)
-    )
+    other = torch.cat([rate[:, :32], 9 - rate[:, 32:]], 1)
+    assert torch.equal(network._cells(rate, short), network._cells(other, short))
     assert torch.isfinite(network.losses({"counts": counts * 0, "exposure": exposure * 0})).all()
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,3 +97,16 @@ def test_a_source_has_the_mean_of_the_papers_that_state_a_quantity():
     assert stated.shape == (1, STATED)
     assert stated[0, at] == pytest.approx(vectors[:2, 4 + at].mean())
     assert stated[0, N_QUANTITIES + at] == pytest.approx(2 / 3)
+
+
+@pytest.mark.real
+def test_the_study_counts_the_figures_of_real_abstracts_as_this_code_does(real):
+    lines = (real / "papers" / "arxiv_high_energy.jsonl").read_text("utf-8").splitlines()
+    told = Counter()
+    for record in map(json.loads, lines):
+        title = record["title"][0] if isinstance(record["title"], list) else record["title"]
+        told.update(read_quantities(f"{title}. {record['abstract']}"))
+    page = (Path(__file__).resolve().parents[2] / "docs" / "studies" / "papers.md").read_text("utf-8")
+    counts = (told[k] for k in ("distance_pc", "luminosity_erg_s", "exposure_ks", "flux_erg_cm2_s"))
+    words = "of {:,} real abstracts {} give a distance, {} a luminosity, {} an exposure, {} an X-ray flux"
+    assert words.format(len(lines), *counts) in " ".join(page.split())

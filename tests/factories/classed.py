@@ -33,6 +33,7 @@ def fill(store, n_sources=240, seed=0, *, encoder="e1"):
     names = source_names(n_sources)
     rng = np.random.default_rng(seed + 1)
     ids = [f"{i + 1}.0.1" for i in range(len(source))]
+    bright = np.random.default_rng(seed + 2).random(len(x))
     hardness = np.tanh(0.4 * x[:, :3] + rng.normal(size=(len(x), 3)))
     with lake.lock(store, "test"), contextlib.closing(lake.connect(store, read_only=False)) as connection:
         with lake.transaction(connection, "rows"):
@@ -48,6 +49,7 @@ def fill(store, n_sources=240, seed=0, *, encoder="e1"):
                         "hard_ms": float(hardness[i, 1]),
                         "hard_hm": None if i % 20 == 7 else float(hardness[i, 2]),
                         "var_prob_b": float(rng.random()),
+                        "src_cnts_aper_b": float(10 ** (1 + 2 * bright[i])),
                     }
                     for i in range(len(ids))
                 ),

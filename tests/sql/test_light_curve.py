@@ -83,6 +83,18 @@ def test_a_bin_of_less_than_a_frame_has_no_rate(engine):
     assert all(r["rate"] is not None for r in curve(engine, 0.5))  # bins that are shorter than a frame by choice
 
 
+def test_without_good_times_the_curve_starts_where_the_header_says_and_not_at_a_photon(engine):
+    fill(engine, [1250.0, 1390.0], good=())
+    assert [(r["start_s"], r["counts"]) for r in curve(engine, 100)] == [(1250.0, 1), (1350.0, 1)]
+    engine.execute("UPDATE product.header SET tstart_s = 1000, tstop_s = 1400")
+    assert [(r["start_s"], r["counts"]) for r in curve(engine, 100)] == [
+        (1000.0, 0), (1100.0, 0), (1200.0, 1), (1300.0, 1)
+    ]  # fmt: skip
+    # A cut whose header still tells the times of the whole.
+    insert(engine, "meta.file", {"file_id": 1, "path": "/a.fits", "flags": ["exposure_exceeds_span"]})
+    assert curve(engine, 100)[0]["start_s"] == 1250.0
+
+
 def test_limits_are_gehrels(engine):
     fill(engine, np.linspace(1001, 1099, 10))
     (row, *_) = curve(engine, 100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,7 +79,9 @@ def make(empty_store, tmp_path_factory):
         train(Training(path, space, model))
     jobs.run(jobs.Job(path))
     settings = Settings(latent=8, epochs=20, learning_rate=1e-3, device="cpu")
-    train(Training(path, "aligned", "properties", settings=settings))
+    for seed in (0, 1):  # the second is another training of the same, and not the current one
+        own = replace(settings, seed=seed)
+        train(Training(path, "aligned", "properties", settings=own, current=seed == 0))
     jobs.run(jobs.Job(path))
     return path
 
@@ -89,7 +92,7 @@ def studied(aligned_once):
     runner, printed = CliRunner(), {}
     asked = {
         "retrieve": [],
-        "regress": ["--columns", "hard_hs,flux_aper_b", "--masked"],
+        "regress": ["--columns", "hard_hs,flux_aper_b", "--masked", "--splits", "2"],
         "neighbours": ["--k", "5"],
         "anomalies": ["--space", "aligned", "--draws", "2", "--top", "3"],
     }

@@ -16,6 +16,7 @@ from analysis.alignment import anomalies, neighbours, reading, regress, retrieve
 from analysis.alignment.ways import Ways
 from catalog import lake
 from catalog.errors import UnknownName
+from embed.twins import twins
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,6 +40,21 @@ def test_retrieval_finds_what_the_text_tells_and_the_control_is_at_chance(ask, s
     assert high < chance
     ((figures,),) = ask("SELECT figures FROM analysis.run WHERE kind = 'retrieve' ORDER BY run_id LIMIT 1")
     assert [Path(f).name for f in figures] == ["retrieval_curve.svg"]
+
+
+def test_other_trainings_of_the_alignment_are_asked_too_each_of_what_it_has_not_seen(ask, studied):
+    assert "interval over sources and 2 trainings" in studied[1]["retrieve"]
+    assert ask("SELECT DISTINCT n_trainings FROM analysis.retrieval") == [(2,)]
+    assert ask("SELECT DISTINCT n_splits, n_trainings FROM analysis.regression") == [(2, 2)]
+    with catalog.open(studied[0]) as cat:
+        found = reading.read(cat, ["hard_hs"])
+        (twin,) = twins(studied[0], found.encoders["aligned"])
+        other = regress.aligned_by(cat, found, twin)
+    assert other.held_out != found.held_out
+    assert other.held_out & {str(s) for s in found.sources}
+    same, moved = (k for k in ("properties", "aligned/both"))
+    assert (other.spaces[same] == found.spaces[same]).all()
+    assert not (other.spaces[moved] == found.spaces[moved]).all()
 
 
 def test_regression_keeps_scores_controls_and_kin(ask, studied):
@@ -118,7 +134,7 @@ def test_twice_is_once(studied):
         n_snapshots = len(cat.snapshots())
         made = [
             retrieve.run(cat, silent),
-            regress.run(cat, regress.Asked(("hard_hs", "flux_aper_b"), masked=True), silent),
+            regress.run(cat, regress.Asked(("hard_hs", "flux_aper_b"), masked=True, splits=2), silent),
             neighbours.run(cat, neighbours.Asked(5, 5, ""), silent),
             anomalies.run(cat, anomalies.Asked("aligned", "", 2), silent),
         ]

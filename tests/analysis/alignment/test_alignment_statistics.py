@@ -12,7 +12,18 @@ from sklearn.neighbors import KNeighborsRegressor, LocalOutlierFactor
 from analysis.alignment import artefacts, detectors, leakage
 from analysis.alignment import neighbourhood as near
 from analysis.alignment.injection import hidden
-from analysis.alignment.regression import EXPERTS, MEDIAN, SHUFFLED, Split, best, gains, scores, selected
+from analysis.alignment.regression import (
+    EXPERTS,
+    MEDIAN,
+    SHUFFLED,
+    Split,
+    best,
+    gains,
+    gains_together,
+    scores,
+    selected,
+    together,
+)
 from analysis.alignment.regressors import LEARNERS, fit
 from analysis.alignment.representations import KIN, Scaled, left_out, property_blocks
 from analysis.alignment.resampling import resampled
@@ -32,7 +43,7 @@ def vectors(rng, n, d):
 def test_the_right_answer_is_first_where_vectors_agree_and_anywhere_where_they_do_not(rng):
     x = vectors(rng, 200, 16)
     assert (ranks(x, x, np.eye(200, dtype=bool)).rank == 1).all()
-    chance = intervals(ranks(x, vectors(rng, 200, 16), np.eye(200, dtype=bool)))
+    chance = intervals([ranks(x, vectors(rng, 200, 16), np.eye(200, dtype=bool))])
     assert chance["relative_median_rank"].low < 0.5 < chance["relative_median_rank"].high
     assert chance["recall_1"].high < 0.05
 
@@ -167,6 +178,21 @@ def planted(rng, n=600):
     y = data[:, 0] + text[:, 0] + 0.1 * rng.normal(size=n)
     part = (sources * 7919) % 10
     return {"text": [text], "data": [data], "both": [data, text]}, y, sources, Split(part < 6, part == 6, part > 6)
+
+
+def test_the_interval_of_several_splits_holds_what_each_of_them_gives(rng):
+    blocks, y, sources, _ = planted(rng, 240)
+    parts = [rng.permutation(120)[sources] % 10 for _ in range(2)]
+    found = [list(scores(blocks, y, sources, Split(p < 6, p == 6, p > 6))) for p in parts]
+    every = together([selected(f, MEDIAN) for f in found])
+    values = [selected(f, MEDIAN).mae.value for f in found]
+    assert every.mae.value == pytest.approx(np.mean(values))
+    assert every.mae.low <= min(values) < max(values) <= every.mae.high
+    pairs = zip(found, parts, strict=True)
+    one, two = (next(g for g in gains(f, sources[p > 6]) if g.learner == "selected") for f, p in pairs)
+    both = gains_together([one, two])
+    assert both.difference.value == pytest.approx((one.difference.value + two.difference.value) / 2)
+    assert both.text.mae.value == pytest.approx((one.text.mae.value + two.text.mae.value) / 2)
 
 
 def test_both_gain_where_each_holds_a_part_and_controls_are_at_the_median(rng):

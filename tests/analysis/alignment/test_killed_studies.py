@@ -26,7 +26,7 @@ TABLES = {
     "anomalies": "SELECT space, detection_id, score, rank FROM analysis.anomaly ORDER BY ALL",
 }
 OPTIONS = {
-    "regress": [f"--columns={','.join(COLUMNS)}"],
+    "regress": [f"--columns={','.join(COLUMNS)}", "--splits=1"],
     "retrieve": ["--again"],
     "neighbours": ["--k=4"],
     "anomalies": ["--space=aligned", "--draws=1"],

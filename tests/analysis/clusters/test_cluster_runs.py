@@ -13,7 +13,7 @@ from analysis.clusters.questions import ClusterQuestion, ask_clusters
 from analysis.clusters.reading import TooFewRows, read, read_classes
 from catalog.errors import QueryError, UnknownName
 
-ASKED = ClusterQuestion(("spectrum",), ("kmeans", "gmm"), (4, 6), ("simbad",), ("eight",))
+ASKED = ClusterQuestion(("spectrum",), ("kmeans", "gmm"), (4, 6), ("simbad",), ("eight",), splits=2)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,10 @@ def rows(cat, table, run):
     return sorted(cat.sql(f"SELECT * EXCLUDE run_id FROM analysis.{table} WHERE run_id = {run}").fetchall(), key=repr)
 
 
-TABLES = ("cluster_score", "cluster_selection", "contingency", "class_recall", "probe_score", "cluster_member")
+TABLES = (
+    *("cluster_score", "cluster_selection", "contingency", "class_recall", "probe_score", "cluster_member"),
+    "baseline_gain",
+)
 
 
 def test_twice_is_once_and_again_gives_identical_rows(cat):
@@ -57,8 +60,8 @@ def test_scores_stand_beside_control_interval_and_gain(cat):
         "FROM analysis.cluster_score WHERE run_id = 1 AND task = 'eight' AND mapping = 'many-to-one' "
         "AND chosen IN ('with labels', 'both') ORDER BY features"
     ).fetchall()
-    assert [f[0] for f in found] == ["hardness ratios", "spectrum"]
-    hardness, spectrum = found
+    assert [f[0] for f in found] == ["hardness ratios", "hardness ratios, log counts", "spectrum"]
+    hardness, _, spectrum = found
     assert spectrum[2] > spectrum[3]  # the blobs tell the class
     assert spectrum[4] > 0  # and the hardness ratios are noisy copies of them
     assert hardness[1] < spectrum[1]
@@ -66,6 +69,39 @@ def test_scores_stand_beside_control_interval_and_gain(cat):
         "SELECT count(*) FROM analysis.cluster_score WHERE run_id = 1 AND control_high IS NULL"
     ).fetchall()
     assert n == 0
+
+
+def test_the_baseline_is_chosen_as_freely_as_what_is_compared_with_it(cat):
+    ways = "SELECT algorithm, setting FROM analysis.cluster_score WHERE run_id = 1 AND features = $f ORDER BY ALL"
+    assert cat.sql(ways, f="hardness ratios").fetchall() == cat.sql(ways, f="spectrum").fetchall()
+    # Chosen the same way, it gains nothing over itself; nor does any other choice of it, beyond luck.
+    own = "SELECT gain, gain_low, gain_high FROM analysis.cluster_score WHERE run_id = 1 AND features = $f AND chosen"
+    for how in ("IN ('with labels', 'both')", "= 'without labels'"):
+        assert set(cat.sql(f"{own} {how}", f="hardness ratios").fetchall()) <= {(0.0, 0.0, 0.0)}
+    counted = cat.sql(
+        "SELECT DISTINCT n_splits, n_seeds, n_trainings, sum(n_chosen) OVER (PARTITION BY task, features, mapping) "
+        "FROM analysis.cluster_score WHERE run_id = 1"
+    ).fetchall()
+    assert counted == [(2, 3, 1, 2)]  # in each split one is chosen
+    assert cat.sql("SELECT DISTINCT n_splits FROM analysis.probe_score WHERE run_id = 1").fetchall() == [(2,)]
+
+
+def test_gains_are_told_over_every_baseline(cat):
+    found = cat.sql(
+        "SELECT DISTINCT features, baseline FROM analysis.baseline_gain WHERE run_id = 1 ORDER BY ALL"
+    ).fetchall()
+    names = ("hardness ratios", "hardness ratios, log counts")
+    assert found == [(names[0], names[1]), (names[1], names[0]), *(("spectrum", n) for n in names)]
+    methods = {m for (m,) in cat.sql("SELECT DISTINCT method FROM analysis.baseline_gain WHERE run_id = 1")}
+    assert {"forest", "logistic", "clusters, with labels"} <= methods <= {
+        "forest", "logistic", "clusters, with labels", "clusters, without labels"
+    }  # fmt: skip
+    same = cat.sql(
+        "SELECT max(abs(s.gain - b.gain)) FROM analysis.probe_score AS s JOIN analysis.baseline_gain AS b "
+        "ON b.run_id = s.run_id AND b.task = s.task AND b.features = s.features AND b.method = s.probe "
+        "WHERE s.run_id = 1 AND b.baseline = 'hardness ratios'"
+    ).fetchall()
+    assert same == [(0.0,)]
 
 
 def test_methods_are_compared_on_the_same_rows(cat):
@@ -182,9 +218,11 @@ def test_wrong_names_are_told(cat):
 
 def test_the_command_says_what_it_found_and_that_it_is_done(filled):
     command = ["cluster", "--store", str(filled), "--algorithms", "kmeans,gmm", "--k", "4,6", "--tasks", "eight"]
+    command += ["--splits", "2"]
     made = CliRunner().invoke(app, command)
     assert made.exit_code == 0, made.output
     assert "gain over hardness ratios" in made.output
+    assert "mean of 2 splits" in made.output
     assert "already done: run" in made.output
     wrong = CliRunner().invoke(app, [*command, "--algorithms", "kmean"])
     assert "did you mean kmeans" in str(wrong.exception)
@@ -201,7 +239,9 @@ def test_real_sources_against_literature(real, tmp_path):
     store = tmp_path / "s"
     lake.create(store)
     refresh(store, [real / "tables" / n for n in ("csc2_sources_umlcaxs.csv", "csc2_sources_literature_class.csv")])
-    asked = ClusterQuestion(("csc.master_source",), ("kmeans", "gmm"), (4, 8, 12), ("literature",), ("eight", "agn"))
+    asked = ClusterQuestion(
+        ("csc.master_source",), ("kmeans", "gmm"), (4, 8, 12), ("literature",), ("eight", "agn"), splits=3
+    )
     with catalog.open(store) as cat:
         ask_clusters(cat, asked)
     with catalog.open(store) as cat:

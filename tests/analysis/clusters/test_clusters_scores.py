@@ -14,7 +14,7 @@ from analysis.clusters.classes import Labels, grouping, labels, task
 from analysis.clusters.clustering import ALGORITHMS, clusterings, stability
 from analysis.clusters.contingency import adjusted_rand, contingency, mapped, normalised, recalls, v_measure
 from analysis.clusters.probe import predicted, probe
-from analysis.clusters.scoring import Protocol, difference
+from analysis.clusters.scoring import Protocol, difference, together
 from analysis.statistics import shuffled
 from catalog.errors import QueryError, UnknownName
 
@@ -96,8 +96,28 @@ def test_shuffled_labels_score_like_the_control_and_real_ones_beyond():
     other = Labels("t", tuple("abcd"), code[shuffled(protocol.sources, 99)], ())
     noise = Protocol(other, protocol.sources).score(clusters, "many-to-one")
     assert noise.balanced_accuracy.value < noise.control.high + 0.05
-    gain = difference(real.balanced_accuracy, real.draws, noise.balanced_accuracy, noise.draws)
+    gain = difference(real.splits, noise.splits)
     assert gain.value == pytest.approx(real.balanced_accuracy.value - noise.balanced_accuracy.value)
+
+
+def test_the_interval_of_several_splits_holds_what_each_of_them_gives():
+    """Four splits of one clustering differ by more than the bootstrap of each says: the interval of all is wider."""
+    protocol, _, x = planted(120, seed=3)
+    clusters = next(iter(clusterings(x + np.random.default_rng(1).normal(size=x.shape) * 2.5, "kmeans", [6]))).labels
+    splits = protocol.splits(8)
+    assert len({tuple(np.flatnonzero(s.fits)) for s in splits}) == 8
+    assert [s.n_bootstrap for s in splits] == [200] * 8
+    scores = [s.score(clusters, "many-to-one") for s in splits]
+    every = together(scores)
+    values = [s.balanced_accuracy.value for s in scores]
+    assert every.balanced_accuracy.value == pytest.approx(np.mean(values))
+    assert sum(every.balanced_accuracy.low <= v <= every.balanced_accuracy.high for v in values) >= 7
+    width = [s.balanced_accuracy.high - s.balanced_accuracy.low for s in scores]
+    assert every.balanced_accuracy.high - every.balanced_accuracy.low > np.mean(width)
+    assert every.control.mean == pytest.approx(0.25, abs=0.05)
+    assert difference(every.splits, every.splits).value == 0
+    assert len(every.recall) == 4
+    assert (every.counts == scores[0].counts).all()
 
 
 def test_noise_is_a_cluster_of_its_own():
@@ -124,7 +144,7 @@ def test_probes_predict_from_other_sources_alone():
     names = source.astype(str)
     leak = np.column_stack([x * 0, source])  # tells the source, and nothing else
     assert (predicted(leak, code, names, "forest") == code).mean() < 0.45
-    found = probe(x, code, names, 4, "logistic")
+    found = probe([x], code, names, 4, "logistic", n_repeats=2)
     assert found.balanced_accuracy.low > 0.8
     assert 0.4 > found.control.high > found.control.mean
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from analysis.networks import measures
 from analysis.networks.edges import Edges, Modality, TooManyEdges, centred, edges, similarities
 from analysis.networks.null import null_graphs
-from analysis.networks.types import balanced_degree, degree_by_type, expected_degree
+from analysis.networks.types import balanced_degree, corrected, degree_by_type, expected_degree
 
 
 def of_networkx(graph):
@@ -220,6 +220,36 @@ def test_class_size_alone_gives_no_balanced_odds():
         assert rows[name].mean_degree == pytest.approx(rows[name].expected_degree, rel=0.15)
     assert rows["common"].balanced_odds_ratio < 4
     assert rows["rare"].shuffled_odds_ratio == pytest.approx(1, abs=0.5)
+
+
+def test_of_many_odds_by_chance_hardly_one_is_believed_and_a_planted_one_is():
+    rng = np.random.default_rng(4)
+    n, n_types = 600, 16
+    types = rng.integers(0, n_types, n)
+    names = [f"t{t}" for t in range(n_types)]
+    below, lucky, found = 0, 0, []
+    for seed in range(10):
+        graph = of_networkx(nx.fast_gnp_random_graph(n, 0.02, seed=seed))
+        matrix = measures.adjacency(graph, n)
+        degree = np.diff(matrix.indptr)
+        (rows,) = corrected([degree_by_type(matrix, types, names, np.arange(n).astype(str), np.median(degree), seed)])
+        below += sum(r.odds_ratio_p < 0.05 for r in rows)
+        lucky += any(min(r.odds_ratio_q, r.balanced_odds_ratio_q) < 0.05 for r in rows)
+        assert all((r.odds_ratio_p < 0.05) == (not r.odds_ratio_low < 1 < r.odds_ratio_high) for r in rows)
+        assert all(r.odds_ratio_q >= r.odds_ratio_p for r in rows)
+        found.append(rows)
+    assert 0 < below < 20  # of 160, a twentieth by luck
+    assert lucky <= 2  # of 10 graphs
+    order = np.argsort(-degree, kind="stable")
+    planted = types.copy()
+    planted[np.r_[order[:55], order[-5:]]] = n_types
+    (rows,) = corrected(
+        [degree_by_type(matrix, planted, [*names, "hub"], np.arange(n).astype(str), np.median(degree), 0)]
+    )
+    assert {r.otype for r in rows if r.odds_ratio_q < 0.001} == {"hub"}
+    # All thresholds of a run are one family.
+    both = corrected([rows, found[0]])
+    assert all(b.odds_ratio_q >= a.odds_ratio_q - 1e-12 for a, b in zip(rows, both[0], strict=True) if a.otype == "hub")
 
 
 def test_nothing_is_certain_of_few_nodes():

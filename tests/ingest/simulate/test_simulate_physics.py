@@ -39,7 +39,7 @@ def look(base, flux=3e-12, variability=CONSTANT, extra=None, seed=1, **changes):
     seen = observation(**changes)
     nature = Nature("AGN", "type 1", base, extra or base, flux, variability)
     ra, dec = geometry.to_sky(seen.pointing, 4150.0, 4120.0)
-    source = Source(0, 1, "2CXO J100000.0+020000", ra, dec, ra, dec, nature)
+    source = Source(0, 1, "2CXO J100000.0+020000", ra, dec, ra, dec, nature, 1e3)
     rng = np.random.default_rng(seed)
     return photons.observe(source, seen, photons.expose(seen, rng), (4150.0, 4120.0, 7), rng)
 

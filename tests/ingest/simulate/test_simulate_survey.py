@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.tables import TABLES
 from ingest.content import FileName
-from ingest.simulate import OutputInUse, simulate
+from ingest.simulate import OutputInUse, models, simulate
 from ingest.simulate.fields import on_chip, plan, stream
 from ingest.simulate.measure import hardness, measure, posterior
 from ingest.simulate.object_type_tables import literature_table, simbad_table
@@ -177,7 +177,7 @@ def test_papers_are_clearly_simulated_and_of_the_right_length(papers):
         assert re.fullmatch(r"\d{4}Sim[\w.]{11}[A-Z]", paper.record["bibcode"])
         assert "simulated" in paper.record["keyword"]
         assert 80 <= len(paper.record["abstract"].split()) <= 250
-        assert not re.search(r"[{}]", paper.record["abstract"] + paper.record["title"][0])
+        assert not re.search(r"[{}]|\bNone\b", paper.record["abstract"] + paper.record["title"][0])
     assert len({p.record["abstract"] for p in written}) == len(written)
 
 
@@ -188,6 +188,104 @@ def test_sources_have_none_to_six_papers_and_surveys_share_them(papers):
     assert 0.04 < 1 - len(per_source) / n < 0.25
     assert max(per_source.values()) <= 6
     assert sum(len(p.sources) > 1 for p in written) > 20
+
+
+SPHERE_CM2 = 4 * np.pi * 3.0857e18**2
+SECONDS = {"s": 1.0, "minutes": 60.0, "hours": 3600.0}
+NUMBER = r"(\d+(?:\.\d+)?(?: x 10\^-?\d+)?)"
+STATED = {
+    "temperature": rf"(?<!above )(?<!below )(?<!-){NUMBER} keV\b(?! band)",
+    "photon index": rf"(?:photon index(?: of)?|Gamma =) {NUMBER}",
+    "column": rf"{NUMBER} x 10\^22 cm",
+    "flux": rf"{NUMBER} erg/cm",
+    "luminosity": rf"{NUMBER} erg/s",
+    "period": rf"(?:period is about|recur every|period of|Pulsations at) {NUMBER} (s|minutes|hours)",
+    "decay": rf"time scale of {NUMBER} (s|minutes|hours)",
+    "eclipse": rf"{NUMBER} per cent of the cycle",
+    "exposure": rf"{NUMBER} ks",
+    "observations": r"(\d+) Chandra(?: ACIS)? observation",
+    "year": r"(?:in|of) (20\d\d)\b",
+    "sources": r"(\d+) (?:X-ray point|point|X-ray) sources|(?:sample of|analysis of|of) (\d+) (?:objects|sources)",
+    "variable": rf"About {NUMBER} per cent of the sources vary",
+}
+
+
+def stated(text):
+    """All figures of an abstract by kind."""
+    for kind, pattern in STATED.items():
+        for found in re.finditer(pattern, text):
+            value, *unit = (g for g in found.groups() if g)
+            figures, _, power = value.partition(" x 10^")
+            yield kind, float(f"{figures}e{power or 0}") * (SECONDS[unit[0]] if unit else 1.0)
+
+
+def right(kind, sources, field):
+    """What the model has of each kind of figure."""
+    natures = [s.nature for s in sources]
+    parts = [c for n in natures for c in n.base if c.kind != "line"]
+    energy = np.geomspace(0.3, 11.0, 4001)
+    middle = np.sqrt(energy[1:] * energy[:-1])
+    band = (middle > 0.5) & (middle < 7.0)
+
+    def flux(nature):
+        bins = models.photon_flux(nature.base, energy, nature.flux)
+        return (bins * middle)[band].sum() * 1.602176634e-9
+
+    told = [n.variability.parameters for n in natures]
+    seen = [o for o in field.observations if len(sources) > 1 or on_chip(o, sources[0])] if field else []
+    live = [expose(o, stream(1, 10, o.obsid)).livetime_s / 1e3 for o in seen]
+    return {
+        "temperature": lambda: [c.value for c in parts if c.kind in {"thermal", "blackbody", "disc"}],
+        "photon index": lambda: [c.value for c in parts if c.kind == "powerlaw"],
+        "column": lambda: [c.nh for c in parts],
+        "flux": lambda: [flux(n) for n in natures],
+        "luminosity": lambda: [flux(s.nature) * SPHERE_CM2 * s.distance_pc**2 for s in sources],
+        "period": lambda: [t["period_s"] for t in told if "period_s" in t],
+        "decay": lambda: [t["decay_s"] for t in told if "decay_s" in t],
+        "eclipse": lambda: [100 * t["width"] for t in told if "width" in t],
+        "exposure": lambda: [*live, sum(live)],
+        "observations": lambda: [len(seen)],
+        "year": lambda: [int(o.year) for o in seen],
+        "sources": lambda: [len(sources)],
+        "variable": lambda: [100 * np.mean([n.variability.kind != "constant" for n in natures])],
+    }[kind]()
+
+
+def test_every_figure_that_an_abstract_states_is_one_of_the_model(papers):
+    fields, written = papers
+    by_index = {s.index: s for f in fields for s in f.sources}
+    field_of = {s.index: f for f in fields for s in f.sources}
+    n, wrong = Counter(), []
+    for paper in written:
+        sources = [by_index[i] for i in paper.sources]
+        field = None if "several fields" in paper.record["abstract"] or len(
+            {field_of[i].number for i in paper.sources}
+        ) > 1 else field_of[paper.sources[0]]  # fmt: skip
+        for kind, value in stated(paper.record["abstract"]):
+            n[kind] += 1
+            known = right(kind, sources, field)
+            if kind in {"observations", "year", "sources"}:
+                ok = value in known
+            else:  # measured to a fifth, and rounded to two digits, a photon index and an exposure to one
+                ok = any(abs(value - v) < 0.26 * v + (0.06 if kind == "photon index" else 0.0) for v in known)
+            wrong += [] if ok else [(paper.record["bibcode"], kind, value, known)]
+    assert not wrong
+    assert set(n) == set(STATED)
+    assert min(n[k] for k in ("temperature", "photon index", "column", "flux", "period", "exposure")) > 20
+    assert min(n.values()) > 2
+
+
+def test_a_second_paper_on_a_source_states_the_same_luminosity(papers):
+    _, written = papers
+    of = {}
+    for paper in written:
+        if len(paper.sources) == 1:
+            of.setdefault(paper.sources[0], []).extend(
+                v for k, v in stated(paper.record["abstract"]) if k == "luminosity"
+            )
+    twice = [max(v) / min(v) for v in of.values() if len(v) > 1]
+    assert len(twice) > 5
+    assert max(twice) < 1.6
 
 
 def _nearest_centroid(vectors, labels, folds, n_folds=5):
