@@ -61,6 +61,10 @@ class StoreOutdated(Terminal, RuntimeError):
     """A store made by another version, without tables, views or columns that this one needs."""
 
 
+class EngineMismatch(Terminal, ImportError):
+    """DuckDB and its extensions, which a store needs, are not of one version, or one is missing."""
+
+
 class StoreLocked(Transient, BlockingIOError):
     """Another process holds the writer's lock."""
 
