@@ -29,12 +29,12 @@ def publish(store, space, ids, names, modalities, x):
 
 
 @pytest.fixture(scope="module")
-def filled(empty_store, tmp_path_factory):
+def filled(empty_store, tmp_path_factory, any_seed):
     """Forty detections of twenty sources in a space; in another, each of them three times, by modality."""
     store = Path(shutil.copytree(empty_store, tmp_path_factory.mktemp("pairs") / "s"))
     ids = [f"{100 + i}.0.1" for i in range(N)]
     names = [f"2CXO J{i % 20:06d}.0+000000" if i else None for i in range(N)]
-    x = np.random.default_rng(0).normal(size=(N, DIM)).astype(np.float32)
+    x = np.random.default_rng(any_seed).normal(size=(N, DIM)).astype(np.float32)
     x[7] = 0
     write(store, "csc.observation_source", *({"detection_id": d, "theta": i / 2} for i, d in enumerate(ids)))
     publish(store, "spectrum", ids[::-1], names[::-1], ["spectrum"] * N, x[::-1].copy())

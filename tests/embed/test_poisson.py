@@ -26,8 +26,8 @@ def response(n_energy=60):
     )  # fmt: skip
 
 
-def test_deviance_is_that_of_cash():
-    rng = np.random.default_rng(0)
+def test_deviance_is_that_of_cash(any_seed):
+    rng = np.random.default_rng(any_seed)
     counts, expected = rng.poisson(3.0, 500), rng.uniform(0.5, 6.0, 500)
     safe = np.maximum(counts, 1)
     by_hand = 2 * (expected - counts + counts * np.where(counts > 0, np.log(safe / expected), 0))
@@ -52,10 +52,10 @@ def test_a_flat_flux_gives_area_times_width_and_loses_no_photon():
     assert matrix[at].sum() == pytest.approx(400.0 * WIDTHS_KEV[at], rel=1e-9)
 
 
-def test_folding_agrees_with_the_dense_product():
+def test_folding_agrees_with_the_dense_product(any_seed):
     r = response()
     area = np.linspace(100, 500, 60)
-    flux = np.random.default_rng(1).uniform(0, 1, 400)
+    flux = np.random.default_rng(any_seed).uniform(0, 1, 400)
     photons = np.zeros(60)
     for i in range(60):  # by hand: flux times overlap of the bins
         low, high = np.maximum(EDGES_KEV[:-1], r.energ_lo[i]), np.minimum(EDGES_KEV[1:], r.energ_hi[i])
@@ -110,9 +110,9 @@ def test_total_variation_does_not_cross_gaps():
     assert total_variation(log_rate, torch.tensor([[1.0, 1, 0, 1]])).item() == 0
 
 
-def test_bins_without_exposure_weigh_nothing():
+def test_bins_without_exposure_weigh_nothing(any_seed):
     arrays = {k: torch.from_numpy(v) for k, v in INPUTS["events"].prepare(photon_table(6)).arrays.items()}
-    torch.manual_seed(0)
+    torch.manual_seed(any_seed)
     network = PoissonProcess(DEFAULTS | {"latent": 4})
     network.prepare_for(arrays)
     exposure = arrays["exposure"].clone()
@@ -127,15 +127,15 @@ def test_bins_without_exposure_weigh_nothing():
     assert torch.isfinite(network.losses({"counts": counts * 0, "exposure": exposure * 0})).all()
 
 
-def test_a_steady_source_is_explained_by_its_mean_rate():
-    rng = torch.Generator().manual_seed(0)
+def test_a_steady_source_is_explained_by_its_mean_rate(any_seed):
+    rng = torch.Generator().manual_seed(any_seed)
     counts = torch.poisson(torch.full((50, 64, 3), 20.0), generator=rng)
     value = constant_rate_deviance({"counts": counts, "exposure": torch.ones(50, 64)}).mean().item()
     assert value == pytest.approx(63 / 64, abs=0.05)
 
 
-def test_errors_are_averaged_over_sources_with_an_interval():
-    rng = np.random.default_rng(2)
+def test_errors_are_averaged_over_sources_with_an_interval(any_seed):
+    rng = np.random.default_rng([2, any_seed])
     sources = [f"s{i // 3}" for i in range(300)]
     errors = rng.normal(1.0, 0.5, 300)
     measured = over_sources(errors, sources)

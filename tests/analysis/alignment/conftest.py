@@ -20,8 +20,8 @@ WORDS = ("very soft", "soft", "rather hard", "very hard")
 CLASSES = ("AGN", "YSO", "star", "CV")
 
 
-def detections():
-    rng = np.random.default_rng(3)
+def detections(seed):
+    rng = np.random.default_rng([3, seed])
     for i in range(N_SOURCES):
         hardness = float(rng.uniform(-1, 1))
         name = f"2CXO J{i // 60:02d}{i % 60:02d}00.0+010000"
@@ -51,15 +51,15 @@ def detections():
 
 
 @pytest.fixture(scope="session")
-def aligned_once(empty_store, tmp_path_factory):
+def aligned_once(empty_store, tmp_path_factory, any_seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(publish(tmp_path_factory.mktemp("site"))))
-        yield make(empty_store, tmp_path_factory)
+        yield make(empty_store, tmp_path_factory, any_seed)
 
 
-def make(empty_store, tmp_path_factory):
+def make(empty_store, tmp_path_factory, seed):
     path = shutil.copytree(empty_store, tmp_path_factory.mktemp("aligned") / "s")
-    rows = list(detections())
+    rows = list(detections(seed))
     write(path, "csc.observation_source", *(row for *_, row in rows))
     hardness = {name: h for name, h, _ in rows}
     papers, links, said = [], [], []
@@ -77,7 +77,7 @@ def make(empty_store, tmp_path_factory):
     for space, model in (("papers", "words"), ("properties", None)):
         train(Training(path, space, model))
     jobs.run(jobs.Job(path))
-    settings = Settings(latent=8, epochs=20, learning_rate=1e-3, device="cpu")
+    settings = Settings(seed=seed, latent=8, epochs=20, learning_rate=1e-3, device="cpu")
     train(Training(path, "aligned", "properties", settings=settings))
     jobs.run(jobs.Job(path))
     return path

@@ -134,8 +134,8 @@ def test_columns_that_few_have_are_left_out_and_logarithms_say_of_what():
         inputs(table, ["bb_kt"])
 
 
-def test_associations_do_not_take_repeated_detections_for_evidence():
-    rng = np.random.default_rng(2)
+def test_associations_do_not_take_repeated_detections_for_evidence(any_seed):
+    rng = np.random.default_rng([2, any_seed])
     source = np.repeat(np.arange(30), 20)
     z, column = rng.normal(size=(2, 30))
     found = associations(z[source][:, None], column[source][:, None], ["c"], source.astype(str), n_permutations=300)
@@ -143,8 +143,8 @@ def test_associations_do_not_take_repeated_detections_for_evidence():
     assert found[0].mutual_information_p > 0.01
 
 
-def test_a_run_of_the_study_is_kept_and_found_again(store):
-    fill(store)
+def test_a_run_of_the_study_is_kept_and_found_again(store, any_seed):
+    fill(store, seed=any_seed)
     asked = FormulaQuestion("spectrum", ("hard_hs", "hard_ms", "var_prob_b"), lengths=(5,), reverse=False)
     with catalog.open(store) as cat:
         assert ask_formulas(cat, asked).made
