@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import re
 
 import numpy as np
 import pytest
@@ -195,7 +195,7 @@ def test_photons_and_names_never_disagree(engine, any_seed):
 
 
 @pytest.mark.slow
-def test_a_large_catalog_of_positions_takes_seconds(engine):
+def test_a_large_catalog_of_positions_takes_few_rows_per_position(engine):
     n = 100_000
     engine.execute(
         "INSERT INTO csc.master_source (name, ra, dec) SELECT 'S' || i, (i * 7.77) % 360, "
@@ -206,11 +206,12 @@ def test_a_large_catalog_of_positions_takes_seconds(engine):
         f"SELECT i, 'spectrum', i, 0, 1, i || '.0.1', ra, dec FROM range({n}) t(i) "
         "JOIN csc.master_source m ON m.name = 'S' || i"
     )
-    start = time.perf_counter()
     query = (
         "SELECT count(*), count(*) FILTER (name = 'S' || split_part(detection_id, '.', 1)) FROM product.detection_name"
     )
     total, right = engine.execute(query).fetchone()
-    assert time.perf_counter() - start < 20
+    plan = engine.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchone()[1]
+    rows = sum(map(int, re.findall(r'"operator_cardinality": *([0-9]+)', plan)))
+    assert 5 * n < rows < 100 * n  # what it costs, on any machine: no step has a row for every pair
     assert total == n
     assert right > 0.99 * n
