@@ -70,6 +70,10 @@ class StoreNewer(Terminal, RuntimeError):
     """A store written by a later version of photonlake, or of DuckLake, than this one."""
 
 
+class EngineMismatch(Terminal, ImportError):
+    """DuckDB and its extensions, which a store needs, are not of one version, or one is missing."""
+
+
 class StoreLocked(Transient, BlockingIOError):
     """Another process holds the writer's lock, or another program the catalog's file."""
 

@@ -247,12 +247,15 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
     ------
     StoreNewer
         If a later version of photonlake wrote it: this one would take away what that one needs.
+    EngineMismatch
+        If DuckDB and its extensions are not of one version.
     """
     if exists(store):
         with contextlib.closing(connect(store)) as connection:
             if is_current(connection):
                 return False
             _refuse_newer(connection, store)
+    engine.check()  # before there is a folder
     store.mkdir(parents=True, exist_ok=True)
     with lock(store, "create the store", wait=wait, on_wait=on_wait):
         if not exists(store):

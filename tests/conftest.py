@@ -1,4 +1,4 @@
-"""Shared fixtures: where the real data are, and a fresh store."""
+"""Shared fixtures: where the real data are, a fresh store, and the seed of what is drawn by chance."""
 
 from __future__ import annotations
 
@@ -6,15 +6,39 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: threads of several would wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers share the cores: threads of several would wait for each other. DuckDB takes its number from SLURM's variable;
+# with two threads it spends twice the processor time on the many small statements of a test.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SLURM_CPUS_ON_NODE", "POLARS_MAX_THREADS"):
+        os.environ.setdefault(variable, "1")
+
+# A busy machine is no fault, so nothing is timed. The same examples are tried on every machine; `make test-slow` tries
+# new ones (--hypothesis-profile=new).
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("same", derandomize=True, database=None, **_PATIENT)
+hypothesis.settings.register_profile("new", print_blob=True, **_PATIENT)
+hypothesis.settings.load_profile("same")
 
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--seeds", type=int, default=1, help="seeds for each test that must pass with any (default 1)")
+
+
+def pytest_generate_tests(metafunc):
+    n_seeds = metafunc.config.getoption("--seeds")
+    if "any_seed" in metafunc.fixturenames and n_seeds > 1:
+        metafunc.parametrize("any_seed", range(n_seeds), indirect=True, scope="session")
+
+
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if "any_seed" in item.fixturenames:
+            item.add_marker(pytest.mark.stochastic)
     if REAL.is_dir():
         return
     for item in items:
@@ -26,6 +50,12 @@ def pytest_collection_modifyitems(items):
 def real() -> Path:
     """The folder of real Chandra files; mark tests that use it `real`."""
     return REAL
+
+
+@pytest.fixture(scope="session")
+def any_seed(request) -> int:
+    """A seed for what a test draws or trains. What it asserts must hold for any: `make test-slow` tries twenty."""
+    return getattr(request, "param", 0)
 
 
 @pytest.fixture(scope="session")

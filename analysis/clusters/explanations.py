@@ -1,11 +1,13 @@
 """The symbolic study: each latent dimension from columns, each column from latents; what a formula knows, and how sure.
 
-Formulas are fitted to two thirds of half of the sources, chosen on the other third, and scored on the other half; so
-are the linear model and the shuffled targets they are compared with.
+Formulas are fitted to two thirds of half of the sources, pruned and chosen on the other third, and scored on the other
+half; so are the linear model and the shuffled targets they are compared with. What is chosen is the simplest formula
+that cannot be told from the best one on the sources it was chosen on.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.clusters.formulas import LENGTHS, Formula, fitted, pareto
+from analysis.clusters.pruning import pruned
 from analysis.statistics import Interval, codes, half, shuffled
 
 Floats = npt.NDArray[np.float64]
@@ -23,6 +26,7 @@ N_BOOTSTRAP = 1000
 N_SHUFFLES = 3
 FIT_ROWS = 1500
 SIMPLER = 0.01
+IDLE = 0.001
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Scored:
     r2, gain : Interval
         On the other half; gain over the linear model, paired.
     chosen, found : bool
-        The simplest within .01 of the best where they were chosen; its interval above shuffled targets' and 0.
+        The simplest within the interval of the best, or within .01 of it, where they were chosen; its interval above
+        shuffled targets' and 0.
     """
 
     formula: Formula
@@ -103,33 +108,68 @@ def explain(
     picks = fits.copy()
     picks[fits] = half(sources[fits], seed + 1, share=1 / 3)
     learns, scores = fits & ~picks, ~fits
-    formulas, front = _front(x, y, names, learns, picks, seed, lengths)
+    splits = _Splits(learns, picks, scores)
+    front = _front(x, y, names, sources, splits, seed, lengths)
     linear = _linear(x, y, learns)
     scored_sources = codes(sources[scores])
     weights = _weights(scored_sources, seed)
     linear_r2, linear_draws = _r2_interval(y[scores], linear[scores], scored_sources, weights)
     middle = [sorted(lengths)[len(lengths) // 2]]
     others = [y[shuffled(sources, seed + 1000 + i)] for i in range(n_shuffles)]
-    control_mean, control_high = _control(others, x, names, sources, learns, scores, seed, middle)
-    selection = [_r2(y[picks], _filled(formulas[i](x[picks], names), y[learns])) for i in front]
-    simplest = next(k for k, s in enumerate(selection) if s >= max(selection) - SIMPLER)
+    control_mean, control_high = _control(others, x, names, sources, splits, seed, middle)
     found = []
-    for k, i in enumerate(front):
-        predicted = _filled(formulas[i](x, names), y[learns])
+    for formula, chosen in front:
+        predicted = _filled(formula(x, names), y[learns])
         r2, draws = _r2_interval(y[scores], predicted[scores], scored_sources, weights)
         gain = _interval(r2.value - linear_r2.value, draws - linear_draws)
         sure = r2.low > max(control_high, 0.0)
-        found.append(Scored(formulas[i], _r2(y[learns], predicted[learns]), r2, gain, k == simplest, sure))
+        found.append(Scored(formula, _r2(y[learns], predicted[learns]), r2, gain, chosen, sure))
     return Explained(target, found, linear_r2, control_mean, control_high)
 
 
+@dataclass(frozen=True)
+class _Splits:
+    """Rows that formulas are fitted to, chosen on and scored on."""
+
+    learns: Mask
+    picks: Mask
+    scores: Mask
+
+
 def _front(
-    x: Floats, y: Floats, names: Sequence[str], learns: Mask, picks: Mask, seed: int, lengths: Sequence[int]
-) -> tuple[list[Formula], list[int]]:
-    rows = _sample(learns, seed)
-    formulas = fitted(x[rows], y[rows], names, lengths, seed)
-    quality = [_r2(y[picks], _filled(f(x[picks], names), y[learns])) for f in formulas]
-    return formulas, pareto(formulas, quality)
+    x: Floats,
+    y: Floats,
+    names: Sequence[str],
+    sources: npt.NDArray[np.generic],
+    splits: _Splits,
+    seed: int,
+    lengths: Sequence[int],
+) -> list[tuple[Formula, bool]]:
+    """Return formulas that no shorter one beats, the shortest first, and which one is chosen."""
+    rows, picks = _sample(splits.learns, seed), splits.picks
+    picked = codes(sources[picks])
+    weights = _weights(picked, seed)
+
+    def score(values: Floats) -> tuple[Interval, Floats]:
+        return _r2_interval(y[picks], _filled(values, y[splits.learns]), picked, weights)
+
+    def as_good(values: Floats, best: tuple[Interval, Floats], allowed: float) -> bool:
+        r2, draws = score(values)
+        loss = _interval(best[0].value - r2.value, best[1] - draws)
+        return loss.low <= 0 or loss.value <= allowed
+
+    formulas: dict[str, Formula] = {}
+    for whole in fitted(x[rows], y[rows], names, lengths, seed):
+        test = functools.partial(as_good, best=score(whole(x[picks], names)), allowed=IDLE)
+        formula = pruned(whole, x[rows], y[rows], names, x[picks], test)
+        formulas[formula.text] = formula
+    kept = list(formulas.values())
+    values = [f(x[picks], names) for f in kept]
+    scored = [score(v)[0].value for v in values]
+    front = sorted(pareto(kept, scored), key=lambda i: kept[i].complexity)
+    best = score(values[max(front, key=lambda i: scored[i])])
+    chosen = next(i for i in front if as_good(values[i], best, SIMPLER))
+    return [(kept[i], i == chosen) for i in front]
 
 
 def _control(
@@ -137,18 +177,17 @@ def _control(
     x: Floats,
     names: Sequence[str],
     sources: npt.NDArray[np.generic],
-    learns: Mask,
-    scores: Mask,
+    splits: _Splits,
     seed: int,
     lengths: Sequence[int],
 ) -> tuple[float, float]:
     """Return mean R2 for shuffled targets, and the 97.5 % quantile of the shuffles and their bootstraps together."""
     values, draws = [], []
+    learns, scores = splits.learns, splits.scores
     scored_sources = codes(sources[scores])
     weights = _weights(scored_sources, seed)
     for i, other in enumerate(others):
-        rows = _sample(learns, seed + i)
-        formula = fitted(x[rows], other[rows], names, lengths, seed + i)[0]
+        formula = next(f for f, chosen in _front(x, other, names, sources, splits, seed + i, lengths) if chosen)
         predicted = _filled(formula(x[scores], names), other[learns])
         r2, drawn = _r2_interval(other[scores], predicted, scored_sources, weights)
         values.append(r2.value)

@@ -5,7 +5,8 @@ What is scored is the rounded, simplified formula that a reader sees, not the mo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 
 SYMBOLS = "add,sub,mul,div,log,exp,sqrt,square,constant,variable"
 LENGTHS = (5, 9, 15, 25)
-EVALUATIONS = 25_000
-POPULATION = 500
+EVALUATIONS = 50_000
+POPULATION = 300
 DIGITS = 3
 _FORMS = (sympy.factor_terms, sympy.powsimp, sympy.together, sympy.expand)
 _LONGEST_TO_REWRITE = 120
@@ -56,16 +57,35 @@ class Formula:
         ndarray of float, shape (n,)
             NaN where it is not defined.
         """
-        symbols = {name: sympy.Symbol(name, real=True) for name in self.inputs}
-        expression = sympy.sympify(self.text, locals=symbols)
-        if not symbols:
-            return np.full(len(values), float(expression))
-        function = sympy.lambdify(list(symbols.values()), expression, "numpy")
+        return compiled([parsed(self.text, self.inputs)], names)(values)[0]
+
+
+@functools.lru_cache(1000)
+def parsed(text: str, inputs: tuple[str, ...]) -> sympy.Expr:
+    """Return the text of a `Formula` as an expression."""
+    return sympy.sympify(text, locals={name: sympy.Symbol(name, real=True) for name in inputs})
+
+
+def compiled(
+    expressions: Sequence[sympy.Expr], names: Sequence[str], numbers: Sequence[sympy.Symbol] = ()
+) -> Callable[..., list[Floats]]:
+    """Make a function of rows of inputs, shape (n, n_input), and of the values of `numbers`, if there are any.
+
+    It returns for each expression its values, shape (n,), NaN where it is not defined.
+    """
+    used = set[sympy.Symbol]().union(*(e.free_symbols for e in expressions))
+    symbols = {i: s for i, name in enumerate(names) if (s := sympy.Symbol(name, real=True)) in used}
+    function = sympy.lambdify([*symbols.values(), *numbers], list(expressions), "numpy")
+
+    def call(rows: Floats, values: Sequence[float] | Floats = ()) -> list[Floats]:
         with np.errstate(all="ignore"):
-            found = function(*(values[:, list(names).index(name)] for name in self.inputs))
-            out = np.array(np.broadcast_to(np.real(found), len(values)), np.float64)
-        out[~np.isfinite(out)] = np.nan
+            found = function(*(rows[:, i] for i in symbols), *values)
+            out = [np.array(np.broadcast_to(np.real(f), len(rows)), np.float64) for f in found]
+        for column in out:
+            column[~np.isfinite(column)] = np.nan
         return out
+
+    return call
 
 
 def simplified(text: str, names: Sequence[str]) -> Formula:
@@ -92,7 +112,7 @@ def simplified(text: str, names: Sequence[str]) -> Formula:
     # An input of a value that cannot be (a root of a negative constant) makes a formula complex: leave it as it was.
     best = min((f for f in forms if not f.has(sympy.I, sympy.zoo, sympy.nan)), key=_size, default=expression)
     used = {str(s) for s in best.free_symbols}
-    return Formula(str(best), tuple(n for n in names if n in used), _nodes(best))
+    return Formula(str(best), tuple(n for n in names if n in used), nodes(best))
 
 
 def fitted(
@@ -177,8 +197,9 @@ def _rounded(expression: sympy.Expr) -> sympy.Expr:
 
 
 def _size(expression: sympy.Expr) -> tuple[int, int]:
-    return _nodes(expression), len(str(expression))
+    return nodes(expression), len(str(expression))
 
 
-def _nodes(expression: sympy.Expr) -> int:
+def nodes(expression: sympy.Expr) -> int:
+    """Return the number of nodes of an expression's tree."""
     return sum(1 for _ in sympy.preorder_traversal(expression))

@@ -236,7 +236,11 @@ CLUSTERS: tuple[Table, ...] = (
                 "control_mean", FLOAT64, "R2 of formulas fitted to shuffled targets, mean", ucd="stat.value;stat.mean"
             ),
             Column("control_high", FLOAT64, "97.5 % quantile, or the greatest of few", ucd="stat.value;stat.max"),
-            Column("chosen", BOOL, "The one for the target: the simplest within .01 of the best, in the fitted half"),
+            Column(
+                "chosen",
+                BOOL,
+                "The one for the target: the simplest that cannot be told from the best, or is within .01 of it",
+            ),
             Column("found", BOOL, "R2's interval lies above the shuffled targets' and above 0", ucd="meta.code"),
             Column("n_rows", INT64, "Rows", ucd="meta.number"),
             Column("n_sources", INT64, "Their sources", ucd="meta.number"),

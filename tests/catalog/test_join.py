@@ -71,8 +71,8 @@ def test_pairs_are_those_of_double_precision(case, data):
     assert collected(nearest_of_each(made, k, None, block)) == expected
 
 
-def test_a_large_join_with_duplicates_and_zeros_is_exact():
-    rng = np.random.default_rng(0)
+def test_a_large_join_with_duplicates_and_zeros_is_exact(any_seed):
+    rng = np.random.default_rng(any_seed)
     x = rng.normal(size=(5000, 16)).astype(np.float32)
     x[rng.integers(0, 5000, 500)] = x[:500]
     x[::100] = 0
@@ -105,11 +105,11 @@ def naive(x, y, metric):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("far", "step"), [(0, 1e-6), (1000, 2e-4)])
 def test_values_that_single_precision_cannot_tell_from_the_threshold_are_decided(
-    metric, far, step, device, monkeypatch
+    metric, far, step, device, monkeypatch, any_seed
 ):
     """Vectors that differ by tiny steps have many values within 1e-6 of the threshold, on both sides."""
     monkeypatch.setenv(DEVICE, device)
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng([2, any_seed])
     base = rng.normal(size=(2, 32))
     x = (base[0] + step * rng.normal(size=(300, 32)) + far).astype(np.float32)
     y = (base[1] + step * rng.normal(size=(400, 32)) + far).astype(np.float32)
@@ -128,8 +128,8 @@ def test_values_that_single_precision_cannot_tell_from_the_threshold_are_decided
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("k", [1, 5, 399])
-def test_nearest_of_each_between_two_sets(metric, k):
-    rng = np.random.default_rng(3)
+def test_nearest_of_each_between_two_sets(metric, k, any_seed):
+    rng = np.random.default_rng([3, any_seed])
     x, y = rng.normal(size=(150, 8)).astype(np.float32), rng.normal(size=(400, 8)).astype(np.float32)
     known = naive(x, y, metric)
     order = np.argsort(known if metric == "l2" else -known, axis=1, kind="stable")[:, :k]
@@ -152,8 +152,8 @@ def test_no_more_is_held_than_the_blocks_in_work():
     assert peak < n_bytes / 4
 
 
-def test_blocks_do_not_change_a_bit():
-    x = np.random.default_rng(1).normal(size=(700, 9)).astype(np.float32)
+def test_blocks_do_not_change_a_bit(any_seed):
+    x = np.random.default_rng([1, any_seed]).normal(size=(700, 9)).astype(np.float32)
     one, two = (sorted(collected(join(operands(x), 0.5, block))) for block in ((64, 128), (512, 333)))
     assert one == two
     one, two = (collected(nearest_of_each(operands(x), 7, None, block)) for block in ((64, 128), (512, 333)))
@@ -161,9 +161,9 @@ def test_blocks_do_not_change_a_bit():
 
 
 @pytest.mark.parametrize("n", [0, 1, 700])
-def test_a_device_of_torch_finds_the_same_pairs(n, monkeypatch):
+def test_a_device_of_torch_finds_the_same_pairs(n, monkeypatch, any_seed):
     """The same code runs on a GPU: here torch multiplies on the CPU."""
-    x = np.random.default_rng(3).normal(size=(n, 8)).astype(np.float32)
+    x = np.random.default_rng([3, any_seed]).normal(size=(n, 8)).astype(np.float32)
     by_blas = sorted(collected(join(operands(x), 0.5, (128, 256))))
     monkeypatch.setenv(DEVICE, "cpu")
     assert isinstance(sieve_of(x, x), TorchSieve)

@@ -78,8 +78,8 @@ def test_distances_are_those_of_their_definition(a, b):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("share", [None, 0.5, 0.05])
-def test_a_large_search_with_duplicates_is_exact(metric, share):
-    rng = np.random.default_rng(0)
+def test_a_large_search_with_duplicates_is_exact(metric, share, any_seed):
+    rng = np.random.default_rng(any_seed)
     x = rng.normal(size=(30_000, 16)).astype(np.float32)
     x[rng.integers(0, len(x), 3000)] = x[:3000]
     x[::1000] = 0
@@ -345,10 +345,10 @@ def test_a_vector_that_is_not_finite_is_never_written(bad):
         vectors.rows(["a"], [None], bad.astype(np.float32), ["spectrum"], "e", ["h"])
 
 
-def test_an_index_is_measured_pinned_and_used(store):
+def test_an_index_is_measured_pinned_and_used(store, any_seed):
     from embed.indexing import index  # noqa: PLC0415 - after the store
 
-    many = make([f"m{i}" for i in range(2000)], seed=3, dim=8)
+    many = make([f"m{i}" for i in range(2000)], seed=any_seed, dim=8)
     pin_version(store, vectors.write(store, "sp", many, None), dim=8)
     made = index(store, "sp")
     assert made.kind == "IVF_RQ"

@@ -20,9 +20,9 @@ SMALL = {"layers": 1, "width": 16, "heads": 2, "hidden": 32}
 
 
 @pytest.fixture(scope="module")
-def spectra(empty_store, tmp_path_factory):
+def spectra(empty_store, tmp_path_factory, any_seed):
     store = shutil.copytree(empty_store, tmp_path_factory.mktemp("spectra") / "s")
-    add_spectra(store, 160)
+    add_spectra(store, 160, any_seed)
     return store
 
 

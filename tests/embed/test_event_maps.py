@@ -49,8 +49,8 @@ def test_every_photon_is_counted_once(sizes, seed, told):
     assert np.isfinite(summary(p, good, w)).all()
 
 
-def test_maps_agree_with_numpy_histograms():
-    time, energy, row, n = some_photons([400, 0, 37], seed=4)
+def test_maps_agree_with_numpy_histograms(any_seed):
+    time, energy, row, n = some_photons([400, 0, 37], any_seed)
     p, good = good_times(em.photons(time, energy, row, n), np.full(3, 7e8 - 100), np.full(3, 7e8 + 6e4), np.arange(3))
     maps = em.energy_time_map(p, good)
     for i in (0, 2):
@@ -158,8 +158,8 @@ def test_no_photons_at_all():
     assert summary(p, good, w).shape == (2, len(NAMES))
 
 
-def test_variable_sources_disperse_and_constant_ones_do_not():
-    rng = np.random.default_rng(5)
+def test_variable_sources_disperse_and_constant_ones_do_not(any_seed):
+    rng = np.random.default_rng([5, any_seed])
     steady, flare = (
         rng.uniform(0, 28_000, 2000),
         np.concatenate([rng.uniform(0, 28_000, 500), rng.uniform(9e3, 1e4, 1500)]),

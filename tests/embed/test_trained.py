@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from dataclasses import replace
 
 import pytest
@@ -148,11 +147,3 @@ def test_a_job_makes_no_store_where_there_is_none(tmp_path):
     with pytest.raises(StoreNotFound):
         train(Training(tmp_path / "none", "papers"))
     assert not (tmp_path / "none").exists()
-
-
-def test_finding_out_costs_little(papers):
-    add_papers(papers, 1000, 31_000)
-    train_tiny(papers)
-    start = time.perf_counter()
-    assert train_tiny(papers).trained_before is not None
-    assert time.perf_counter() - start < 5

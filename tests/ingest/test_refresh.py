@@ -27,6 +27,26 @@ def folder(tmp_path):
     return archive.write_archive(tmp_path / "archive", 3)
 
 
+@pytest.fixture(scope="module")
+def once(empty_store, tmp_path_factory):
+    """A folder with an archive and its store, loaded once; a copy of both aside; and what the refresh said."""
+    root = tmp_path_factory.mktemp("refresh")
+    folder = archive.write_archive(root / "here" / "archive", 3)
+    store = Path(shutil.copytree(empty_store, root / "here" / "s"))
+    report = load(store, folder)
+    shutil.copytree(root / "here", root / "aside", symlinks=True)
+    return root, report
+
+
+@pytest.fixture
+def loaded(once):
+    """The store and its archive as they were after the first refresh, at the paths that the store knows."""
+    root, _ = once
+    shutil.rmtree(root / "here")
+    shutil.copytree(root / "aside", root / "here", symlinks=True)
+    return root / "here" / "s", root / "here" / "archive"
+
+
 def load(store, folder, **options):
     return refresh(store, [Source("files", str(folder))], workers=1, **options)
 
@@ -40,8 +60,8 @@ def events(store):
     return dict(query(store, "SELECT obsid, count(*) FROM product.event GROUP BY 1"))
 
 
-def test_everything_in_a_folder_comes_in(store, folder):
-    report = load(store, folder)
+def test_everything_in_a_folder_comes_in(loaded, once):
+    store, report = loaded[0], once[1]
     assert {kind: total.files for kind, total in report.kinds.items()} == {
         "events": 3,
         "spectrum": 3,
@@ -64,8 +84,8 @@ def test_links_that_other_rules_made_are_made_anew(store, tmp_path):
     assert query(store, f"SELECT value FROM meta.state WHERE name = '{LINKS}'") == [(rules(),)]
 
 
-def test_bad_files_are_named_with_a_reason_and_stop_nothing(store, folder):
-    report = load(store, folder)
+def test_bad_files_are_named_with_a_reason_and_stop_nothing(loaded, once):
+    store, report = loaded[0], once[1]
     reasons = {Path(e.path).name: (e.status, e.error) for e in report.problems}
     assert reasons["truncated_evt2.fits.gz"][0] == "failed"
     assert "truncated" in reasons["truncated_evt2.fits.gz"][1]
@@ -74,15 +94,15 @@ def test_bad_files_are_named_with_a_reason_and_stop_nothing(store, folder):
     assert {Path(e.path).name for e in status(store).problems} == set(reasons)
 
 
-def test_the_same_content_twice_is_loaded_once_gzipped_or_not(store, folder):
-    report = load(store, folder)
+def test_the_same_content_twice_is_loaded_once_gzipped_or_not(loaded, once):
+    store, report = loaded[0], once[1]
     duplicates = {Path(e.path).name for e in report.duplicates}
     assert duplicates == {"copy_of_1.fits", "acisf00002_000N001_r0002_rmf3.fits", "acisf00003_000N001_r0003_rmf3.fits"}
     assert events(store)[1] == 210
 
 
-def test_a_second_run_does_nothing_and_makes_no_snapshot(store, folder):
-    load(store, folder)
+def test_a_second_run_does_nothing_and_makes_no_snapshot(loaded):
+    store, _ = loaded
     before = archive.contents(store), len(query(store, "SELECT * FROM lake.snapshots()".replace("*", "snapshot_id")))
     report = refresh(store)
     assert not report.changed
@@ -91,8 +111,8 @@ def test_a_second_run_does_nothing_and_makes_no_snapshot(store, folder):
     assert after == before
 
 
-def test_a_second_run_opens_no_file(store, folder):
-    load(store, folder)
+def test_a_second_run_opens_no_file(loaded):
+    store, folder = loaded
     for path in folder.rglob("*"):
         if path.is_file():
             stat = path.stat()
@@ -101,8 +121,8 @@ def test_a_second_run_opens_no_file(store, folder):
     assert not refresh(store).changed
 
 
-def test_a_changed_file_replaces_its_rows(store, folder):
-    load(store, folder)
+def test_a_changed_file_replaces_its_rows(loaded):
+    store, folder = loaded
     path = next(folder.rglob("acisf00002*regevt3*"))
     path.write_bytes(fits.events_file(n=50, seed=9, obs_id="2", compress=True))
     report = refresh(store)
@@ -111,8 +131,8 @@ def test_a_changed_file_replaces_its_rows(store, folder):
     assert archive.keys_repeat(store) == []
 
 
-def test_a_touched_file_is_read_and_found_unchanged(store, folder):
-    load(store, folder)
+def test_a_touched_file_is_read_and_found_unchanged(loaded):
+    store, folder = loaded
     before = archive.contents(store)
     path = next(folder.rglob("acisf00002*regevt3*"))
     os.utime(path, ns=(1, 1))
@@ -122,8 +142,8 @@ def test_a_touched_file_is_read_and_found_unchanged(store, folder):
     assert not refresh(store).changed
 
 
-def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(store, folder):
-    load(store, folder)
+def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(loaded):
+    store, folder = loaded
     path = next(folder.rglob("acisf00002*regevt3*"))
     whole = path.read_bytes()
     path.write_bytes(whole[:400])
@@ -136,8 +156,8 @@ def test_a_file_that_breaks_keeps_its_rows_until_it_is_mended(store, folder):
     assert archive.keys_repeat(store) == []
 
 
-def test_when_the_holder_of_a_content_changes_its_copy_is_loaded(store, folder):
-    load(store, folder)
+def test_when_the_holder_of_a_content_changes_its_copy_is_loaded(loaded):
+    store, folder = loaded
     holder = next(folder.rglob("acisf00001*regevt3*"))
     holder.write_bytes(fits.events_file(fits.random_events(7, seed=3), obs_id="99", compress=True))
     refresh(store)
@@ -145,8 +165,8 @@ def test_when_the_holder_of_a_content_changes_its_copy_is_loaded(store, folder):
     assert archive.keys_repeat(store) == []
 
 
-def test_a_file_that_becomes_a_copy_of_another_loses_its_rows(store, folder):
-    load(store, folder)
+def test_a_file_that_becomes_a_copy_of_another_loses_its_rows(loaded):
+    store, folder = loaded
     second, third = (next(folder.rglob(f"acisf0000{n}*regevt3*")) for n in (2, 3))
     shutil.copy(third, second)
     refresh(store)
@@ -154,8 +174,8 @@ def test_a_file_that_becomes_a_copy_of_another_loses_its_rows(store, folder):
     assert archive.keys_repeat(store) == []
 
 
-def test_a_file_renamed_and_replaced_between_two_runs_loses_nothing(store, folder):
-    load(store, folder)
+def test_a_file_renamed_and_replaced_between_two_runs_loses_nothing(loaded):
+    store, folder = loaded
     second = next(folder.rglob("acisf00002*regevt3*"))
     second.rename(second.with_name("acisf00001_000N009_r0002_regevt3.fits.gz"))  # comes before it in the plan
     second.write_bytes(fits.events_file(n=50, seed=9, obs_id="77", compress=True))
@@ -164,8 +184,8 @@ def test_a_file_renamed_and_replaced_between_two_runs_loses_nothing(store, folde
     assert archive.keys_repeat(store) == []
 
 
-def test_a_file_replaced_by_something_else_keeps_its_rows_until_it_is_back(store, folder):
-    load(store, folder)
+def test_a_file_replaced_by_something_else_keeps_its_rows_until_it_is_back(loaded):
+    store, folder = loaded
     second = next(folder.rglob("acisf00002*regevt3*"))
     whole = second.read_bytes()
     second.write_text("moved away", encoding="utf-8")
@@ -176,8 +196,8 @@ def test_a_file_replaced_by_something_else_keeps_its_rows_until_it_is_back(store
     assert archive.keys_repeat(store) == []
 
 
-def test_columns_of_one_detection_come_together_from_several_tables(store, folder):
-    load(store, folder)
+def test_columns_of_one_detection_come_together_from_several_tables(loaded):
+    store, folder = loaded
     more = folder / "more.csv"
     more.write_text("name,obsid,obi,region_id,hard_hm\n2CXO J000001.0+000000,1,0,1,0.25\n", encoding="utf-8")
     refresh(store)
@@ -241,16 +261,14 @@ def test_a_response_that_arrives_later_is_linked(store, folder, tmp_path):
     assert query(store, unlinked) == [(0,)]
 
 
-def test_workers_and_one_process_give_the_same_tables(store, tmp_path, folder):
-    one, two = store, tmp_path / "two"
-    shutil.copytree(one, two)
-    refresh(one, [Source("files", str(folder))], workers=1)
-    refresh(two, [Source("files", str(folder))], workers=2)
-    assert archive.contents(one) == archive.contents(two)
+def test_workers_and_one_process_give_the_same_tables(loaded, store):
+    one, folder = loaded
+    refresh(store, [Source("files", str(folder))], workers=2)
+    assert archive.contents(one) == archive.contents(store)
 
 
-def test_sources_are_remembered_and_new_files_found(store, folder):
-    load(store, folder)
+def test_sources_are_remembered_and_new_files_found(loaded):
+    store, folder = loaded
     (folder / "new_evt2.fits").write_bytes(fits.events_file(fits.random_events(5, seed=8), obs_id="77"))
     report = refresh(store)
     assert report.kinds["events"].files == 1
@@ -280,8 +298,8 @@ def test_the_store_may_lie_inside_the_folder(store, folder):
     assert not refresh(inside).changed
 
 
-def test_another_writer_is_waited_for_or_not(store, folder):
-    load(store, folder)
+def test_another_writer_is_waited_for_or_not(loaded):
+    store, folder = loaded
     (folder / "late.jsonl").write_text(archive.paper(78), encoding="utf-8")
     with lake.lock(store, "a test"), pytest.raises(StoreLocked, match="a test"):
         refresh(store, wait=False)
@@ -301,8 +319,8 @@ def test_a_link_whose_file_is_gone_is_said_and_its_rows_stay(store, folder):
     assert not refresh(store).changed
 
 
-def test_old_rows_stay_in_old_snapshots(store, folder):
-    load(store, folder)
+def test_old_rows_stay_in_old_snapshots(loaded):
+    store, folder = loaded
     with contextlib.closing(lake.connect(store)) as connection:
         then = lake.snapshots(connection)[-1].number
     next(folder.rglob("acisf00002*regevt3*")).write_bytes(fits.events_file(n=50, seed=9, obs_id="2", compress=True))

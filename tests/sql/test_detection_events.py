@@ -11,8 +11,8 @@ from factories.sky import add_events as add_field
 from sql.objects import OBJECTS
 
 
-def test_the_whole_field_is_cut_by_the_ellipse_of_the_catalog(engine):
-    generator = np.random.default_rng(3)
+def test_the_whole_field_is_cut_by_the_ellipse_of_the_catalog(engine, any_seed):
+    generator = np.random.default_rng([3, any_seed])
     x, y = generator.uniform(3900, 4300, 20_000), generator.uniform(3900, 4300, 20_000)
     add_field(engine, x, y)
     add_detection(engine, 4150.0, 4060.0, mjr_axis_aper=60.0, mnr_axis_aper=15.0, pos_angle_aper=30.0)
@@ -27,8 +27,8 @@ def test_the_whole_field_is_cut_by_the_ellipse_of_the_catalog(engine):
         assert (i in found) == (level[i] < 1)
 
 
-def test_without_an_ellipse_the_circle_grows_off_axis(engine):
-    generator = np.random.default_rng(4)
+def test_without_an_ellipse_the_circle_grows_off_axis(engine, any_seed):
+    generator = np.random.default_rng([4, any_seed])
     x, y = generator.uniform(4000, 4200, 20_000), generator.uniform(4000, 4200, 20_000)
     add_field(engine, x, y)
     add_detection(engine, 4100.0, 4100.0, theta=8.0)
@@ -134,8 +134,8 @@ def test_a_detection_that_a_table_without_regions_repeats_is_there_once(engine):
     assert photons(engine) == [("5.0.1", 1, 0)]
 
 
-def test_no_photon_is_twice_in_one_detection_however_large_the_region(engine):
-    generator = np.random.default_rng(5)
+def test_no_photon_is_twice_in_one_detection_however_large_the_region(engine, any_seed):
+    generator = np.random.default_rng([5, any_seed])
     x, y = generator.uniform(3000, 5000, 5_000), generator.uniform(3000, 5000, 5_000)
     add_field(engine, x, y)
     for region_id in (1, 2, 3):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import re
 
 import numpy as np
 import pytest
@@ -131,9 +131,9 @@ def test_several_files_of_a_detection_are_one_and_the_newest_tells_where_it_is(e
     assert names(engine) == {"1.0.1": ("A", "position", None, 0.0)}
 
 
-def test_positions_meet_everywhere_on_the_sphere(engine):
+def test_positions_meet_everywhere_on_the_sphere(engine, any_seed):
     """At RA 0, at the poles, and across the borders of the search's cubes: as with every pair compared."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng([3, any_seed])
     ra = np.concatenate([[0.0, 359.9999, 0.0001, 17.0, 200.0, 90.0, 180.0], rng.uniform(0, 360, 400)])
     dec = np.concatenate([[0.0, 10.0, -10.0, 90.0, -90.0, 0.0, 0.0], np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))])
     places = zip(ra.tolist(), dec.tolist(), strict=True)
@@ -175,9 +175,9 @@ def test_photons_and_summary_go_by_the_same_name(engine):
     assert engine.execute(query).fetchall() == [("A", 1), ("B", 0)]
 
 
-def test_photons_and_names_never_disagree(engine):
+def test_photons_and_names_never_disagree(engine, any_seed):
     """Whatever rows and positions there are, both views choose alike."""
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng([8, any_seed])
     for i in range(6):
         source(engine, f"S{i}", 100.0, 30.0 + 10 * i / 3600)
     products, rows = [], []
@@ -199,7 +199,7 @@ def test_photons_and_names_never_disagree(engine):
 
 
 @pytest.mark.slow
-def test_a_large_catalog_of_positions_takes_seconds(engine):
+def test_a_large_catalog_of_positions_takes_few_rows_per_position(engine):
     n = 100_000
     engine.execute(
         "INSERT INTO csc.master_source (name, ra, dec) SELECT 'S' || i, (i * 7.77) % 360, "
@@ -210,11 +210,12 @@ def test_a_large_catalog_of_positions_takes_seconds(engine):
         f"SELECT i, 'spectrum', i, 0, 1, i || '.0.1', ra, dec FROM range({n}) t(i) "
         "JOIN csc.master_source m ON m.name = 'S' || i"
     )
-    start = time.perf_counter()
     query = (
         "SELECT count(*), count(*) FILTER (name = 'S' || split_part(detection_id, '.', 1)) FROM product.detection_name"
     )
     total, right = engine.execute(query).fetchone()
-    assert time.perf_counter() - start < 20
+    plan = engine.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchone()[1]
+    rows = sum(map(int, re.findall(r'"operator_cardinality": *([0-9]+)', plan)))
+    assert 5 * n < rows < 100 * n  # what it costs, on any machine: no step has a row for every pair
     assert total == n
     assert right > 0.99 * n

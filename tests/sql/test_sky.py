@@ -47,9 +47,9 @@ def test_separation_of_nothing_is_null(engine):
 
 
 @pytest.fixture
-def crowded(engine):
+def crowded(engine, any_seed):
     """Sources everywhere, and crowds at the poles and where right ascension turns over."""
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng([7, any_seed])
     ra = np.concatenate(
         [generator.uniform(0, 360, 3000), generator.normal(0, 0.3, 500) % 360, generator.uniform(0, 360, 500)]
     )

@@ -32,8 +32,8 @@ from embed.property_rows import COLUMNS
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(7)
+def rng(any_seed):
+    return np.random.default_rng([7, any_seed])
 
 
 def vectors(rng, n, d):

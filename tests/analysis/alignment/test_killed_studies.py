@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import catalog
+from analysis.alignment import regress
+from analysis.alignment.ways import Ways
 
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = ("hard_hs", "hard_hm", "flux_aper_b", "powlaw_gamma")
@@ -53,7 +55,7 @@ def kill_after_line(kind, store, word):
 
 def finish(kind, store):
     with start(kind, store) as process:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=1800)
     assert process.returncode == 0, err
     return out, err
 
@@ -71,6 +73,30 @@ def fresh(aligned_once, tmp_path):
     return copy
 
 
+def test_a_regression_that_is_stopped_goes_on_after_the_columns_it_had_done(fresh):
+    asked, said = regress.Asked(("hard_hm", "powlaw_gamma")), []
+
+    def stop(line):
+        if line.startswith("powlaw_gamma: "):
+            raise KeyboardInterrupt
+
+    def answer(store, say):
+        with catalog.open(store) as cat:
+            run = regress.run(cat, asked, Ways(say=say))
+        with catalog.open(store) as cat:
+            query = "SELECT * EXCLUDE (run_id) FROM analysis.regression WHERE run_id = $id ORDER BY ALL"
+            return cat.sql(query, id=run.run_id).fetchall()
+
+    calm, store = fresh("calm"), fresh("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        answer(store, stop)
+    assert answer(store, said.append) == answer(calm, lambda _: None) != []
+    assert "hard_hm: kept from a run that was stopped" in "\n".join(said)
+    assert not any(line.startswith("powlaw_gamma: kept") for line in said)
+    assert not (store / "analysis" / "unfinished").exists() or not any((store / "analysis" / "unfinished").iterdir())
+
+
+@pytest.mark.slow
 def test_a_killed_regression_goes_on_after_the_columns_it_had_done(fresh):
     calm, store = fresh("calm"), fresh("killed")
     finish("regress", calm)

@@ -16,8 +16,8 @@ from ingest.simulate import simulate
 
 
 @pytest.mark.slow
-def test_bright_detections_keep_their_neighbours_and_faint_ones_do_not(store, tmp_path):
-    simulate(tmp_path / "survey", sources=60, seed=2)
+def test_bright_detections_keep_their_neighbours_and_faint_ones_do_not(store, tmp_path, any_seed):
+    simulate(tmp_path / "survey", sources=60, seed=2 + any_seed)
     refresh(store, [Source("files", str(tmp_path / "survey"))])
     train(Training(store, "events", "summary", settings=Settings(device="cpu")))
     jobs.run(jobs.Job(store), ("events",))

@@ -17,11 +17,11 @@ ASKED = ClusterQuestion(("spectrum",), ("kmeans", "gmm"), (4, 6), ("simbad",), (
 
 
 @pytest.fixture(scope="module")
-def filled(empty_store, tmp_path_factory):
+def filled(empty_store, tmp_path_factory, any_seed):
     """A store with one run of the study."""
     import shutil  # noqa: PLC0415 - only here
 
-    store = fill(shutil.copytree(empty_store, tmp_path_factory.mktemp("classed") / "s"), 160)
+    store = fill(shutil.copytree(empty_store, tmp_path_factory.mktemp("classed") / "s"), 160, any_seed)
     with catalog.open(store) as cat:
         ask_clusters(cat, ASKED)
     return store

@@ -13,35 +13,70 @@ from analysis.clusters.columns import inputs
 from analysis.clusters.explanations import explain
 from analysis.clusters.formula_questions import FormulaQuestion, ask_formulas
 from analysis.clusters.formulas import Formula, simplified
+from analysis.clusters.pruning import pruned
 from catalog.errors import QueryError
 
 NAMES = ("s", "h", "a", "b")
 
 
 @pytest.fixture(scope="module")
-def planted():
+def planted(any_seed):
     """log((h - s) / (h + s) + 2) plus noise, two rows per source, two columns that have nothing to do with it."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(any_seed)
     source = np.repeat(np.arange(300), 2)
     s, h = rng.uniform(0.2, 3, (2, len(source)))
-    y = np.log((h - s) / (h + s) + 2) + 0.02 * rng.normal(size=len(source))
+    y = truth(s, h) + 0.02 * rng.normal(size=len(source))
     return y, np.column_stack([s, h, rng.normal(size=(len(source), 2))]), source.astype(str)
 
 
-def test_a_planted_formula_is_found_and_beats_the_linear_model(planted):
+def truth(s, h):
+    return np.log((h - s) / (h + s) + 2)
+
+
+def test_a_planted_formula_is_found_and_beats_the_linear_model(planted, any_seed):
     y, x, sources = planted
-    found = explain("z0", y, x, NAMES, sources, lengths=(5, 9, 15), n_shuffles=1)
+    found = explain("z0", y, x, NAMES, sources, any_seed, lengths=(15, 25), n_shuffles=1)
     best = found.chosen
     assert best.found
-    assert best.r2.low > 0.97
-    assert best.gain.low > 0.03  # linear reaches .9
+    assert best.r2.low > 0.95  # the planted one has .985; in 40 seeds all have .979
+    assert best.gain.low > 0.03  # linear reaches .9; in 40 seeds all gain .05
     assert set(best.formula.inputs) == {"s", "h"}
     assert found.control_mean < 0.05
-    # The planted one, where it was not fitted: the found one is the same function of h and s.
+    # Where it was not fitted, too, it is the same function of h and s, however it is written.
     s, h = np.meshgrid(np.linspace(0.3, 2.9, 20), np.linspace(0.3, 2.9, 20))
     grid = np.column_stack([s.ravel(), h.ravel(), np.zeros((s.size, 2))])
-    truth = np.log((grid[:, 1] - grid[:, 0]) / (grid[:, 1] + grid[:, 0]) + 2)
-    assert np.abs(best.formula(grid, NAMES) - truth).max() < 0.1
+    away = best.formula(grid, NAMES) - truth(grid[:, 0], grid[:, 1])
+    assert np.sqrt(np.nanmean(away**2)) < 0.05  # in 40 seeds none is .02 away
+
+
+IDLE = [
+    "(2.32*h + 0.0297)/(-0.00864*a + 2.13*h + 1.22*s) + 0.000771",  # as other processors found it
+    "0.909*h/(0.525*s + 0.925*h) + 0.001*b*a",
+    "1.91*h/(1.76*h + s)*exp(0.0001*a)",
+    "1.91*h*(2 + 1e-7*b)**0.001/(1.76*h + s)",
+]
+
+
+@pytest.mark.parametrize("text", IDLE)
+def test_an_idle_input_goes_and_its_numbers_with_it(planted, text):
+    y, x, _ = planted
+    whole = simplified(text, NAMES)
+    assert {"a", "b"} & set(whole.inputs)
+    error = np.mean((whole(x[300:], NAMES) - y[300:]) ** 2)
+    found = pruned(whole, x[:300], y[:300], NAMES, x[300:], lambda v: np.mean((v - y[300:]) ** 2) < 1.05 * error)
+    assert set(found.inputs) == {"s", "h"}
+    assert found.complexity <= simplified("1.91*h/(1.76*h + s)", NAMES).complexity + 2
+
+
+def test_of_two_columns_that_say_the_same_one_goes_and_what_counts_little_but_counts_stays(any_seed):
+    rng = np.random.default_rng(any_seed)
+    s, h, source = rng.normal(size=600), rng.normal(size=600), np.arange(600).astype(str)
+    x = np.column_stack([s, s + 1e-3 * rng.normal(size=600), h])
+    found = explain("z0", s + 0.1 * h, x, ("one", "same", "little"), source, any_seed, lengths=(7, 15), n_shuffles=1)
+    assert len({"one", "same"} & set(found.chosen.formula.inputs)) == 1
+    best = max(found.front, key=lambda f: f.r2.value).formula  # .99 without it: the chosen one may do without
+    assert "little" in best.inputs
+    assert len(best.inputs) == 2
 
 
 def test_the_same_seed_finds_the_same_formula(planted):
@@ -51,12 +86,13 @@ def test_the_same_seed_finds_the_same_formula(planted):
     assert first.chosen.r2 == second.chosen.r2
 
 
-def test_a_shuffled_target_is_not_found(planted):
+def test_a_shuffled_target_is_not_found(planted, any_seed):
     y, x, sources = planted
-    other = y[np.random.default_rng(1).permutation(len(y))]
-    found = explain("z0", other, x, NAMES, sources, lengths=(5, 15))
-    assert not any(s.found for s in found.front)
+    other = y[np.random.default_rng(any_seed + 1).permutation(len(y))]
+    found = explain("z0", other, x, NAMES, sources, any_seed, lengths=(5, 15))
+    assert not found.chosen.found
     assert found.chosen.r2.value < 0.05
+    assert not found.chosen.formula.inputs  # no input is of any use: a number is all that is left
 
 
 @pytest.mark.parametrize(
@@ -98,8 +134,8 @@ def test_columns_that_few_have_are_left_out_and_logarithms_say_of_what():
         inputs(table, ["bb_kt"])
 
 
-def test_associations_do_not_take_repeated_detections_for_evidence():
-    rng = np.random.default_rng(2)
+def test_associations_do_not_take_repeated_detections_for_evidence(any_seed):
+    rng = np.random.default_rng([2, any_seed])
     source = np.repeat(np.arange(30), 20)
     z, column = rng.normal(size=(2, 30))
     found = associations(z[source][:, None], column[source][:, None], ["c"], source.astype(str), n_permutations=300)
@@ -107,8 +143,8 @@ def test_associations_do_not_take_repeated_detections_for_evidence():
     assert found[0].mutual_information_p > 0.01
 
 
-def test_a_run_of_the_study_is_kept_and_found_again(store):
-    fill(store)
+def test_a_run_of_the_study_is_kept_and_found_again(store, any_seed):
+    fill(store, seed=any_seed)
     asked = FormulaQuestion("spectrum", ("hard_hs", "hard_ms", "var_prob_b"), lengths=(5,), reverse=False)
     with catalog.open(store) as cat:
         assert ask_formulas(cat, asked).made

@@ -34,8 +34,8 @@ def z_score(found, n, n_null=40):
 
 
 @pytest.fixture(scope="module")
-def random_graph():
-    return nx.gnm_random_graph(80, 400, seed=3)
+def random_graph(any_seed):
+    return nx.gnm_random_graph(80, 400, seed=3 + any_seed)
 
 
 def test_measures_agree_with_networkx(random_graph):
@@ -70,23 +70,23 @@ def test_components_and_isolated_nodes_are_numbered_by_size():
     assert measures.components(measures.adjacency(two, 7)).tolist()[3:6] == [1, 1, 1]
 
 
-def test_a_planted_core_is_found_and_a_random_graph_has_none():
-    planted = block_model(20, 80, 0.9, 0.1, 0.02, seed=1)
+def test_a_planted_core_is_found_and_a_random_graph_has_none(any_seed):
+    planted = block_model(20, 80, 0.9, 0.1, 0.02, seed=any_seed)
     score, _, _ = z_score(planted, 100)
     found = measures.core_periphery(measures.adjacency(planted, 100))
     assert set(np.argsort(-found.coreness)[:20]) == set(range(20))
-    chance = of_networkx(nx.gnm_random_graph(100, len(planted.left), seed=2))
+    chance = of_networkx(nx.gnm_random_graph(100, len(planted.left), seed=any_seed))
     score_of_chance, z, null = z_score(chance, 100)
     assert score > 2 * score_of_chance
     assert abs(z) < 3
     assert min(null) <= score_of_chance + 3 * np.std(null)
 
 
-def test_a_core_that_degrees_do_not_explain_stands_out_of_the_null():
-    planted = block_model(30, 70, 0.8, 0.02, 0.02, seed=1)
+def test_a_core_that_degrees_do_not_explain_stands_out_of_the_null(any_seed):
+    planted = block_model(30, 70, 0.8, 0.02, 0.02, seed=any_seed)
     _, z, _ = z_score(planted, 100)
     assert z > 5
-    shuffled = list(null_graphs(planted, 100, 3, 7))[-1]
+    shuffled = list(null_graphs(planted, 100, 3, any_seed))[-1]
     assert abs(z_score(shuffled, 100)[1]) < 3.5
 
 
@@ -104,19 +104,19 @@ def test_null_graphs_have_the_same_degrees_and_are_simple(n, density, seed):
         assert (np.bincount(np.r_[made.left, made.right], minlength=n) == degree).all()
 
 
-def test_null_graphs_are_mixed_and_seeded():
-    found = of_networkx(nx.gnm_random_graph(60, 300, seed=1))
+def test_null_graphs_are_mixed_and_seeded(any_seed):
+    found = of_networkx(nx.gnm_random_graph(60, 300, seed=any_seed))
     own = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
-    made = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, 5)]
+    made = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, any_seed)]
     assert all(len(own & g) < 120 for g in made)  # by chance 51
-    again = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, 5)]
+    again = [set(zip(g.left.tolist(), g.right.tolist(), strict=True)) for g in null_graphs(found, 60, 3, any_seed)]
     assert made == again
 
 
 @pytest.mark.parametrize(
     ("degree", "groups"), [([2, 2, 2, 1, 1, 2], range(6)), ([1] * 6, [0, 0, 1, 2, 3, 4]), ([3, 2, 2, 2, 1], range(5))]
 )
-def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups):
+def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups, any_seed):
     """All simple graphs of a degree sequence are listed; the chain visits each as often, as chi-square judges."""
     n, groups = len(degree), np.array(groups)
     pairs = [p for p in itertools.combinations(range(n), 2) if groups[p[0]] != groups[p[1]]]
@@ -127,7 +127,7 @@ def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups):
     ]
     left, right = np.array(every[0]).T
     first = Edges(left, right, np.ones(len(left)))
-    chain = itertools.islice(null_graphs(first, n, 12_000, 1, groups), 0, None, 4)
+    chain = itertools.islice(null_graphs(first, n, 12_000, any_seed, groups), 0, None, 4)
     seen = Counter(tuple(sorted(zip(g.left.tolist(), g.right.tolist(), strict=True))) for g in chain)
     expected = 3000 / len(every)
     assert set(seen) <= set(every)
@@ -135,12 +135,12 @@ def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups):
 
 
 @pytest.mark.parametrize("density", [0.3, 0.8])
-def test_null_graphs_join_no_two_nodes_of_a_group(density):
+def test_null_graphs_join_no_two_nodes_of_a_group(density, any_seed):
     groups = np.arange(40) // 3
-    graph = nx.gnp_random_graph(40, density, seed=1)
+    graph = nx.gnp_random_graph(40, density, seed=any_seed)
     graph.remove_edges_from([e for e in graph.edges if groups[e[0]] == groups[e[1]]])
     found = of_networkx(graph)
-    for made in null_graphs(found, 40, 3, 2, groups):
+    for made in null_graphs(found, 40, 3, any_seed, groups):
         assert (groups[made.left] != groups[made.right]).all()
         assert (np.bincount(np.r_[made.left, made.right]) == np.bincount(np.r_[found.left, found.right])).all()
         own = set(zip(found.left.tolist(), found.right.tolist(), strict=True))
@@ -168,8 +168,8 @@ def naive(modalities, rule):
 
 
 @pytest.mark.parametrize("rule", ["mean", "max", "both"])
-def test_combined_spaces_give_what_the_rule_says(rule):
-    rng = np.random.default_rng(4)
+def test_combined_spaces_give_what_the_rule_says(rule, any_seed):
+    rng = np.random.default_rng([4, any_seed])
     made = [Modality(str(d), rng.normal(size=(40, d)).astype(np.float32), rng.random(40) < 0.8) for d in (3, 5)]
     expected = {p: s for p, s in naive(made, rule).items() if s >= 0.4}
     found = edges(made, 0.4, rule)
@@ -177,8 +177,8 @@ def test_combined_spaces_give_what_the_rule_says(rule):
     assert found.similarity == pytest.approx([expected[p] for p in zip(found.left, found.right, strict=True)], abs=1e-6)
 
 
-def test_one_space_is_joined_exactly_and_missing_nodes_have_no_edge():
-    rng = np.random.default_rng(5)
+def test_one_space_is_joined_exactly_and_missing_nodes_have_no_edge(any_seed):
+    rng = np.random.default_rng([5, any_seed])
     one = centred(Modality("a", rng.normal(size=(50, 4)).astype(np.float32) + 3, rng.random(50) < 0.7))
     expected = {p: s for p, s in naive([one], "mean").items() if s >= 0.6}
     found = edges([one], 0.6)
@@ -186,8 +186,8 @@ def test_one_space_is_joined_exactly_and_missing_nodes_have_no_edge():
 
 
 @pytest.mark.parametrize("rule", ["mean", "max", "both"])
-def test_similarities_of_some_nodes_are_those_of_their_edges(rule):
-    rng = np.random.default_rng(6)
+def test_similarities_of_some_nodes_are_those_of_their_edges(rule, any_seed):
+    rng = np.random.default_rng([6, any_seed])
     made = [Modality(str(d), rng.normal(size=(30, d)).astype(np.float32), rng.random(30) < 0.8) for d in (3, 5)]
     found, rows = edges(made, -1.0, rule), similarities(made, np.arange(30), rule)
     assert rows[found.left, found.right] == pytest.approx(found.similarity, abs=1e-9)
@@ -201,10 +201,10 @@ def test_more_edges_than_fit_are_refused():
         edges([one], 0.5, limit=1224)
 
 
-def test_class_size_alone_gives_no_balanced_odds():
+def test_class_size_alone_gives_no_balanced_odds(any_seed):
     """Types that differ in number only: within types edges are likelier, so the common one has more neighbours."""
     sizes = [200, 20, 20]
-    graph = nx.stochastic_block_model(sizes, np.full((3, 3), 0.02) + np.eye(3) * 0.3, seed=1)
+    graph = nx.stochastic_block_model(sizes, np.full((3, 3), 0.02) + np.eye(3) * 0.3, seed=any_seed)
     found = of_networkx(graph)
     types = np.repeat([0, 1, 2], sizes)
     matrix = measures.adjacency(found, 240)

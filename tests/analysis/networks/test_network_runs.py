@@ -32,10 +32,10 @@ def fill(store, space, x, ids, names):
 
 
 @pytest.fixture(scope="module")
-def planted(empty_store, tmp_path_factory):
+def planted(empty_store, tmp_path_factory, any_seed):
     """Ninety variable observations: two types in two heaps, three loners of a third type; ten more are constant."""
     store = shutil.copytree(empty_store, tmp_path_factory.mktemp("network") / "s")
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(any_seed)
     kind = np.r_[np.zeros(57, int), np.ones(30, int), np.full(3, 2), np.zeros(10, int)]
     middle = np.array([[5, 0, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]])
     x = (middle[kind] + rng.normal(size=(100, 4)) * np.where(kind == 2, 0.1, 0.8)[:, None]).astype(np.float32)

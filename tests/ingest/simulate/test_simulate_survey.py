@@ -42,9 +42,9 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def papers():
-    fields = plan(1, 300)
-    return fields, write_papers(1, fields)
+def papers(any_seed):
+    fields = plan(any_seed, 300)
+    return fields, write_papers(any_seed, fields)
 
 
 # --- the same always ----------------------------------------------------------------------------------------------
@@ -153,13 +153,13 @@ def test_property_table_has_the_shape_of_a_real_answer(real):
     assert len(said["name"]) == len(text.splitlines()[1].split("\t"))
 
 
-def test_object_types_are_neither_complete_nor_always_right(papers):
+def test_object_types_are_neither_complete_nor_always_right(papers, any_seed):
     fields, written = papers
     detections = [(s, f.observations[0].obsid) for f in fields for s in f.sources]
-    table = simbad_table(detections, np.random.default_rng(1)).splitlines()
+    table = simbad_table(detections, np.random.default_rng(any_seed)).splitlines()
     assert 0.65 < (len(table) - 1) / len(detections) < 0.8
     assert any(",X," in line for line in table)
-    rows = [line.split(",") for line in literature_table(fields, written, np.random.default_rng(1)).splitlines()]
+    rows = [line.split(",") for line in literature_table(fields, written, np.random.default_rng(any_seed)).splitlines()]
     truth = {s.name: s.nature.class_ for f in fields for s in f.sources}
     said = [(r[8], {"LM-STAR": "low-mass star", "HM-STAR": "high-mass star"}.get(r[4], r[4])) for r in rows[1:]]
     right = np.mean([truth[name] == class_ for name, class_ in said])
@@ -323,14 +323,16 @@ def test_abstracts_tell_the_class_in_part_only(papers):
 # --- how hard it is -----------------------------------------------------------------------------------------------
 
 
-def test_hardness_ratios_alone_do_not_give_the_class_away():
-    rng = np.random.default_rng(1)
+def test_hardness_ratios_alone_do_not_give_the_class_away(any_seed):
+    rng = np.random.default_rng(any_seed)
     colours, labels, groups = [], [], []
-    for field in plan(1, 300):
+    for field in plan(any_seed, 300):
         observation = field.observations[0]
-        exposure = expose(observation, stream(1, 1, observation.obsid))
+        exposure = expose(observation, stream(any_seed, 1, observation.obsid))
         for source in field.sources:
-            seen = observe(source, observation, exposure, on_chip(observation, source), stream(1, 2, source.index))
+            seen = observe(
+                source, observation, exposure, on_chip(observation, source), stream(any_seed, 2, source.index)
+            )
             energy = seen.photons.energy_ev[seen.region.radius(seen.photons.x, seen.photons.y) < 1.0] / 1e3
             if ((energy > 0.5) & (energy < 7)).sum() < 40:
                 continue
@@ -352,14 +354,14 @@ def test_hardness_ratios_alone_do_not_give_the_class_away():
     assert 0.28 < accuracy < 0.55
 
 
-def test_variable_sources_are_found_and_constant_ones_are_not():
+def test_variable_sources_are_found_and_constant_ones_are_not(any_seed):
     found = {"constant": [], "flares": []}
-    for field in plan(1, 120):
+    for field in plan(any_seed, 120):
         observation = field.observations[0]
         for source in field.sources:
             kind = source.nature.variability.kind
             if kind in found:
-                rng = stream(2, source.index)
+                rng = stream(any_seed + 1, source.index)
                 seen = observe(source, observation, expose(observation, rng), on_chip(observation, source), rng)
                 found[kind].append(measure(seen, crowded=False, rng=rng).row["var_prob_b"] or 0.0)
     variable = {kind: np.mean(np.array(v) > 0.9) for kind, v in found.items()}
