@@ -25,7 +25,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from catalog.errors import QueryError, ValuesMissing, suggestion
 from catalog.held import held
-from catalog.parsing import without_explain
+from catalog.parsing import with_quoted_where, without_explain
 from catalog.pivots import listed
 from catalog.session import Session
 from sql import guard
@@ -257,7 +257,7 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
     UnknownName
         If it names a space, source or detection that does not exist.
     """
-    explain, inner = without_explain(query.strip().rstrip("; \t\r\n"))
+    explain, inner = without_explain(with_quoted_where(query.strip().rstrip("; \t\r\n")))
     statement = _admitted_as_written(inner, named, session)
     try:
         rewritten = rewrite(inner, named.table_functions, named.functions, f"_{next(_SERIAL)}")

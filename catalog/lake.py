@@ -115,6 +115,7 @@ def connect(
     read_only: bool = True,
     snapshot: int | None = None,
     at: datetime | None = None,
+    spill: Path | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB connection with the store attached as `lake` and in use.
 
@@ -128,6 +129,8 @@ def connect(
         Reopen this snapshot.
     at : datetime, optional
         Reopen the store as it was at this moment (UTC if naive).
+    spill : Path, optional
+        Folder for what does not fit in memory; else one of this process's own.
 
     Raises
     ------
@@ -151,7 +154,7 @@ def connect(
         catalog_path = f"ducklake:sqlite:{store / CATALOG}"
         data_path = f"{store / DATA}{os.sep}"
         attach(connection, store, catalog_path, data_path, read_only=read_only, snapshot=snapshot, at=at)
-        confinement.keep_to_store(connection, store)
+        confinement.keep_to_store(connection, store, spill)
     except BaseException:
         connection.close()
         raise

@@ -81,16 +81,18 @@ def why_empty(ask: Ask, query: str, given: Mapping[str, object]) -> list[str]:
     said = []
     own = {cte.alias.lower() for cte in root.find_all(exp.CTE)}
     tables = [t for t in root.find_all(exp.Table) if _name(t) in relations() and _name(t) not in own]
+    wanted = list(_wanted(root, given))
+    said += [f"{c} = NULL is never true; write {c} IS NULL" for c in (c.sql("duckdb") for c, v in wanted if v is None)]
     try:
         if empty := [t for t in dict.fromkeys(map(_name, tables)) if not ask(f"SELECT 1 FROM {t} LIMIT 1", {})]:
             return [f"{name} has no rows" for name in empty]
+        if said:
+            return said[:_FEW]
         placed = [(table, c.name) for c in _compared(root) if (table := _table_of(c, tables))]
         if nulls := [p for p in placed if _is_empty(ask, *p)]:
             return [f"{table} has no value of {column}: it is NULL in every row" for table, column in nulls[:_FEW]]
-        for column, value in _wanted(root, given):
-            if value is None:
-                said.append(f"{column.sql('duckdb')} = NULL is never true; write {column.sql('duckdb')} IS NULL")
-            elif (table := _table_of(column, tables)) and (sentence := _not_there(ask, table, column.name, value)):
+        for column, value in wanted:
+            if (table := _table_of(column, tables)) and (sentence := _not_there(ask, table, column.name, value)):
                 said.append(sentence)
     except PhotonlakeError:  # to say more is not worth an error
         pass

@@ -43,6 +43,20 @@ def words_of(text: str) -> list[tuple[int, str]]:
     return pieces
 
 
+def with_quoted_where(text: str) -> str:
+    r"""Put the argument name `where` into double quotes: as a bare word, DuckDB takes it for the clause.
+
+    Examples
+    --------
+    >>> with_quoted_where("FROM similar_pairs('spectrum', 0.9, where := 'theta < 5') WHERE similarity > 0.95")
+    'FROM similar_pairs(\'spectrum\', 0.9, "where" := \'theta < 5\') WHERE similarity > 0.95'
+    """
+    for (place, word), (_, following) in reversed(list(itertools.pairwise(words_of(text)))):
+        if word.lower() == "where" and following.startswith(":="):
+            text = f'{text[:place]}"{word}"{text[place + len(word) :]}'
+    return text
+
+
 def without_explain(text: str) -> tuple[str, str]:
     """Split 'EXPLAIN ANALYZE SELECT ...' into what asks for the plan and the query; ('', text) for any other.
 

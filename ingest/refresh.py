@@ -267,9 +267,8 @@ class _Writer:
     def run(self, job: _Job) -> None:
         """Read and commit until the plan is empty; then work out what follows."""
         folder = lake.incoming(self._store)
-        with contextlib.closing(lake.connect(self._store, read_only=False)) as connection:
+        with contextlib.closing(lake.connect(self._store, read_only=False, spill=folder)) as connection:
             self._connection = connection
-            connection.execute(f"SET temp_directory = {literal(str(folder))}")
             if job.new:
                 self._remember(job)
             # The ledger may have changed while we waited for the lock: plan again under it.

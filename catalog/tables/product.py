@@ -124,7 +124,7 @@ PRODUCT: tuple[Table, ...] = (
             Column("role", TEXT, "source or background"),
             Column("band", TEXT, "CSC band it is for: b, u, s, m, h or w; NULL where it is for no single one"),
             Column("version", INT16, "N-version of the product, from the file's name", ucd="meta.version"),
-            Column("ascdsver", TEXT, "Processing software (ASCDSVER)", ucd="meta.software"),
+            Column("ascdsver", TEXT, "Processing software (ASCDSVER)", ucd="meta.version;meta.software"),
             Column("component", INT32, "Inside the region is who is inside any component", ucd="meta.number"),
             Column("include", BOOL, "Inside a component is who is inside all its shapes that include, and no other"),
             Column("shape", TEXT, "circle, ellipse or polygon; a box is the polygon of its corners"),

@@ -2,7 +2,7 @@
 -- counts more says something else. All that each file says stands in csc.master_source_said and
 -- csc.observation_source_said.
 -- columns:
---   table_name {meta.table} csc.master_source or csc.observation_source
+--   table_name {meta.id;meta.table} csc.master_source or csc.observation_source
 --   key {meta.id;src} Source or detection: the name or the detection_id of the row
 --   column_name {meta.note} Column in which they disagree
 --   value What this file says, as text

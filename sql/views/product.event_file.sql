@@ -16,7 +16,7 @@
 --   n_rows {meta.number} Photons
 --   is_whole {meta.code} False where another file of these photons spans more time
 --   frame_time_s [s] {time.resolution} CCD frame time
---   ascdsver {meta.software} Processing software
+--   ascdsver {meta.version;meta.software} Processing software
 --   ra_pnt [deg] {pos.eq.ra;instr} Pointing, ICRS right ascension
 --   dec_pnt [deg] {pos.eq.dec;instr} Pointing, ICRS declination
 --   ra_src [deg] {pos.eq.ra} Position of the detection, ICRS right ascension

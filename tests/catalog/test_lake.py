@@ -36,7 +36,8 @@ def test_a_new_store_has_every_table_with_its_columns_and_comments(store):
     stored = {(table, column): (type_, comment) for table, column, type_, comment in rows}
     for table in TABLES.values():
         for column in table.columns:
-            assert stored[table.full_name, column.name] == (column.duckdb_type, column.comment)
+            said = None if table.merged_into and column.name != "disputed" else column.comment  # their table has them
+            assert stored[table.full_name, column.name] == (column.duckdb_type, said)
     assert set(SCHEMAS) == {name.partition(".")[0] for name in TABLES}
 
 

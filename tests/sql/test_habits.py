@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sql.guard import check
+from catalog.admission import admit
 from sql.habits import advice, misspelt
 
 FROM = "FROM csc.master_source"
@@ -65,7 +65,7 @@ FROM = "FROM csc.master_source"
 )
 def test_the_right_spelling_is_written_out_and_passes(typed, meant):
     assert advice(typed).partition("write: ")[2] == meant
-    check(meant)
+    admit(meant)
 
 
 @pytest.mark.parametrize("typed", ["SELECT POINT(1, 2)", "SELECT INTERSECTS(BOX(1, 2, 3, 4), POLYGON(1, 2, 3, 4))"])
