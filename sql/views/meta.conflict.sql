@@ -7,7 +7,7 @@
 --   column_name {meta.note} Column in which they disagree
 --   value What this file says, as text
 --   kept What holds, as text
---   path {meta.file} The file
+--   path {meta.id;meta.file} The file
 --   file_id {meta.id} meta.file
 CREATE VIEW meta.conflict AS
 WITH said AS (
