@@ -33,6 +33,7 @@ _WORDS = {
 _BRACKETS = str.maketrans("", "", "[]{}")
 _WORD = re.compile(r"[A-Za-z]+")
 _COUNTS = re.compile(r"\bct\b\s*")
+_PER_FRAME = re.compile(r"\s*/\s*frames?\b", re.IGNORECASE)  # says of what there are so many, as 'per source' would
 _ROUNDING = 1e-14
 
 
@@ -56,6 +57,8 @@ def factor(unit: str, to: str) -> float | None:
     --------
     >>> factor("KEV", "eV"), factor("count/ks", "count/s"), factor("furlong", "cm**2") is None
     (1000.0, 0.001, True)
+    >>> factor("counts/frame/pixel", "count/pixel")
+    1.0
     """
     if _respelled(unit) == _respelled(to):
         return 1.0
@@ -91,5 +94,6 @@ def _exact(scale: float) -> float:
 
 
 def _respelled(unit: str) -> str:
+    unit = _PER_FRAME.sub("", unit)
     words = _WORD.sub(lambda word: _WORDS.get(word[0], _WORDS.get(word[0].lower(), word[0])), unit)
     return words.replace("^", "**").translate(_BRACKETS)

@@ -77,7 +77,11 @@ def _codes() -> Iterator[Column]:
     ):
         yield Column(name, INT32, words, ucd="meta.code")
     yield Column(
-        "pileup_warning", FLOAT64, "Counts per frame and pixel: pile-up matters above about 0.1", ucd="meta.code"
+        "pileup_warning",
+        FLOAT64,
+        "Counts per frame and pixel: pile-up matters above about 0.1",
+        "count/pixel",
+        "phot.count",
     )
     for name, words in (
         ("dither_warning_flag", "The strongest peak of the power spectrum lies at a dither frequency"),

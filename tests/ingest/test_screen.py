@@ -29,7 +29,7 @@ def shown(function, *arguments):
 
 
 def test_status_sums_up_what_nearly_every_file_has_and_explains_each_flag_once():
-    text = shown(show_status, Status(Path("s"), [], [], FLAGGED, [], [], {}))
+    text = shown(show_status, Status(Path("s"), [], [], FLAGGED, [], [], {}, [], {}))
     assert "/d/a.fits: exposure_exceeds_span\n" in text
     assert "/d/b.fits" not in text
     assert f"2 events files: {CUT}" in text

@@ -43,9 +43,9 @@ def test_a_second_time_fetches_nothing(serve, ingest, sql):
     ingest(*CONE, "5arcmin", "--products", "usual")
     snapshots = sql("SELECT count(*) FROM lake.snapshots()")
     n = len(server.requests("retrieveFile"))
-    assert n == 15
+    assert n == 18
     outcome = ingest(*CONE, "5arcmin", "--products", "usual")
-    assert "15 were here" in outcome.text
+    assert "18 were here" in outcome.text
     assert "Nothing new" in outcome.text
     assert len(server.requests("retrieveFile")) == n
     assert sql("SELECT count(*) FROM lake.snapshots()") == snapshots

@@ -116,7 +116,7 @@ def test_ten_per_cent_of_faults_and_everything_arrives_once(serve, ingest, sql, 
     outcome = ingest("csc", "--obsid", "10542,10543", "--products", "usual")
     assert outcome.code == 0, outcome.text
     assert len(server.injected) >= 8
-    assert "120 files fetched" in outcome.text
+    assert "144 files fetched" in outcome.text
     assert sql("SELECT kind, count(*) FROM meta.file WHERE status = 'loaded' GROUP BY 1 ORDER BY 1") == [
         ("arf", 24),
         ("events", 24),

@@ -64,7 +64,7 @@ def test_photons_carry_time_energy_and_detection_and_count_through_the_file():
 def test_properties_and_types_stand_beside_the_photons():
     tables, _ = read(json.dumps([record(1, mood="fine")]).encode())
     (row,) = tables[OBSERVATION].to_pylist()
-    assert (row["detection_id"], row["theta"], row["hard_hs"], row["release"]) == ("901.0.1", 0.4, None, None)
+    assert (row["detection_id"], row["theta"], row["hard_hs"], row["release"]) == ("901.0.1", 0.4, None, "2.1")
     assert row["extra"] == [("mood", "fine")]
     (statement,) = tables[TYPES].to_pylist()
     assert (statement["authority"], statement["otype"], statement["class"]) == (
