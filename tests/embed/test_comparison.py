@@ -79,7 +79,7 @@ def test_what_is_not_there_is_told(spectra):
     made = trained(spectra, "pca", 3)
     with pytest.raises(UnknownName, match=f"did you mean {made.encoder_id}"):
         compare(spectra, "spectrum", [made.encoder_id[:-1]])
-    with pytest.raises(QueryError, match="gives back what it read"):
+    with pytest.raises(QueryError, match="gives back the spectra that it read"):
         compare(spectra, "properties")
 
 

@@ -50,7 +50,7 @@ def region(connection, file_id, radius=3.0, **where):
 @pytest.fixture
 def filled(store):
     with contextlib.closing(lake.connect(store, read_only=False)) as connection:
-        detection(connection, "10.-.1", None, "2CXO J000001.0+000000", hard_hs=0.5)
+        detection(connection, "10.0.1", 0, "2CXO J000001.0+000000", hard_hs=0.5)
         detection(connection, "11.0.1", 0, "2CXO J000002.0+000000")
         spectrum(connection, "a", "10.0.1", rmf_id="r")
         spectrum(connection, "longer", "11.0.1", exposure_s=9000.0)
@@ -99,7 +99,7 @@ def test_each_detection_has_one_spectrum_and_its_name(filled):
     rows = rows_of(filled, "spectrum")
     found = {r["id"]: r for r in rows.to_pylist()}
     assert sorted(found) == ["10.0.1", "11.0.1", "12.0.1"]
-    assert found["10.0.1"]["name"] == "2CXO J000001.0+000000"  # a catalog row that does not tell the interval
+    assert found["10.0.1"]["name"] == "2CXO J000001.0+000000"
     assert found["10.0.1"]["e_max"] == EDGES[1:]
     assert found["11.0.1"]["exposure_s"] == 9000
     assert found["12.0.1"]["name"] is None
@@ -178,7 +178,7 @@ def test_papers_and_properties(filled):
     papers = INPUTS["papers"].prepare(rows_of(filled, "papers"))
     assert papers.arrays["text"].tolist() == ["A pulsar. It is."]
     properties = INPUTS["properties"].prepare(rows_of(filled, "properties"))
-    assert properties.ids == ["10.-.1"]
+    assert properties.ids == ["10.0.1"]
     assert list(properties.skipped) == ["11.0.1"]
 
 
@@ -187,7 +187,7 @@ def test_the_fingerprint_changes_with_the_input_and_only_with_it(filled):
     assert before == {m: fingerprints(filled, m) for m in SELECTED}
     assert {len(d) for m in before.values() for d in m.values()} == {64}
     filled.execute("UPDATE lake.product.spectrum SET rmf_id = 'r' WHERE spectrum_id = 'longer'")
-    filled.execute("UPDATE lake.csc.observation_source SET hard_hs = 0.6, theta = 3 WHERE detection_id = '10.-.1'")
+    filled.execute("UPDATE lake.csc.observation_source SET hard_hs = 0.6, theta = 3 WHERE detection_id = '10.0.1'")
     filled.execute("UPDATE lake.csc.observation_source SET theta = 4 WHERE detection_id = '11.0.1'")
     filled.execute("UPDATE lake.lit.paper SET citation_count = 9")
     filled.execute("UPDATE lake.meta.file SET sha256 = 'other' WHERE file_id = 8")
@@ -195,7 +195,7 @@ def test_the_fingerprint_changes_with_the_input_and_only_with_it(filled):
     region(filled, 9, 4.0, obsid=22, obi=0, region_id=1, detection_id="22.0.1")
     after = {m: fingerprints(filled, m) for m in SELECTED}
     changed = {id_ for m, digests in after.items() for id_, d in digests.items() if before[m][id_] != d}
-    assert changed == {"11.0.1", "10.-.1", "21.0.1", "22.0.1"}
+    assert changed == {"11.0.1", "10.0.1", "21.0.1", "22.0.1"}
     assert before["properties"]["11.0.1"] == after["properties"]["11.0.1"]
 
 

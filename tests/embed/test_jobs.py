@@ -279,7 +279,7 @@ def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_wit
     outcome = run(store)
     assert outcome.blocked == (
         "tiny learned from papers of input version 7, and rows are prepared by version 1 now; train it again: "
-        "python -m embed train tiny"
+        f"python -m embed train tiny --model hash --store {store}"
     )
     assert check_whole(store) == before  # readers keep what there was
     (state,) = overview.states(store)

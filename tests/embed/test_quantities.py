@@ -105,7 +105,7 @@ def test_the_study_counts_the_figures_of_real_abstracts_as_this_code_does(real):
     told = Counter()
     for record in map(json.loads, lines):
         title = record["title"][0] if isinstance(record["title"], list) else record["title"]
-        told.update(read_quantities(f"{title}. {record['abstract']}"))
+        told.update(list(read_quantities(f"{title}. {record['abstract']}")))
     page = (Path(__file__).resolve().parents[2] / "docs" / "studies" / "papers.md").read_text("utf-8")
     counts = (told[k] for k in ("distance_pc", "luminosity_erg_s", "exposure_ks", "flux_erg_cm2_s"))
     words = "of {:,} real abstracts {} give a distance, {} a luminosity, {} an exposure, {} an X-ray flux"

@@ -50,11 +50,13 @@ def test_spectrum_networks_learn(model, any_seed):
     assert fitted.n_rows + (held_out(SPECTRA["name"].to_pylist(), 0.25, any_seed)).sum() == 80
 
 
-@pytest.mark.parametrize(("model", "options"), [("poisson", {}), ("map", {}), ("map", {"cube": True})])
-def test_event_networks_learn(model, options, tmp_path, any_seed):
+@pytest.mark.parametrize(
+    ("model", "options", "left"), [("poisson", {}, 0.8), ("map", {}, 0.8), ("map", {"cube": True}, 0.95)]
+)
+def test_event_networks_learn(model, options, left, tmp_path, any_seed):
     settings = replace(QUICK, seed=any_seed, epochs=15, patience=15, options=options)
     fitted = encoders.fit("events", model, lambda: iter([PHOTONS]), settings)
-    assert fitted.loss_curve[-1] < 0.8 * fitted.loss_curve[0]
+    assert fitted.loss_curve[-1] < left * fitted.loss_curve[0]
     vectors = encoders.encode_rows(fitted.encoder, PHOTONS).vectors
     assert vectors.shape == (60, 4)
     restored = encoders.load(encoders.save(fitted.encoder, tmp_path))
@@ -67,7 +69,7 @@ def test_only_the_cube_tells_bursts_from_steady_light():
     pairs = np.repeat(np.arange(0.0, 24_000.0, 100.0), 2) + np.tile([0.0, 1.0], 240)
     arrays = INPUTS["events"].prepare(photon_rows([even, pairs])).arrays
     assert np.abs(arrays["map"][0] - arrays["map"][1]).max() <= 1  # all but the last photon's place
-    assert (arrays["cube"].sum((1, 2))[:, :4] > 0).sum(1).tolist() == [1, 1]
+    assert (arrays["cube"].sum((1, 2)) > 0).sum(1).tolist() == [1, 2]  # one waiting time, and two
     assert np.abs(arrays["cube"][0] - arrays["cube"][1]).sum() > 200
 
 

@@ -149,6 +149,9 @@ def test_views_tell_members_outliers_and_class_mix(cat):
     assert all(d > 2 for (d,) in outliers)
 
 
+FEATURES = ("hardness ratios", "hardness ratios, log counts", "spectrum")
+
+
 def test_the_chosen_clustering_is_one_of_one_run(cat):
     ask_clusters(cat, ASKED, again=True)
     with catalog.open(cat.path) as reopened:
@@ -157,7 +160,7 @@ def test_the_chosen_clustering_is_one_of_one_run(cat):
         ).fetchall()
         ((newest,),) = reopened.sql("SELECT max(run_id) FROM analysis.cluster_selection").fetchall()
         assert newest > 1
-        assert sorted(r[:3] for r in chosen) == [(f, "detections", newest) for f in ("hardness ratios", "spectrum")]
+        assert sorted(r[:3] for r in chosen) == [(f, "detections", newest) for f in FEATURES]
         same = reopened.sql("SELECT DISTINCT run_id, algorithm, setting FROM analysis.current_cluster").fetchall()
         assert same == [r[2:] for r in chosen if r[0] == "spectrum"]
         repeated = "GROUP BY features, rows_are, task, mapping, class, cluster HAVING count(*) > 1"

@@ -101,7 +101,7 @@ def test_shuffled_labels_score_like_the_control_and_real_ones_beyond(any_seed):
 
 def test_the_interval_of_several_splits_holds_what_each_of_them_gives():
     """Four splits of one clustering differ by more than the bootstrap of each says: the interval of all is wider."""
-    protocol, _, x = planted(120, seed=3)
+    protocol, _, x = planted(3, 120)
     clusters = next(iter(clusterings(x + np.random.default_rng(1).normal(size=x.shape) * 2.5, "kmeans", [6]))).labels
     splits = protocol.splits(8)
     assert len({tuple(np.flatnonzero(s.fits)) for s in splits}) == 8
