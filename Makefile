@@ -27,8 +27,10 @@ demo: $(STAMP) ## simulate a mini survey, ingest it, ask it, find neighbours
 test: $(STAMP) ## run the tests (not the slow ones)
 	$(BIN)/python -m pytest -n 2
 
-test-slow: $(STAMP) ## run the slow tests: fault injection, memory, large files
-	$(BIN)/python -m pytest -m slow
+test-slow: $(STAMP) ## run the slow tests; those of chance with 20 seeds; on an older, a small and a busy machine
+	$(BIN)/python -m pytest -m slow --hypothesis-profile=new
+	$(BIN)/python -m pytest -n 2 -m "stochastic and not slow" --seeds 20
+	$(BIN)/python tests/machines.py
 
 lint: $(STAMP) ## style, types, and the direction of imports
 	$(BIN)/ruff check .
