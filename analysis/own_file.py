@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import QueryError, UnreadableFile
-from embed import encoders
+from embed import registry
 from ingest.one_file import read_file
 
 _SPECTRUM = (
@@ -56,7 +56,7 @@ def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], 
     >>> vector.shape, remarks[0]  # doctest: +SKIP
     ((8,), 'response 4736.rmf: found')
     """
-    encoder = encoders.load(weights)
+    encoder = registry.load(weights)
     if encoder.modality != "spectrum":
         raise QueryError(
             f"space {encoder.space} is made of {encoder.modality}, not of spectra: no file can be put in it"
@@ -77,7 +77,7 @@ def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], 
     energies = pa.list_(pa.float64())
     types = {n: schema.field(n).type for n in _SPECTRUM} | {"e_min": energies, "e_max": energies}
     rows = pa.table({n: pa.array([v], types.get(n, pa.string())) for n, v in row.items()})
-    encoded = encoders.encode_rows(encoder, rows)
+    encoded = registry.encode_rows(encoder, rows)
     if not encoded.ids:
         raise UnreadableFile("a spectrum that can be encoded", encoded.skipped[path.name], name=path.name)
     vector: npt.NDArray[np.float32] = encoded.vectors[0]

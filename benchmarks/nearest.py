@@ -17,7 +17,7 @@ import numpy.typing as npt
 from catalog import lake, vectors
 from catalog.catalog import Catalog
 from catalog.vectors import Pin
-from embed.indexing import index
+from embed.store.vector_index import index
 
 N, DIM, K = int(os.environ.get("PHOTONLAKE_BENCH_VECTORS", "1300000")), 64, 10
 REPEATS = 15

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 import catalog
 from analysis.statistics import bootstrap
-from embed import encoders
-from embed.inputs import INPUTS
-from embed.pair_inputs import DATA_SPACES, modality
+from embed import registry
+from embed.inputs.modalities import INPUTS
+from embed.inputs.pairs import DATA_SPACES, modality
 from embed.protocol import Settings
 
 Floats = npt.NDArray[np.float64]
@@ -76,7 +76,7 @@ def relative_ranks(a: Floats, b: Floats) -> Floats:
 
 def found(model: str, rows: pa.Table) -> Floats:
     """Align rows, and return the relative rank of each unseen source's oracle, by its last detection."""
-    encoder = encoders.fit("aligned", model, lambda: iter([rows]), SETTINGS).encoder
+    encoder = registry.fit("aligned", model, lambda: iter([rows]), SETTINGS).encoder
     unseen = set(encoder.configuration()["held_out_sources"])  # type: ignore[arg-type]
     last = {n: i for i, n in enumerate(rows["name"].to_pylist()) if n in unseen}
     arrays = INPUTS[modality(model)].prepare(rows.take(pa.array(list(last.values())))).arrays

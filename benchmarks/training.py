@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 
 from catalog import lake
-from embed import encoders
-from embed.autoencoder import DEFAULTS, SpectrumAutoencoder
-from embed.encoders import Encoder, Settings
-from embed.input_view import EVERYTHING
-from embed.inputs import INPUTS
-from embed.networks import device_of
-from embed.spectrum_grid import N_POINTS
-from embed.spool import Rows, Sorted
-from embed.torch_encoder import TorchEncoder
-from embed.training import train
+from embed import registry
+from embed.encoders.spectrum_autoencoder import DEFAULTS, SpectrumAutoencoder
+from embed.encoders.torch_encoder import TorchEncoder
+from embed.inputs.fingerprint_view import EVERYTHING
+from embed.inputs.modalities import INPUTS
+from embed.inputs.spectrum_grid import N_POINTS
+from embed.registry import Encoder, Settings
+from embed.training.loop import train
+from embed.training.networks import device_of
+from embed.training.spool import Rows, Sorted
 
 N, BATCH, EPOCHS, LATENT = int(os.environ.get("PHOTONLAKE_BENCH_SPECTRA", "8192")), 64, 3, 8
 DETECTIONS = 2_100_000
@@ -145,7 +145,7 @@ def encoding(connection: lake.Connection, encoder: Encoder) -> tuple[int, float,
         if encoder.space == "papers":  # they take long, and all alike
             tables = [tables[0].slice(0, PAPERS)]
         middle = time.perf_counter()
-        n = sum(len(encoders.encode_rows(encoder, t).ids) for t in tables)
+        n = sum(len(registry.encode_rows(encoder, t).ids) for t in tables)
         reading.append(middle - start)
         making.append(time.perf_counter() - middle)
     return n, statistics.median(reading), statistics.median(making)
@@ -175,9 +175,9 @@ def main() -> None:
             head = ("rows", "read/s", "encode/s", f"hours for {DETECTIONS / 1e6:.1f} M detections")
             print(f"{'':24}{head[0]:>7}{head[1]:>10}{head[2]:>10}   {head[3]}")
             for space, model in MODELS:
-                kind = encoders.family(space, model)
+                kind = registry.family(space, model)
                 settings = Settings(LATENT, epochs=1)
-                encoder = encoders.fit(space, kind.model, lambda m=kind.modality: read(connection, m), settings).encoder
+                encoder = registry.fit(space, kind.model, lambda m=kind.modality: read(connection, m), settings).encoder
                 n, reading, making = encoding(connection, encoder)
                 hours = f"{DETECTIONS * (reading + making) / n / 3600:.2f}" if space != "papers" else "(papers)"
                 on = "" if not isinstance(encoder, TorchEncoder) else f" ({encoder.network.centre.device.type})"

@@ -15,7 +15,7 @@ from catalog import lake
 from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.search import Metric
-from embed import encoders
+from embed import registry
 
 app = program(
     "Train encoders, make vectors of what is stale, index them.",
@@ -77,7 +77,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
-    from embed import trained  # noqa: PLC0415 - `--help` needs no encoder
+    from embed.store import training_job  # noqa: PLC0415 - `--help` needs no encoder
 
     options = _options(set_ or [])
     if space == "aligned":
@@ -86,7 +86,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         options |= {} if gamma is None else {"gamma": gamma}
     elif data is not None or gamma is not None:
         raise QueryError(f"--data and --gamma are of the space aligned, not of {space}")
-    settings = encoders.Settings(
+    settings = registry.Settings(
         latent=latent or (64 if space == "aligned" else 8),
         seed=seed,
         epochs=epochs,
@@ -97,10 +97,10 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         report=_say_epoch,
     )
     path = lake.store_path(store)
-    job = trained.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
-    _say_trained(trained.train(job))
+    job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
+    _say_trained(training_job.train(job))
     for i in range(1, repeats + 1):
-        _say_trained(trained.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
+        _say_trained(training_job.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
     hint(f"Next: {command(f'embed run {space}', path)}")
 
 
@@ -114,24 +114,24 @@ def run_(
 
     Example: python -m embed run --store s
     """
-    from embed import jobs, overview, trained  # noqa: PLC0415 - `--help` needs no encoder
+    from embed.store import encoder_states, encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
 
     path = lake.store_path(store)
-    for made in trained.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
+    for made in training_job.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
         _say_trained(made)
     with _progress() as bar:
         tasks: dict[str, TaskID] = {}
 
-        def report(outcome: jobs.Outcome, n_rows: int) -> None:
+        def report(outcome: encoding_job.Outcome, n_rows: int) -> None:
             if outcome.space not in tasks:
                 tasks[outcome.space] = bar.add_task(outcome.space, total=n_rows)
             bar.update(tasks[outcome.space], completed=outcome.n_encoded + outcome.n_skipped)
 
-        outcomes = jobs.run(jobs.Job(path, wait=wait, on_wait=_say, report=report), spaces or [])
+        outcomes = encoding_job.run(encoding_job.Job(path, wait=wait, on_wait=_say, report=report), spaces or [])
     for outcome in outcomes:
         _say_outcome(outcome)
     have = {o.space for o in outcomes}
-    for line in () if spaces else overview.without_encoder(path, have):
+    for line in () if spaces else encoder_states.without_encoder(path, have):
         hint(line)
 
 
@@ -141,11 +141,11 @@ def status(store: StoreOption = None) -> None:
 
     Example: python -m embed status --store s
     """
-    from embed import overview  # noqa: PLC0415 - as above
+    from embed.store import encoder_states  # noqa: PLC0415 - as above
 
     path = lake.store_path(store)
     table = _table("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
-    found = overview.states(path)
+    found = encoder_states.states(path)
     for s in found:
         state = "current" if s.pinned and s.current else "in use" if s.pinned else "next" if s.current else ""
         stale = ", ".join(f"{n:,} {reason}" for reason, n in s.stale.items()) or ("none" if s.current else "")
@@ -159,7 +159,7 @@ def status(store: StoreOption = None) -> None:
         if s.current and s.outgrown:
             line = f"{s.space} learned from {s.outgrown}. Next: {command(f'embed train {s.space}', path)}"
             OUT.print(line, highlight=False, soft_wrap=True)
-    for line in overview.without_encoder(path, {s.space for s in found if s.current}):
+    for line in encoder_states.without_encoder(path, {s.space for s in found if s.current}):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -175,9 +175,9 @@ def index(
 
     Example: python -m embed index spectrum --store s
     """
-    from embed import indexing  # noqa: PLC0415 - as above
+    from embed.store import vector_index  # noqa: PLC0415 - as above
 
-    made = indexing.index(lake.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=_say)
+    made = vector_index.index(lake.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=_say)
     OUT.print(
         f"{space}: {made.kind} of {made.n_vectors:,} vectors of {made.dim} built in {made.build_s:.1f} s\n"
         f"recall@10 {made.recall:.3f} (worst target {made.recall_lowest:.2f}), mean of {made.n_targets} targets\n"
@@ -206,10 +206,10 @@ def sweep(
 
     Example: python -m embed sweep spectrum --runs 12 --store s
     """
-    from embed import sweeps, trained  # noqa: PLC0415 - as above
+    from embed.store import sweeps, training_job  # noqa: PLC0415 - as above
 
-    settings = encoders.Settings(seed=seed, epochs=epochs, device=device)
-    base = trained.Training(lake.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
+    settings = registry.Settings(seed=seed, epochs=epochs, device=device)
+    base = training_job.Training(lake.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
     done = sweeps.sweep(base, runs, _say_run)
     table = _table("encoder", "latent", "learning rate", "options", "epochs", "error")
     for r in sorted(done, key=lambda r: r.trained.validation_error or float("inf")):
@@ -236,7 +236,7 @@ def compare(
 
     Example: python -m embed compare spectrum --store s
     """
-    from embed import comparison  # noqa: PLC0415 - as above
+    from embed.store import comparison  # noqa: PLC0415 - as above
 
     path = lake.store_path(store)
     found, left_out = comparison.compare(path, space, encoder or [], where)
@@ -289,14 +289,14 @@ def _say(line: str) -> None:
     ERR.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def _say_epoch(p: encoders.Progress) -> None:
+def _say_epoch(p: registry.Progress) -> None:
     rate = p.n_rows / p.seconds if p.seconds > 0 else 0.0
     losses = f"loss {p.training_loss:.5g}, held-out {p.validation_loss:.5g}"
     _say(f"epoch {p.epoch}/{p.n_epochs}: {losses}, {rate:,.0f} rows/s")
 
 
 def _say_trained(made: object) -> None:
-    from embed.trained import Trained  # noqa: PLC0415 - as above
+    from embed.store.training_job import Trained  # noqa: PLC0415 - as above
 
     if not isinstance(made, Trained):
         return
@@ -314,7 +314,7 @@ def _say_trained(made: object) -> None:
 
 
 def _say_run(r: object) -> None:
-    from embed.sweeps import Run  # noqa: PLC0415 - as above
+    from embed.store.sweeps import Run  # noqa: PLC0415 - as above
 
     if isinstance(r, Run):
         _say_trained(r.trained)
@@ -328,7 +328,7 @@ def _check_aligned(model: str | None, data: str | None, text: str) -> None:
 
 
 def _say_outcome(outcome: object) -> None:
-    from embed.jobs import Outcome  # noqa: PLC0415 - as above
+    from embed.store.encoding_job import Outcome  # noqa: PLC0415 - as above
 
     if not isinstance(outcome, Outcome):
         return

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import Terminal
-from embed.prepared import Arrays
+from embed.inputs.prepared import Arrays
 
 Vectors = npt.NDArray[np.float32]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -41,7 +41,7 @@ class Encoder(Protocol):
     model : str
         Kind within the space: 'transformer', 'rnn', 'pca', ...
     modality : str
-        Key of `embed.inputs.INPUTS`: what it reads.
+        Key of `embed.inputs.modalities.INPUTS`: what it reads.
     dim : int
         Length of its vectors.
     """
@@ -56,7 +56,7 @@ class Encoder(Protocol):
 
     @property
     def modality(self) -> str:
-        """Which of `embed.inputs.INPUTS` it reads."""
+        """Which of `embed.inputs.modalities.INPUTS` it reads."""
 
     @property
     def dim(self) -> int:

@@ -13,7 +13,7 @@ from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError, suggestion
 
 if TYPE_CHECKING:
-    from embed.pooling import Pooling
+    from embed.inputs.pooling import Pooling
 
 PoolingOption = Annotated[
     str, typer.Option("--pooling", help="How a source's papers become one vector: mean, recency, citation, attention.")
@@ -149,7 +149,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _pooling(text: str) -> Pooling | None:
-    from embed.pooling import POOLINGS  # noqa: PLC0415 - `--help` needs no NumPy
+    from embed.inputs.pooling import POOLINGS  # noqa: PLC0415 - `--help` needs no NumPy
 
     if not text:
         return None

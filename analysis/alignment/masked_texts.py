@@ -15,11 +15,11 @@ from analysis.runs import FOLDER
 from catalog import Catalog
 from catalog.errors import UnknownName
 from catalog.files import write_whole
-from embed.abstracts import paper_text
-from embed.encoders import load
-from embed.masking import Quantity, masked
-from embed.paper_vectors import beside
-from embed.words import ReadsWords
+from embed.inputs.abstracts import paper_text
+from embed.inputs.masking import Quantity, masked
+from embed.inputs.paper_vectors import beside
+from embed.registry import load
+from embed.store.typed_text import ReadsWords
 
 Floats = npt.NDArray[np.float32]
 _CHUNK = 256
@@ -35,7 +35,7 @@ def vectors(
     cat : Catalog
     papers : Papers
     quantity : str
-        See `embed.masking.masked`.
+        See `embed.inputs.masking.masked`.
     encoder_id : str
         Encoder of the papers space.
     snapshot : int

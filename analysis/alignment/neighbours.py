@@ -18,8 +18,8 @@ from analysis.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.statistics import bootstrap
 from analysis.steps import Steps
 from catalog import Catalog
-from embed.pair_inputs import DATA_SPACES
-from embed.paper_vectors import blocks
+from embed.inputs.pairs import DATA_SPACES
+from embed.inputs.paper_vectors import blocks
 from embed.protocol import SidedEncoder
 
 Floats = npt.NDArray[np.float32]

@@ -13,7 +13,7 @@ from analysis.alignment.reading import ALIGNED, PROPERTIES, Detections
 from analysis.alignment.regression import Gain, Score, best, selected
 from analysis.alignment.representations import left_out
 from analysis.runs import Answer, Model, Record
-from embed.property_rows import COLUMNS, LOG_COLUMNS
+from embed.inputs.property_rows import COLUMNS, LOG_COLUMNS
 
 
 def is_logarithmic(column: str) -> bool:

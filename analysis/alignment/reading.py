@@ -17,8 +17,8 @@ from analysis.rows import Rows
 from analysis.rows import read as read_rows
 from catalog import Catalog
 from catalog.errors import Terminal, UnknownName
-from embed.next_step import next_step
-from embed.pooling import Pooling
+from embed.inputs.pooling import Pooling
+from embed.store.next_step import next_step
 
 Floats = npt.NDArray[np.float32]
 DATA_SPACES = ("events", "spectrum")

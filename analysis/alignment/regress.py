@@ -29,12 +29,12 @@ from analysis.steps import Steps, joined
 from catalog import Catalog
 from catalog.errors import query_command
 from catalog.tables import TABLES
-from embed import paper_vectors
-from embed.encoders import described
-from embed.masking import Quantity, quantity_of
-from embed.next_step import next_step
-from embed.pooling import Pooling
-from embed.twins import Twin, twins, vectors_of
+from embed.inputs import paper_vectors
+from embed.inputs.masking import Quantity, quantity_of
+from embed.inputs.pooling import Pooling
+from embed.registry import described
+from embed.store.next_step import next_step
+from embed.store.twins import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Asked:
     data : tuple of str
         Spaces of the data side; none for what is there.
     pooling : str or None
-        See `embed.pooling`; None as the aligned space has it.
+        See `embed.inputs.pooling`; None as the aligned space has it.
     masked : bool
         Score masked texts, too.
     splits : int

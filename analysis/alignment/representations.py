@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.alignment import leakage
-from embed.property_rows import COLUMNS
+from embed.inputs.property_rows import COLUMNS
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

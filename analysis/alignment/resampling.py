@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from analysis.steps import Steps
 from catalog import lake
-from embed.encoders import Encoder, load
-from embed.inputs import INPUTS
-from embed.pair_inputs import DATA_SPACES
-from embed.prepared import Arrays
+from embed.inputs.modalities import INPUTS
+from embed.inputs.pairs import DATA_SPACES
+from embed.inputs.prepared import Arrays
 from embed.protocol import SidedEncoder
-from embed.space_relations import register
+from embed.registry import Encoder, load
+from embed.store.space_relations import register
 
 Floats = npt.NDArray[np.float32]
 EVENTS = "events"

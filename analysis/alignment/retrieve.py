@@ -21,9 +21,9 @@ from analysis.rows import Rows, read
 from analysis.runs import Answer, Evidence, Record, Run, once
 from catalog import Catalog
 from catalog.errors import UnknownName, command
-from embed.encoders import described
-from embed.next_step import next_step
-from embed.twins import Twin, twins, vectors_of
+from embed.registry import described
+from embed.store.next_step import next_step
+from embed.store.twins import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
 

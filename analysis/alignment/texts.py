@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from embed.paper_vectors import as_written, beside, per_source
-from embed.pooling import Pooling
+from embed.inputs.paper_vectors import as_written, beside, per_source
+from embed.inputs.pooling import Pooling
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ class Papers:
     ----------
     bibcodes : ndarray of str objects, shape (n_paper,)
     vectors : ndarray of float32, shape (n_paper, d)
-        Sentence vectors with quantities beside them: `embed.paper_vectors`.
+        Sentence vectors with quantities beside them: `embed.inputs.paper_vectors`.
     year, citation_count : ndarray of float, shape (n_paper,)
         NaN where unknown.
     paper_of_link, source_of_link : ndarray of int, shape (m,)

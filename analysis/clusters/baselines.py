@@ -25,9 +25,9 @@ from analysis.clusters.features import (
 )
 from analysis.clusters.reading import Sample
 from catalog import Catalog
-from embed.folded_rows import in_bands
-from embed.inputs import INPUTS
-from embed.twins import twins, vectors_of
+from embed.inputs.folded_rows import in_bands
+from embed.inputs.modalities import INPUTS
+from embed.store.twins import twins, vectors_of
 
 Floats = npt.NDArray[np.float64]
 Say = Callable[[str], None]
@@ -81,7 +81,7 @@ def band_counts(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> tu
     Returns
     -------
     counts, background, area : ndarray of float, shape (n, 6)
-        NaN for a detection without a spectrum, or without its whole response. See `embed.folded_rows.in_bands`.
+        NaN for a detection without a spectrum, or without its whole response. See `embed.inputs.folded_rows.in_bands`.
     """
     edges, source = np.array(COLOUR_EDGES_KEV), INPUTS[_COUNTS]
     place = {str(i): n for n, i in enumerate(ids)}

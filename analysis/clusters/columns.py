@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from catalog.errors import QueryError
 from catalog.tables import TABLES
-from embed.property_rows import LOG_COLUMNS
+from embed.inputs.property_rows import LOG_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 

@@ -27,10 +27,10 @@ from catalog import Catalog
 from catalog.columns import literal, quote
 from catalog.errors import QueryError, Terminal, UnknownName, command, suggestion
 from catalog.pinned import BOTH
-from embed.inputs import INPUTS
-from embed.pooling import pooled
-from embed.property_rows import LOG_COLUMNS
-from embed.spectrum_grid import EDGES_KEV, N_POINTS
+from embed.inputs.modalities import INPUTS
+from embed.inputs.pooling import pooled
+from embed.inputs.property_rows import LOG_COLUMNS
+from embed.inputs.spectrum_grid import EDGES_KEV, N_POINTS
 
 PROPERTIES = "properties"
 _MASTER_COLUMNS = (

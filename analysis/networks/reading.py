@@ -17,7 +17,7 @@ from analysis.source_rows import MASTER
 from catalog import Catalog
 from catalog.conditions import checked
 from catalog.errors import Terminal, command
-from embed.pooling import pooled
+from embed.inputs.pooling import pooled
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
 _N_PAPERS = 5

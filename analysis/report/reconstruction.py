@@ -11,11 +11,11 @@ from analysis.figures import as_svg, figure
 from analysis.report.page import Figure, Section
 from analysis.report.store import simulated
 from catalog import Catalog, lake
-from embed import encoders
-from embed.evaluate import Reconstructs
-from embed.inputs import INPUTS
-from embed.prepared import Prepared
-from embed.spectrum_grid import EDGES_KEV
+from embed import registry
+from embed.inputs.modalities import INPUTS
+from embed.inputs.prepared import Prepared
+from embed.inputs.spectrum_grid import EDGES_KEV
+from embed.store.reconstruction import Reconstructs
 
 _N = 6
 _CANDIDATES = 2000
@@ -31,7 +31,7 @@ def reconstructions(cat: Catalog) -> Section | None:
     if not row:
         return None
     encoder_id, weights, dim, error = row[0]
-    encoder = encoders.load(cat.path / "models" / f"{weights}.safetensors")
+    encoder = registry.load(cat.path / "models" / f"{weights}.safetensors")
     if not isinstance(encoder, Reconstructs) or encoder.modality != "spectrum":
         return None
     ids = _chosen(cat)

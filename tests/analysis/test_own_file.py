@@ -12,9 +12,9 @@ from factories import ogip
 import catalog
 from catalog.errors import QueryError, UnreadableFile
 from catalog.manifest import Source
-from embed import jobs
 from embed.protocol import Settings
-from embed.trained import Training, train
+from embed.store import encoding_job
+from embed.store.training_job import Training, train
 from ingest.one_file import read_file
 from ingest.refresh import refresh
 
@@ -26,7 +26,7 @@ def held(empty_store, tmp_path_factory, real):
     store = Path(shutil.copytree(empty_store, tmp_path_factory.mktemp("own") / "s"))
     refresh(store, [Source("files", str(real / "spectra"))])
     train(Training(store, "spectrum", "pca", settings=Settings(latent=4)))
-    jobs.run(jobs.Job(store))
+    encoding_job.run(encoding_job.Job(store))
     return store
 
 

@@ -115,9 +115,9 @@ def filled(tmp_path_factory):
         patch.syspath_prepend(str(publish(path / "site")))
         add_papers(store, 0, 60)
         train_tiny(store)
-        from embed import jobs  # noqa: PLC0415 - after the path is set
+        from embed.store import encoding_job  # noqa: PLC0415 - after the path is set
 
-        jobs.run(jobs.Job(store))
+        encoding_job.run(encoding_job.Job(store))
     write(
         store,
         "INSERT INTO lake.csc.observation_source BY NAME SELECT i || '.1.1' AS detection_id, i::INTEGER AS obsid, "
@@ -346,7 +346,7 @@ def test_a_vector_that_is_not_finite_is_never_written(bad):
 
 
 def test_an_index_is_measured_pinned_and_used(store, any_seed):
-    from embed.indexing import index  # noqa: PLC0415 - after the store
+    from embed.store.vector_index import index  # noqa: PLC0415 - after the store
 
     many = make([f"m{i}" for i in range(2000)], seed=any_seed, dim=8)
     pin_version(store, vectors.write(store, "sp", many, None), dim=8)

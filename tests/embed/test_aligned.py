@@ -14,14 +14,17 @@ from factories.tiny_encoder import write
 
 import catalog
 from catalog.errors import QueryError, UnknownName
-from embed import aligned, encoders, jobs, pair_rows, sweeps
-from embed.alignment import Alignment, shares_paper
-from embed.encoders import BrokenWeights
-from embed.fields import fields
-from embed.paper_vectors import STATED
+from embed import registry
+from embed.encoders import aligned
+from embed.encoders.alignment import Alignment, shares_paper
+from embed.inputs import pair_rows
+from embed.inputs.paper_vectors import STATED
+from embed.inputs.quantities import N_QUANTITIES, QUANTITIES
 from embed.protocol import Settings, SidedEncoder
-from embed.quantities import N_QUANTITIES, QUANTITIES
-from embed.trained import Training, make_untrained, train
+from embed.registry import BrokenWeights
+from embed.store import encoding_job, sweeps
+from embed.store.training_job import Training, make_untrained, train
+from embed.training.fields_of_view import fields
 
 N = 300
 WORDS = {0: "A supersoft white dwarf in outburst", 1: "Flares of a young star", 2: "A heavily obscured quasar"}
@@ -63,7 +66,7 @@ def fitted(rows, seed=0, **options):
     settings = Settings(
         seed=seed, latent=8, epochs=25, learning_rate=3e-3, options={"width": 32, "dropout": 0.0, **options}
     )
-    return encoders.fit("aligned", "properties", lambda: iter([rows]), settings)
+    return registry.fit("aligned", "properties", lambda: iter([rows]), settings)
 
 
 def relative_rank(encoder, rows):
@@ -165,7 +168,7 @@ def test_text_that_is_not_there_has_no_vector_and_both_is_then_the_data(rng):
     rows = pairs(rng)
     encoder = fitted(rows).encoder
     lonely = rows.set_column(3, "papers", pa.array([None] * N, rows["papers"].type))
-    encoded = encoders.encode_rows(encoder, lonely.slice(0, 5))
+    encoded = registry.encode_rows(encoder, lonely.slice(0, 5))
     assert isinstance(encoder, SidedEncoder)
     assert encoded.modalities == ["data", "both"] * 5
     assert np.allclose(encoded.vectors[::2], encoded.vectors[1::2])
@@ -176,14 +179,14 @@ def test_weights_of_another_network_are_told(rng):
     encoder = fitted(pairs(rng)).encoder
     kept = {k: v for k, v in encoder.state().items() if "layers.0" not in k}
     with pytest.raises(BrokenWeights, match="train it again: python -m embed train aligned"):
-        aligned.restore(encoders.described(encoder), kept)
+        aligned.restore(registry.described(encoder), kept)
 
 
 def test_the_restored_encoder_gives_the_same_vectors(rng, tmp_path):
     rows = pairs(rng)
     encoder = fitted(rows).encoder
-    again = encoders.load(encoders.save(encoder, tmp_path))
-    one, two = (encoders.encode_rows(e, rows).vectors for e in (encoder, again))
+    again = registry.load(registry.save(encoder, tmp_path))
+    one, two = (registry.encode_rows(e, rows).vectors for e in (encoder, again))
     assert np.array_equal(one, two)
 
 
@@ -207,9 +210,9 @@ def filled(empty_store, tmp_path_factory):
         write_rows(store, table, *records)
     make_untrained(store)
     train(Training(store, "properties"))
-    jobs.run(jobs.Job(store))
+    encoding_job.run(encoding_job.Job(store))
     train(Training(store, "aligned", "properties", settings=Settings(latent=4, epochs=10, options={"width": 8})))
-    jobs.run(jobs.Job(store))
+    encoding_job.run(encoding_job.Job(store))
     return store
 
 
@@ -247,7 +250,7 @@ def test_a_new_paper_makes_only_its_sources_stale(filled):
         "INSERT INTO lake.lit.paper_source BY NAME SELECT 'P01' AS bibcode, '2CXO J000055.0+000000' AS name, "
         "'test' AS method, 1.0 AS confidence",
     )
-    outcomes = {o.space: o for o in jobs.run(jobs.Job(filled))}
+    outcomes = {o.space: o for o in encoding_job.run(encoding_job.Job(filled))}
     assert dict(outcomes["aligned"].reasons) == {"changed input": 1}
     with catalog.open(filled) as cat:
         query = "SELECT modality FROM embedding.aligned WHERE name = '2CXO J000055.0+000000' ORDER BY 1"
@@ -257,7 +260,7 @@ def test_a_new_paper_makes_only_its_sources_stale(filled):
 def test_vectors_of_another_encoder_are_not_read(filled):
     write(filled, "UPDATE lake.csc.observation_source SET hard_hs = 9 WHERE detection_id = '1.0.0'")
     train(Training(filled, "properties"))
-    outcomes = {o.space: o for o in jobs.run(jobs.Job(filled))}
+    outcomes = {o.space: o for o in encoding_job.run(encoding_job.Job(filled))}
     assert outcomes["properties"].changed_over
     assert "train it again: python -m embed train aligned" in outcomes["aligned"].blocked
     with catalog.open(filled) as cat:

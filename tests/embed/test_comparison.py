@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
 from embed.__main__ import app
-from embed.comparison import compare
-from embed.encoders import Settings
-from embed.split import held_out
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store.comparison import compare
+from embed.store.training_job import Training, train
+from embed.training.split import held_out
 
 SMALL = {"layers": 1, "width": 16, "heads": 2, "hidden": 32}
 

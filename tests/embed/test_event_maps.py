@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embed import event_maps as em
-from embed.event_rows import prepare
-from embed.observed_time import good_times
-from embed.summary_statistics import NAMES, summary
+from embed.inputs import event_maps as em
+from embed.inputs.event_rows import prepare
+from embed.inputs.event_statistics import NAMES, summary
+from embed.inputs.observed_time import good_times
 
 NO_INTERVALS = (np.empty(0), np.empty(0), np.empty(0, np.int64))
 

@@ -9,7 +9,7 @@ import pytest
 
 from catalog import lake
 from catalog.tables import TABLES
-from embed.inputs import INPUTS
+from embed.inputs.modalities import INPUTS
 
 COUNTS = np.random.default_rng(0).poisson(3.0, 1024).tolist()
 EDGES = (0.0146 * np.arange(1025)).tolist()

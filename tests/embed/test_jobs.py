@@ -18,8 +18,9 @@ from factories.tiny_encoder import add_papers, publish, train_tiny, write
 from catalog import lake, vectors
 from catalog.catalog import Catalog
 from catalog.errors import StoreLocked, UnknownName
-from embed import input_view, jobs, overview
-from embed.encoders import load
+from embed.inputs import fingerprint_view
+from embed.registry import load
+from embed.store import encoder_states, encoding_job
 
 N = 200
 NEW = 10  # papers between one kill and the next
@@ -41,7 +42,7 @@ def store(filled, tmp_path, monkeypatch):
 
 
 def run(store, **options):
-    (outcome,) = jobs.run(jobs.Job(store, **options))
+    (outcome,) = encoding_job.run(encoding_job.Job(store, **options))
     return outcome
 
 
@@ -128,7 +129,7 @@ def test_a_newer_encoder_takes_over_whole_and_old_snapshots_keep_the_old_vectors
         assert cat.nearest("tiny", "P00001", k=7, snapshot=then).arrow().equals(neighbours)
         assert not cat.nearest("tiny", "P00001", k=7).arrow().equals(neighbours)
         assert cat.sql("SELECT count(*) FROM meta.stale").fetchall() == [(0,)]
-    (state,) = [s for s in overview.states(store) if s.current]
+    (state,) = [s for s in encoder_states.states(store) if s.current]
     assert (state.encoder_id, state.n_vectors, state.pinned) == (newer.encoder_id, len(new), True)
 
 
@@ -176,7 +177,7 @@ def test_many_small_commits_are_compacted_and_repair_keeps_every_snapshot(store)
 def test_unknown_spaces_are_told_apart(store):
     train_tiny(store)
     with pytest.raises(UnknownName, match="space tny has no encoder; did you mean tiny"):
-        jobs.run(jobs.Job(store), ["tny"])
+        encoding_job.run(encoding_job.Job(store), ["tny"])
 
 
 def test_without_waiting_a_locked_store_fails_at_once(store):
@@ -187,7 +188,7 @@ def test_without_waiting_a_locked_store_fails_at_once(store):
 
 def test_the_view_of_inputs_is_that_of_the_encoders():
     file = ROOT / "sql" / "views" / "meta.embedding_input.sql"
-    assert file.read_text() == input_view.text(), "write it again: python -m embed.input_view"
+    assert file.read_text() == fingerprint_view.text(), "write it again: python -m embed.inputs.fingerprint_view"
 
 
 WORKER = """
@@ -197,7 +198,7 @@ sys.path[:0] = {path!r}
 import lance
 from embed import jobs
 print("ready", flush=True)
-jobs.run(jobs.Job(Path({store!r}), commit_rows=60))
+encoding_job.run(encoding_job.Job(Path({store!r}), commit_rows=60))
 print("done", flush=True)
 """
 
@@ -257,7 +258,7 @@ def finish_and_compare(store, n_papers):
     held = check_whole(store)
     assert len(held) == n_papers * 9 // 10
     with contextlib.closing(lake.connect(store)) as connection:
-        current = jobs.current_encoders(connection)["tiny"]
+        current = encoding_job.current_encoders(connection)["tiny"]
         rows = connection.execute("SELECT bibcode, title FROM lit.paper WHERE title IS NOT NULL").fetchall()
         assert connection.execute("SELECT count(*) FROM meta.stale").fetchone() == (0,)
     encoder = current.load(store)
@@ -282,7 +283,7 @@ def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_wit
         f"python -m embed train tiny --model hash --store {store}"
     )
     assert check_whole(store) == before  # readers keep what there was
-    (state,) = overview.states(store)
+    (state,) = encoder_states.states(store)
     assert (state.outgrown, state.stale) == (
         "papers of input version 7, and rows are prepared by version 1 now",
         {"new row": 1},

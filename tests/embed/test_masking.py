@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from embed.masking import QUANTITIES, masked, quantity_of
+from embed.inputs.masking import QUANTITIES, masked, quantity_of
 
 TELLING = {
     "hardness": "The source is heavily absorbed, very hard, with a photon index of 1.7 and kT = 2 keV.",

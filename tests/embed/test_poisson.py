@@ -7,13 +7,13 @@ import pytest
 import torch
 from factories.encoder_inputs import folded_table, photon_table
 
-from embed import folded_rows
-from embed.evaluate import compared, moving_average, over_sources, reconstruction_errors
-from embed.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, flat_area, fold_matrix
-from embed.inputs import INPUTS
-from embed.poisson import deviance, folded, scaled_to, total_variation
-from embed.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
-from embed.spectrum_grid import EDGES_KEV, WIDTHS_KEV
+from embed.encoders.poisson import deviance, folded, scaled_to, total_variation
+from embed.encoders.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
+from embed.inputs import folded_rows
+from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, flat_area, fold_matrix
+from embed.inputs.modalities import INPUTS
+from embed.inputs.spectrum_grid import EDGES_KEV, WIDTHS_KEV
+from embed.store.reconstruction import compared, moving_average, over_sources, reconstruction_errors
 
 
 def response(n_energy=60):

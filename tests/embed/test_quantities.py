@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embed.paper_vectors import STATED, beside, blocks, per_source
-from embed.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, read_quantities
+from embed.inputs.paper_vectors import STATED, beside, blocks, per_source
+from embed.inputs.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, read_quantities
 
 
 @pytest.mark.parametrize(

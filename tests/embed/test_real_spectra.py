@@ -6,9 +6,9 @@ import pytest
 
 from catalog.catalog import Catalog
 from catalog.manifest import Source
-from embed import jobs
-from embed.encoders import Settings
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store import encoding_job
+from embed.store.training_job import Training, train
 from ingest.refresh import refresh
 
 pytestmark = pytest.mark.real
@@ -20,7 +20,7 @@ def test_the_three_spectra_of_a_seyfert_are_found_by_its_name(real, store):
     tables = [real / "tables" / f"csc2_detections_{t}.csv" for t in ("features_simbad", "simbad_type")]
     refresh(store, [Source("files", str(p)) for p in (real / "spectra", *tables)])
     train(Training(store, "spectrum", "pca", settings=Settings(latent=3)))
-    jobs.run(jobs.Job(store))
+    encoding_job.run(encoding_job.Job(store))
     with Catalog(store) as cat:
         query = "SELECT detection_id, how FROM product.detection_name WHERE name = $name ORDER BY detection_id"
         found = cat.sql(query, name=SEYFERT).fetchall()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embed.spectrum_grid import (
+from embed.inputs.spectrum_grid import (
     EDGES_KEV,
     N_POINTS,
     WIDTHS_KEV,
@@ -18,7 +18,7 @@ from embed.spectrum_grid import (
     overlap,
     rebinned,
 )
-from embed.spectrum_rows import prepare
+from embed.inputs.spectrum_rows import prepare
 
 E_MIN, E_MAX = nominal_acis_edges()
 INSIDE = (E_MIN >= 0.5) & (E_MAX <= 8.0)

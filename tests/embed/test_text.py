@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embed import encoders, text
-from embed.encoders import BrokenWeights, Settings
-from embed.inputs import INPUTS
-from embed.text import ModelNotFound
+from embed import registry
+from embed.encoders import sentences
+from embed.encoders.sentences import ModelNotFound
+from embed.inputs.modalities import INPUTS
+from embed.registry import BrokenWeights, Settings
 
 PAPERS = {
     "2014Natur.514..202B": ("An ultraluminous X-ray source powered by an accreting neutron star",
@@ -27,7 +28,7 @@ PAPERS = {
 
 @pytest.fixture(scope="module")
 def encoder():
-    return encoders.fit("papers", None, lambda: iter([])).encoder
+    return registry.fit("papers", None, lambda: iter([])).encoder
 
 
 def rows():
@@ -37,7 +38,7 @@ def rows():
 
 
 def test_papers_about_the_same_are_near(encoder):
-    encoded = encoders.encode_rows(encoder, rows())
+    encoded = registry.encode_rows(encoder, rows())
     assert encoder.dim == 384
     assert encoded.ids == list(PAPERS)[:4]
     assert encoded.names == encoded.ids
@@ -50,30 +51,30 @@ def test_papers_about_the_same_are_near(encoder):
 
 def test_a_users_words_find_the_paper(encoder):
     query = encoder.encode_texts(["flaring protostars"])
-    cosine = encoders.encode_rows(encoder, rows()).vectors @ query[0]
+    cosine = registry.encode_rows(encoder, rows()).vectors @ query[0]
     assert cosine.argmax() == 2
     assert encoder.encode_texts([]).shape == (0, 384)
 
 
 def test_it_is_restored_from_disk_and_knows_its_weights(encoder, tmp_path):
-    path = encoders.save(encoder, tmp_path)
-    again = encoders.load(path)
+    path = registry.save(encoder, tmp_path)
+    again = registry.load(path)
     assert again == encoder
     configuration = json.loads(path.with_suffix(".json").read_text())["configuration"]
     with pytest.raises(BrokenWeights, match="train the space 'papers' anew"):
-        text.restore(configuration | {"sentence_sha256": "0" * 64}, {})
+        sentences.restore(configuration | {"sentence_sha256": "0" * 64}, {})
 
 
 def test_a_model_by_path_is_the_same_model(encoder):
-    settings = Settings(options={"sentence_model": str(text._folder(text.PACKAGED))})
-    by_path = encoders.fit("papers", "sentence", lambda: iter([]), settings).encoder
+    settings = Settings(options={"sentence_model": str(sentences._folder(sentences.PACKAGED))})
+    by_path = registry.fit("papers", "sentence", lambda: iter([]), settings).encoder
     assert by_path.weights_sha256 == encoder.weights_sha256
     assert (by_path.encode_texts(["a"]) == encoder.encode_texts(["a"])).all()
 
 
 def test_a_model_that_is_not_here_is_not_fetched():
     with pytest.raises(ModelNotFound, match="pass a path"):
-        encoders.fit("papers", None, lambda: iter([]), Settings(options={"sentence_model": "no-such-model"}))
+        registry.fit("papers", None, lambda: iter([]), Settings(options={"sentence_model": "no-such-model"}))
 
 
 @pytest.mark.real

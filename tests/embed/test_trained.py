@@ -12,10 +12,10 @@ from factories.tiny_encoder import add_papers, publish, train_tiny, write
 from catalog import lake
 from catalog.catalog import Catalog
 from catalog.errors import StoreNotFound, StoreOutdated
-from embed import overview
-from embed.encoders import Settings, family
-from embed.kept import settings_key
-from embed.trained import Training, train
+from embed.registry import Settings, family
+from embed.store import encoder_states
+from embed.store.known_trainings import settings_key
+from embed.store.training_job import Training, train
 
 AS_TINY = Settings(seed=0, latent=8, options={"seconds": 0.0})
 
@@ -128,9 +128,9 @@ def outdate(store):
 def test_a_store_of_another_version_is_told_by_those_who_read_and_mended_by_those_who_write(papers):
     outdate(papers)
     with pytest.raises(StoreOutdated, match=f"python -m catalog init --store {papers}"):
-        overview.states(papers)
+        encoder_states.states(papers)
     train_tiny(papers)
-    assert [s.stale for s in overview.states(papers)] == [{"new row": 30}]
+    assert [s.stale for s in encoder_states.states(papers)] == [{"new row": 30}]
 
 
 def test_an_interrupted_training_of_another_version_begins_anew(papers):

@@ -16,11 +16,11 @@ import torch
 from factories.encoder_inputs import folded_table, photon_table, spectrum_table
 
 from catalog.errors import UnknownName
-from embed import encoders
-from embed.attention import Tower
-from embed.encoders import NothingToTrainOn, Settings
-from embed.inputs import INPUTS
-from embed.split import draw, held_out
+from embed import registry
+from embed.encoders.attention import Tower
+from embed.inputs.modalities import INPUTS
+from embed.registry import NothingToTrainOn, Settings
+from embed.training.split import draw, held_out
 
 SMALL = {"layers": 1, "width": 16, "heads": 2, "hidden": 32}
 QUICK = Settings(
@@ -40,11 +40,11 @@ def spectra():
 
 @pytest.mark.parametrize("model", ["transformer", "rnn"])
 def test_spectrum_networks_learn(model, any_seed):
-    fitted = encoders.fit("spectrum", model, spectra, replace(QUICK, epochs=12, seed=any_seed))
+    fitted = registry.fit("spectrum", model, spectra, replace(QUICK, epochs=12, seed=any_seed))
     assert len(fitted.loss_curve) == 12
     assert fitted.loss_curve[-1] < 0.7 * fitted.loss_curve[0]
     assert fitted.validation_error == pytest.approx(min(fitted.loss_curve), rel=1e-4)
-    encoded = encoders.encode_rows(fitted.encoder, SPECTRA)
+    encoded = registry.encode_rows(fitted.encoder, SPECTRA)
     assert encoded.vectors.shape == (80, 4)
     assert encoded.vectors.std(0) == pytest.approx(np.ones(4), rel=0.5)
     assert fitted.n_rows + (held_out(SPECTRA["name"].to_pylist(), 0.25, any_seed)).sum() == 80
@@ -55,12 +55,12 @@ def test_spectrum_networks_learn(model, any_seed):
 )
 def test_event_networks_learn(model, options, left, tmp_path, any_seed):
     settings = replace(QUICK, seed=any_seed, epochs=15, patience=15, options=options)
-    fitted = encoders.fit("events", model, lambda: iter([PHOTONS]), settings)
+    fitted = registry.fit("events", model, lambda: iter([PHOTONS]), settings)
     assert fitted.loss_curve[-1] < left * fitted.loss_curve[0]
-    vectors = encoders.encode_rows(fitted.encoder, PHOTONS).vectors
+    vectors = registry.encode_rows(fitted.encoder, PHOTONS).vectors
     assert vectors.shape == (60, 4)
-    restored = encoders.load(encoders.save(fitted.encoder, tmp_path))
-    assert (encoders.encode_rows(restored, PHOTONS).vectors == vectors).all()
+    restored = registry.load(registry.save(fitted.encoder, tmp_path))
+    assert (registry.encode_rows(restored, PHOTONS).vectors == vectors).all()
 
 
 def test_only_the_cube_tells_bursts_from_steady_light():
@@ -84,24 +84,24 @@ def photon_rows(times):
 
 def test_what_a_network_does_not_read_is_not_kept(tmp_path):
     settings = replace(QUICK, epochs=1, scratch=tmp_path, options={"cube": True})
-    encoders.fit("events", "map", lambda: iter([PHOTONS]), settings)
+    registry.fit("events", "map", lambda: iter([PHOTONS]), settings)
     assert sorted(p.name for p in (tmp_path / "rows-events").iterdir() if p.suffix == "") == ["cube"]
 
 
 def test_the_folded_transformer_learns_from_counts(any_seed):
     table = folded_table(24)
     settings = replace(QUICK, seed=any_seed, epochs=15, patience=15, batch_rows=8)
-    fitted = encoders.fit("spectrum", "transformer-poisson", lambda: iter([table]), settings)
+    fitted = registry.fit("spectrum", "transformer-poisson", lambda: iter([table]), settings)
     assert fitted.loss_curve[-1] < 0.8 * fitted.loss_curve[0]
     assert fitted.error_name == "C-statistic per channel bin"
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_order_of_rows(any_seed):
     settings = replace(QUICK, seed=any_seed)
-    one = encoders.fit("spectrum", "transformer", spectra, settings)
+    one = registry.fit("spectrum", "transformer", spectra, settings)
     backwards = SPECTRA.take(pa.array(np.arange(80)[::-1]))
-    two = encoders.fit("spectrum", "transformer", lambda: iter([backwards]), settings)
-    other = encoders.fit("spectrum", "transformer", spectra, replace(QUICK, seed=any_seed + 1))
+    two = registry.fit("spectrum", "transformer", lambda: iter([backwards]), settings)
+    other = registry.fit("spectrum", "transformer", spectra, replace(QUICK, seed=any_seed + 1))
     assert weights(one) == weights(two)
     assert one.loss_curve == two.loss_curve
     assert weights(one) != weights(other)
@@ -119,22 +119,22 @@ def test_an_interrupted_training_goes_on_where_it_was(tmp_path):
         if progress.epoch == 2:
             raise Stop
 
-    undisturbed = encoders.fit("spectrum", "transformer", spectra, QUICK)
+    undisturbed = registry.fit("spectrum", "transformer", spectra, QUICK)
     settings = replace(QUICK, scratch=tmp_path, checkpoint_seconds=0.0)
     with pytest.raises(Stop):
-        encoders.fit("spectrum", "transformer", spectra, replace(settings, report=die))
+        registry.fit("spectrum", "transformer", spectra, replace(settings, report=die))
 
     def unreadable():
         raise AssertionError("the rows are on disk already")
 
-    resumed = encoders.fit(
+    resumed = registry.fit(
         "spectrum", "transformer", unreadable, replace(settings, report=lambda p: seen.append(p.epoch))
     )
     assert seen == [1, 2, 3, 4]
     assert weights(resumed) == weights(undisturbed)
     assert resumed.loss_curve == undisturbed.loss_curve
     heard = replace(settings, report=lambda p: seen.append(p.epoch))
-    again = encoders.fit("spectrum", "transformer", unreadable, heard)
+    again = registry.fit("spectrum", "transformer", unreadable, heard)
     assert seen == [1, 2, 3, 4]  # finished is finished
     assert weights(again) == weights(undisturbed)
 
@@ -150,7 +150,7 @@ from embed import encoders
 from test_training import QUICK, spectra
 settings = replace(QUICK, scratch=Path(sys.argv[1]), checkpoint_seconds=0.0, epochs=60, patience=60)
 settings = replace(settings, report=lambda p: print(p.epoch, flush=True))
-encoders.fit("spectrum", "transformer", spectra, settings)
+registry.fit("spectrum", "transformer", spectra, settings)
 """
 
 
@@ -167,13 +167,13 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bits(tmp_path):
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
     settings = replace(QUICK, epochs=60, patience=60)
-    resumed = encoders.fit("spectrum", "transformer", spectra, replace(settings, scratch=tmp_path))
-    assert weights(resumed) == weights(encoders.fit("spectrum", "transformer", spectra, settings))
+    resumed = registry.fit("spectrum", "transformer", spectra, replace(settings, scratch=tmp_path))
+    assert weights(resumed) == weights(registry.fit("spectrum", "transformer", spectra, settings))
 
 
 def test_early_stopping_keeps_the_best_weights(any_seed):
     settings = replace(QUICK, seed=any_seed, epochs=40, patience=2, learning_rate=0.3)
-    fitted = encoders.fit("spectrum", "transformer", spectra, settings)
+    fitted = registry.fit("spectrum", "transformer", spectra, settings)
     assert len(fitted.loss_curve) < 40
     assert np.argmin(fitted.loss_curve) == len(fitted.loss_curve) - 3
     assert fitted.validation_error == pytest.approx(min(fitted.loss_curve), rel=1e-4)
@@ -196,29 +196,29 @@ def test_a_source_stands_on_one_side_only():
 
 def test_one_source_alone_can_be_trained_on_and_has_no_error():
     one = SPECTRA.slice(0, 1)
-    fitted = encoders.fit("spectrum", "transformer", lambda: iter([one]), QUICK)
+    fitted = registry.fit("spectrum", "transformer", lambda: iter([one]), QUICK)
     assert fitted.validation_error is None
-    assert np.abs(encoders.encode_rows(fitted.encoder, one).vectors).max() < 1
+    assert np.abs(registry.encode_rows(fitted.encoder, one).vectors).max() < 1
 
 
 def test_nothing_to_train_on_says_so():
     with pytest.raises(NothingToTrainOn, match="found none"):
-        encoders.fit("spectrum", "pca", lambda: iter([SPECTRA.slice(0, 0)]), QUICK)
+        registry.fit("spectrum", "pca", lambda: iter([SPECTRA.slice(0, 0)]), QUICK)
     dark = SPECTRA.slice(0, 2).drop_columns(["exposure_s"]).append_column("exposure_s", pa.array([0.0, 0.0]))
     with pytest.raises(NothingToTrainOn, match="no exposure time"):
-        encoders.fit("spectrum", "pca", lambda: iter([dark]), QUICK)
+        registry.fit("spectrum", "pca", lambda: iter([dark]), QUICK)
 
 
 def test_a_misspelt_option_is_met_with_the_nearest():
     with pytest.raises(UnknownName, match="did you mean patch"):
-        encoders.fit("spectrum", "transformer", spectra, replace(QUICK, options={"ptch": 10}))
+        registry.fit("spectrum", "transformer", spectra, replace(QUICK, options={"ptch": 10}))
 
 
 def test_impossible_options_are_refused():
     with pytest.raises(ValueError, match="a patch that divides 400"):
-        encoders.fit("spectrum", "transformer", spectra, replace(QUICK, options={"patch": 7}))
+        registry.fit("spectrum", "transformer", spectra, replace(QUICK, options={"patch": 7}))
     with pytest.raises(ValueError, match="expected mae, mae-noise or mse"):
-        encoders.fit("spectrum", "transformer", spectra, replace(QUICK, options={"loss": "poison"}))
+        registry.fit("spectrum", "transformer", spectra, replace(QUICK, options={"loss": "poison"}))
 
 
 def test_attention_sums_to_one_and_the_two_roads_agree(any_seed):
@@ -235,14 +235,14 @@ def test_attention_sums_to_one_and_the_two_roads_agree(any_seed):
 
 
 def test_a_trained_transformer_shows_its_attention():
-    fitted = encoders.fit("spectrum", "transformer", spectra, replace(QUICK, epochs=1))
+    fitted = registry.fit("spectrum", "transformer", spectra, replace(QUICK, epochs=1))
     arrays = INPUTS["spectrum"].prepare(SPECTRA).arrays
     assert fitted.encoder.attention(arrays).shape == (80, 1, 2, 20, 20)
-    rnn = encoders.fit("spectrum", "rnn", spectra, replace(QUICK, epochs=1)).encoder
+    rnn = registry.fit("spectrum", "rnn", spectra, replace(QUICK, epochs=1)).encoder
     with pytest.raises(TypeError, match="--model transformer"):
         rnn.attention(arrays)
 
 
 def test_patience_of_nought_never_stops():
-    fitted = encoders.fit("spectrum", "transformer", spectra, replace(QUICK, patience=0, learning_rate=0.5, epochs=6))
+    fitted = registry.fit("spectrum", "transformer", spectra, replace(QUICK, patience=0, learning_rate=0.5, epochs=6))
     assert len(fitted.loss_curve) == 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from catalog.errors import QueryError, UnknownName
-from embed.encoders import Settings
-from embed.networks import chosen, device_of
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store.training_job import Training, train
+from embed.training.networks import chosen, device_of
 
 
 def test_an_option_of_a_model_is_checked():

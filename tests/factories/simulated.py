@@ -16,9 +16,9 @@ from factories.word_encoder import publish
 from filelock import FileLock
 
 from catalog.manifest import Source
-from embed.encoders import Settings
-from embed.jobs import Job, run
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store.encoding_job import Job, run
+from embed.store.training_job import Training, train
 from ingest.refresh import refresh
 from ingest.simulate import simulate
 

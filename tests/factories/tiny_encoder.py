@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from catalog import lake
-from embed.encoders import Family, Fitted, Settings
-from embed.trained import Trained, Training, train
+from embed.registry import Family, Fitted, Settings
+from embed.store.training_job import Trained, Training, train
 
 ENTRY_POINTS = """\
 [photonlake.encoders]
 tiny.hash = factories.tiny_encoder:FAMILY
 
 [photonlake.targets]
-text = embed.words:vector_of_text
+text = embed.store.typed_text:vector_of_text
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embed.encoders import Family, Fitted
+from embed.registry import Family, Fitted
 
 ENTRY_POINTS = """\
 [photonlake.encoders]

@@ -12,9 +12,9 @@ from factories.word_encoder import publish
 from typer.testing import CliRunner
 
 from analysis.__main__ import app
-from embed import jobs
-from embed.encoders import Settings
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store import encoding_job
+from embed.store.training_job import Training, train
 
 N_SOURCES = 150
 WORDS = ("very soft", "soft", "rather hard", "very hard")
@@ -77,12 +77,12 @@ def make(empty_store, tmp_path_factory, seed):
     write(path, "csc.classification", *said)
     for space, model in (("papers", "words"), ("properties", None)):
         train(Training(path, space, model))
-    jobs.run(jobs.Job(path))
+    encoding_job.run(encoding_job.Job(path))
     settings = Settings(latent=8, epochs=20, learning_rate=1e-3, device="cpu")
     for n in (0, 1):  # the second is another training of the same, and not the current one
         own = replace(settings, seed=2 * seed + n)
         train(Training(path, "aligned", "properties", settings=own, current=n == 0))
-    jobs.run(jobs.Job(path))
+    encoding_job.run(encoding_job.Job(path))
     return path
 
 

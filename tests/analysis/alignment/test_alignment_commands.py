@@ -16,7 +16,7 @@ from analysis.alignment import anomalies, neighbours, reading, regress, retrieve
 from analysis.alignment.ways import Ways
 from catalog import lake
 from catalog.errors import UnknownName
-from embed.twins import twins
+from embed.store.twins import twins
 
 ROOT = Path(__file__).resolve().parents[3]
 

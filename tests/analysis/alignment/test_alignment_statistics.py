@@ -28,7 +28,7 @@ from analysis.alignment.regressors import LEARNERS, fit
 from analysis.alignment.representations import KIN, Scaled, left_out, property_blocks
 from analysis.alignment.resampling import resampled
 from analysis.alignment.retrieval import intervals, ranks, share_papers
-from embed.property_rows import COLUMNS
+from embed.inputs.property_rows import COLUMNS
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import catalog
 from analysis.alignment import neighbours
 from analysis.alignment.ways import Ways
 from catalog.manifest import Source
-from embed import jobs
-from embed.encoders import Settings
-from embed.trained import Training, train
+from embed.registry import Settings
+from embed.store import encoding_job
+from embed.store.training_job import Training, train
 from ingest.refresh import refresh
 from ingest.simulate import simulate
 
@@ -20,7 +20,7 @@ def test_bright_detections_keep_their_neighbours_and_faint_ones_do_not(store, tm
     simulate(tmp_path / "survey", sources=60, seed=2 + any_seed)
     refresh(store, [Source("files", str(tmp_path / "survey"))])
     train(Training(store, "events", "summary", settings=Settings(device="cpu")))
-    jobs.run(jobs.Job(store), ("events",))
+    encoding_job.run(encoding_job.Job(store), ("events",))
     with catalog.open(store) as cat:
         run = neighbours.run(cat, neighbours.Asked(5, 3, ""), Ways())
     with catalog.open(store) as cat:

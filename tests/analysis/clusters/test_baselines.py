@@ -16,10 +16,10 @@ import catalog
 from analysis.clusters.baselines import band_counts, completed, told
 from analysis.clusters.features import COLOUR_EDGES_KEV, Features, Spectra, colours
 from analysis.clusters.reading import Sample
-from embed import jobs
-from embed.encoders import Settings
-from embed.trained import Training, train
-from embed.twins import twins, vectors_of
+from embed.registry import Settings
+from embed.store import encoding_job
+from embed.store.training_job import Training, train
+from embed.store.twins import twins, vectors_of
 
 EDGES, N = COLOUR_EDGES_KEV, 24
 SMALL = Settings(latent=3, epochs=2, batch_rows=8, device="cpu", options={"layers": 1, "width": 16, "heads": 2})
@@ -62,7 +62,7 @@ def filled(empty_store, tmp_path_factory):
     write(store, "csc.observation_source", *detections)
     for settings in (SMALL, replace(SMALL, seed=1), replace(SMALL, seed=2, epochs=1)):
         train(Training(store, "spectrum", settings=settings, current=settings.seed == 0))
-    jobs.run(jobs.Job(store))
+    encoding_job.run(encoding_job.Job(store))
     return store
 
 

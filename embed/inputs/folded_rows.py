@@ -1,0 +1,175 @@
+"""Rows of spectra with their whole responses -> counts, background model and folding matrices, for a Poisson loss.
+
+A background region holds a few dozen counts on 100 bins: taken bin by bin, it would claim that most bins have no
+background at all, and the likelihood would believe it. To profile each bin's background out (the W statistic) is no way
+either: it is biased where a bin has few background counts. So the background is a smooth curve through its counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, N_CHANNEL_BINS, Redistribution, area_on, flat_area, fold_matrix
+from embed.inputs.prepared import Prepared
+from embed.inputs.ragged import Ragged, numbers, ragged
+from embed.inputs.spectrum_grid import N_POINTS, Floats, overlap
+from embed.inputs.spectrum_rows import background_scale
+from embed.inputs.spectrum_rows import prepare as prepare_gridded
+
+_RESPONSE = ("energ_lo", "energ_hi", "n_grp", "f_chan", "n_chan", "matrix", "e_min", "e_max")
+_ENOUGH_COUNTS = 25.0  # a fifth of uncertainty in a bin's background
+_LISTS = (*_RESPONSE, "arf_lo", "arf_hi", "specresp", "counts", "background_counts")
+
+
+def prepare(rows: pa.Table) -> Prepared:
+    """Grid spectra and fold their responses.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        The columns of `embed.inputs.spectrum_rows.prepare`, and those of product.rmf and product.arf (arf_lo, arf_hi).
+
+    Returns
+    -------
+    Prepared
+        Arrays `values`, `mask`, `noise` as of the spectrum input, and `counts` (n, 100), `background` (n, 100):
+        expected background counts in the source region (`smoothed`, scaled by exposure and BACKSCAL), float32; `fold`
+        (n, 400, 100) float16, scaled to a greatest element of 1, as the amplitude is fitted per spectrum. Spectra of
+        rates, or without a valid response, are skipped.
+    """
+    gridded = prepare_gridded(rows)
+    position = {id_: i for i, id_ in enumerate(rows["id"].to_pylist())}
+    lists = {name: ragged(rows[name]) for name in _LISTS}
+    includes_area = rows["includes_area"].fill_null(False).to_pylist()
+    scale = background_scale(rows)
+    exposure = numbers(rows["exposure_s"])
+    n = len(gridded.ids)
+    counts, background = np.zeros((n, N_CHANNEL_BINS), np.float32), np.zeros((n, N_CHANNEL_BINS), np.float32)
+    fold = np.zeros((n, N_POINTS, N_CHANNEL_BINS), np.float16)
+    kept = np.zeros(n, np.bool_)
+    skipped = dict(gridded.skipped)
+    for j, id_ in enumerate(gridded.ids):
+        i = position[id_]
+        try:
+            counts[j], background[j], matrix = _folded(lists, i, bool(includes_area[i]), scale[i])
+        except ValueError as error:
+            skipped[id_] = str(error)
+            continue
+        fold[j] = matrix / matrix.max()
+        kept[j] = exposure[i] > 0
+    arrays = dict(gridded.arrays) | {"counts": counts, "background": background, "fold": fold}
+    chosen = np.flatnonzero(kept).tolist()
+    return Prepared(
+        [gridded.ids[j] for j in chosen],
+        [gridded.names[j] for j in chosen],
+        {k: v[kept] for k, v in arrays.items()},
+        skipped,
+    )
+
+
+def smoothed(counts: Floats) -> Floats:
+    """Return the background that counts per channel bin come from: their density, averaged over enough of them.
+
+    Each bin has the mean density, counts per keV, of the bins about it, of as many as hold 25 counts together. Where
+    counts are many, lines stay; where there are few, the curve is flat. The sum over the bins stays what it was.
+
+    Parameters
+    ----------
+    counts : ndarray of float, shape (100,)
+        In the background region, on `embed.inputs.folding.CHANNEL_BIN_EDGES_KEV`.
+
+    Returns
+    -------
+    ndarray of float, shape (100,)
+
+    Examples
+    --------
+    >>> few = np.zeros(N_CHANNEL_BINS)
+    >>> few[[10, 60]] = 1.0
+    >>> found = smoothed(few)
+    >>> round(float(found.sum()), 6), bool((found > 0).all())
+    (2.0, True)
+    """
+    width = np.diff(CHANNEL_BIN_EDGES_KEV)
+    n = len(width)
+    sums, widths = (np.concatenate([[0.0], np.cumsum(v)]) for v in (counts, width))
+    middle = np.arange(n)
+    density, undecided = np.zeros(n), np.ones(n, np.bool_)
+    for reach in range(n):
+        low, high = np.maximum(middle - reach, 0), np.minimum(middle + reach + 1, n)
+        within = sums[high] - sums[low]
+        done = undecided & ((within >= _ENOUGH_COUNTS) | (reach == n - 1))
+        density[done] = (within / (widths[high] - widths[low]))[done]
+        undecided &= ~done
+    curve = density * width
+    total = curve.sum()
+    return np.asarray(curve * (counts.sum() / total) if total > 0 else curve)
+
+
+def in_bands(rows: pa.Table, edges: Floats) -> tuple[list[str], Floats, Floats, Floats]:
+    """Count in energy bands.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        See `prepare`.
+    edges : ndarray of float, shape (n_band + 1,)
+        keV.
+
+    Returns
+    -------
+    list of str
+        Ids of the rows that have counts and a valid response.
+    counts, background, area : ndarray of float, shape (n, n_band)
+        Of them: counts; expected background counts; counts/s for a flat photon flux of 1/s/cm**2/keV.
+    """
+    lists, scale = {name: ragged(rows[name]) for name in _LISTS}, background_scale(rows)
+    includes_area = rows["includes_area"].fill_null(False).to_pylist()
+    ids, found = [], []
+    for i, id_ in enumerate(rows["id"].to_pylist()):
+        try:
+            response, area = _response(lists, i, bool(includes_area[i]))
+            found.append((*_counted(lists, i, scale[i], response, edges), flat_area(response, area, edges)))
+        except ValueError:
+            continue
+        ids.append(id_)
+    made = np.array(found, np.float64).reshape(len(ids), 3, len(edges) - 1)
+    return ids, made[:, 0], made[:, 1], made[:, 2]
+
+
+def _folded(lists: dict[str, Ragged], i: int, includes_area: bool, scale: float) -> tuple[Floats, Floats, Floats]:
+    response, area = _response(lists, i, includes_area)
+    matrix = fold_matrix(response, area)
+    if not matrix.max() > 0:
+        raise ValueError("the response lets nothing through between 0.5 and 8 keV")
+    return *_counted(lists, i, scale, response, CHANNEL_BIN_EDGES_KEV), matrix
+
+
+def _response(lists: dict[str, Ragged], i: int, includes_area: bool) -> tuple[Redistribution, Floats]:
+    """Return the redistribution of a row and the effective area on its energies; ValueError says what is missing."""
+    response = Redistribution(*(lists[name][i] for name in _RESPONSE))
+    if not len(response.matrix) or not len(response.e_min):
+        raise ValueError("no redistribution matrix with channel energies; ingest the RMF")
+    if len(lists["counts"][i]) != len(response.e_min):
+        raise ValueError("the spectrum has no counts per channel of the response")
+    if includes_area:
+        return response, np.ones(len(response.energ_lo))
+    if len(lists["specresp"][i]):
+        return response, area_on(response, lists["arf_lo"][i], lists["arf_hi"][i], lists["specresp"][i])
+    raise ValueError("no effective area; ingest the ARF")
+
+
+def _counted(
+    lists: dict[str, Ragged], i: int, scale: float, response: Redistribution, edges: Floats
+) -> tuple[Floats, Floats]:
+    """Return counts and expected background counts of a row in channel bins."""
+    narrow = overlap(response.e_min, response.e_max, CHANNEL_BIN_EDGES_KEV)
+    other = lists["background_counts"][i]
+    known = len(other) == narrow.shape[0]
+    background = scale * smoothed(np.nan_to_num(other) @ narrow) if known else np.zeros(N_CHANNEL_BINS)
+    if edges is CHANNEL_BIN_EDGES_KEV:
+        return np.asarray(np.nan_to_num(lists["counts"][i]) @ narrow), background
+    bins = overlap(response.e_min, response.e_max, edges)
+    shares = overlap(CHANNEL_BIN_EDGES_KEV[:-1], CHANNEL_BIN_EDGES_KEV[1:], edges)
+    return np.asarray(np.nan_to_num(lists["counts"][i]) @ bins), np.asarray(background @ shares)

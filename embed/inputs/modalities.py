@@ -1,0 +1,190 @@
+"""The inputs of all modalities: SQL of the rows, SQL of what tells whether a row has changed, and how it is prepared.
+
+`{selected}` stands for a relation with a column `id`: the detections or papers that are wanted, for instance
+``(SELECT detection_id AS id FROM csc.observation_source WHERE flux_significance_b >= 5)``, or the name of a registered
+table. A query gives one row per id that has an input, in no particular order.
+"""
+
+from __future__ import annotations
+
+from embed.inputs import abstracts, event_rows, folded_rows, pair_rows, pairs, property_rows, spectrum_rows
+from embed.inputs.prepared import Arrays, Input, Prepared
+from embed.inputs.property_rows import COLUMNS
+
+# Of several spectra of a detection: the one with a response, with counts, with the longest exposure. The choice is
+# made on narrow columns, before any list is read.
+_CHOSEN_SPECTRUM = """
+  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  FROM product.spectrum
+  WHERE detection_id IN (SELECT id FROM {selected}) AND role = 'source' AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY detection_id
+    ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
+"""
+_SPECTRUM_COLUMNS = """
+  c.id, o.name, s.hduclas2, s.counts, s.rate, s.stat_err, s.quality, s.exposure_s, s.backscal, s.areascal,
+  coalesce(s.background_counts, b.counts) AS background_counts,
+  coalesce(s.background_rate, b.rate) AS background_rate,
+  coalesce(s.background_exposure_s, b.exposure_s) AS background_exposure_s,
+  coalesce(s.background_backscal, b.backscal) AS background_backscal,
+  coalesce(s.background_areascal, b.areascal) AS background_areascal,
+  r.e_min, r.e_max
+"""
+_SPECTRUM_JOINS = """
+  FROM chosen AS c
+  JOIN product.spectrum AS s ON s.spectrum_id = c.spectrum_id
+  LEFT JOIN product.spectrum AS b ON b.spectrum_id = c.background_id
+  LEFT JOIN product.rmf AS r ON r.rmf_id = c.rmf_id
+  LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+"""
+_SPECTRUM_ROWS = f"""
+WITH chosen AS ({_CHOSEN_SPECTRUM})
+SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
+"""
+SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
+EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
+# The identifiers are hashes of content: their hash is one of the input.
+_SPECTRUM_FINGERPRINTS = f"""
+WITH chosen AS ({_CHOSEN_SPECTRUM})
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
+  coalesce(c.rmf_id, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+"""
+_FOLDED_ROWS = f"""
+WITH chosen AS ({_CHOSEN_SPECTRUM})
+SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan, r.matrix, r.includes_area,
+  a.energ_lo AS arf_lo, a.energ_hi AS arf_hi, a.specresp
+{_SPECTRUM_JOINS}
+  LEFT JOIN product.arf AS a ON a.arf_id = c.arf_id
+"""
+_FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace(
+    "'spectrum-1'", f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}', coalesce(c.arf_id, '-')"
+)
+
+# One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
+# detection's photons fell on, in each of its files; without good times, the spans that product.file_span gives.
+_EVENTS_ROWS = """
+WITH region AS (
+  SELECT detection_id AS id, any_value(name) AS name, list(file_id) AS file_ids,
+    bool_and(region_from IS NULL) AS no_region, bool_or(coalesce(flag LIKE '%events_capped%', false)) AS capped
+  FROM product.detection_region
+  WHERE detection_id IN (SELECT id FROM {selected})
+  GROUP BY detection_id
+),
+photon AS (
+  SELECT detection_id AS id, mode(ccd_id) AS ccd_id, count(*) AS n_all, count(energy_ev) AS n_with_energy,
+    list({'time_s': time_s, 'energy_ev': CAST(energy_ev AS DOUBLE)})
+      FILTER (energy_ev >= 500 AND energy_ev < 7000 AND time_s IS NOT NULL) AS photon
+  FROM product.detection_event
+  WHERE detection_id IN (SELECT id FROM {selected}) AND in_source_region
+  GROUP BY detection_id
+),
+good AS (
+  SELECT f.id, g.ccd_id, list({'start_s': g.start_s, 'stop_s': g.stop_s}) AS good
+  FROM product.good_time AS g
+  JOIN (SELECT id, unnest(file_ids) AS file_id FROM region) AS f ON f.file_id = g.file_id
+  GROUP BY f.id, g.ccd_id
+),
+span AS (
+  SELECT f.id, list({'start_s': s.start_s, 'stop_s': s.stop_s}) AS good
+  FROM product.file_span AS s
+  JOIN (SELECT id, unnest(file_ids) AS file_id FROM region) AS f ON f.file_id = s.file_id
+  GROUP BY f.id
+)
+SELECT r.id, r.name, p.photon, coalesce(p.n_all > 0 AND p.n_with_energy = 0, false) AS no_energy, r.no_region, r.capped,
+  coalesce(g.good, every.good, s.good) AS good
+FROM region AS r
+LEFT JOIN photon AS p ON p.id = r.id
+LEFT JOIN good AS g ON g.id = r.id AND g.ccd_id = p.ccd_id
+LEFT JOIN good AS every ON every.id = r.id AND every.ccd_id IS NULL
+LEFT JOIN span AS s ON s.id = r.id
+"""
+_EVENTS_FINGERPRINTS = f"""
+SELECT id, any_value(name) AS name, sha256(concat_ws('|', 'events-{EVENTS_VERSION}', string_agg(input, ';' ORDER BY
+  input))) AS input_sha256
+FROM (
+  SELECT r.detection_id AS id, r.name, concat_ws(',', coalesce(f.sha256, f.path), coalesce(r.x, -1), coalesce(r.y, -1),
+    coalesce(r.semi_major_arcsec, -1), coalesce(r.semi_minor_arcsec, -1), coalesce(r.angle_deg, -1),
+    coalesce(r.shapes::VARCHAR, '-'), coalesce(r.flag, '-')) AS input
+  FROM product.detection_region AS r
+  JOIN meta.file AS f ON f.file_id = r.file_id
+  WHERE r.detection_id IN (SELECT id FROM {{selected}})
+)
+GROUP BY id
+"""
+_PAPERS_ROWS = """
+SELECT bibcode AS id, bibcode AS name, title, abstract FROM lit.paper
+WHERE bibcode IN (SELECT id FROM {selected})
+"""
+_PAPERS_FINGERPRINTS = """
+SELECT bibcode AS id, bibcode AS name,
+  sha256(concat_ws('|', 'papers-1', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+FROM lit.paper WHERE bibcode IN (SELECT id FROM {selected})
+"""
+_COLUMN_LIST = ", ".join(COLUMNS)
+_PROPERTIES_ROWS = f"""
+SELECT detection_id AS id, name, {_COLUMN_LIST} FROM csc.observation_source
+WHERE detection_id IN (SELECT id FROM {{selected}})
+"""
+_PROPERTIES_FINGERPRINTS = f"""
+SELECT detection_id AS id, name, sha256(concat_ws('|', 'properties-1',
+  {", ".join(f"coalesce({c}::VARCHAR, '-')" for c in COLUMNS)})) AS input_sha256
+FROM csc.observation_source WHERE detection_id IN (SELECT id FROM {{selected}})
+"""
+
+INPUTS: dict[str, Input] = {
+    i.modality: i
+    for i in (
+        Input("spectrum", "detection_id", _SPECTRUM_ROWS, _SPECTRUM_FINGERPRINTS, spectrum_rows.prepare, 2048),
+        Input(
+            "spectrum_counts",
+            "detection_id",
+            _FOLDED_ROWS,
+            _FOLDED_FINGERPRINTS,
+            folded_rows.prepare,
+            64,
+            version=SPECTRUM_COUNTS_VERSION,
+        ),
+        Input(
+            "events",
+            "detection_id",
+            _EVENTS_ROWS,
+            _EVENTS_FINGERPRINTS,
+            event_rows.prepare,
+            1024,
+            version=EVENTS_VERSION,
+        ),
+        Input("papers", "bibcode", _PAPERS_ROWS, _PAPERS_FINGERPRINTS, abstracts.prepare, 1024),
+        Input("properties", "detection_id", _PROPERTIES_ROWS, _PROPERTIES_FINGERPRINTS, property_rows.prepare, 65536),
+        *(
+            Input(
+                pairs.modality(model),
+                "detection_id",
+                pairs.rows_sql(spaces),
+                pairs.fingerprints_sql(spaces),
+                pair_rows.prepare,
+                1024,
+                (*spaces, pairs.TEXT_SPACE),
+            )
+            for model, spaces in pairs.DATA_SPACES.items()
+        ),
+    )
+}
+
+
+def outgrown(modality: str, version: int) -> str:
+    """Say of which input an encoder is that learned from a version of it; '' where it can read the present one.
+
+    Examples
+    --------
+    >>> outgrown("papers", 1), outgrown("events", 0), outgrown("events", 1)
+    ('', '', 'events of input version 1, and rows are prepared by version 2 now')
+    """
+    now = INPUTS[modality].version
+    return (
+        ""
+        if version in {0, now}
+        else f"{modality} of input version {version}, and rows are prepared by version {now} now"
+    )
+
+
+__all__ = ["INPUTS", "Arrays", "Input", "Prepared", "outgrown"]

@@ -1,0 +1,1 @@
+"""What jobs do with encoders in a store: train, run, index, compare; and what a store says of them."""

@@ -1,0 +1,455 @@
+"""Stale rows -> batches -> vectors -> pin.
+
+Each batch is one commit: its vectors become visible together with the rows of meta.embedded that tell of them, or not
+at all. So a job may be killed at any moment; run again, it finds in meta.stale what is left to do. While the vectors
+of a newer encoder are being made, readers keep those of the older one, whole; the last commit changes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog import lake, vectors
+from catalog.errors import Transient, UnknownName, command, suggestion
+from catalog.vectors import Compaction, Pin
+from embed import registry
+from embed.inputs.modalities import INPUTS, outgrown
+from embed.registry import Encoded, Encoder
+from embed.store.next_step import next_step
+from embed.store.space_relations import register
+
+_LOG = logging.getLogger(__name__)
+COMMIT_ROWS = 1 << 16
+COMMIT_SECONDS = 60.0
+_QUERIES_ROWS = 1 << 15
+"""So many ids are asked for at once, neighbours in ObsID, so that scans prune."""
+_FIRST_ROWS = 128
+_NO_ROW = "its input was not there when it was to be read"
+_STALE = """
+SELECT space, id, name, reason, input_sha256, encoder_id FROM meta.stale
+ORDER BY space, TRY_CAST(split_part(id, '.', 1) AS BIGINT), id
+"""
+
+
+class Superseded(Transient):
+    """Another job made another encoder the current one meanwhile."""
+
+
+@dataclass(frozen=True)
+class Current:
+    """The encoder that a space's vectors are to come from: a row of meta.encoder."""
+
+    space: str
+    encoder_id: str
+    modality: str
+    weights_sha256: str
+    input_version: int
+    """Of the input that it learned from (`embed.inputs.prepared.Input.version`); 0 where it reads any."""
+
+    def load(self, store: Path) -> Encoder:
+        """Restore it from the store's models."""
+        return registry.load(store / "models" / f"{self.weights_sha256}.safetensors")
+
+
+@dataclass
+class Outcome:
+    """What a run did in one space.
+
+    Attributes
+    ----------
+    space, encoder_id : str
+    reasons : Counter of str
+        Stale rows by reason, when it began.
+    n_encoded, n_skipped, n_removed : int
+        Rows that got a vector, rows that have no input to make one from, vectors whose row is gone.
+    skipped : Counter of str
+        Reasons of the skipped ones.
+    changed_over : bool
+        Whether readers now see the vectors of a newer encoder.
+    blocked : str
+        Why nothing was done though rows are stale; the vectors stay what they were.
+    compaction : Compaction or None
+    seconds : float
+    """
+
+    space: str
+    encoder_id: str
+    reasons: Counter[str] = field(default_factory=Counter)
+    n_encoded: int = 0
+    n_skipped: int = 0
+    n_removed: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    changed_over: bool = False
+    blocked: str = ""
+    compaction: Compaction | None = None
+    seconds: float = 0.0
+
+
+Report = Callable[[Outcome, int], None]
+"""Called after each commit: what was done so far in a space, and how many rows it is in all."""
+
+
+def _silent(outcome: Outcome, n_rows: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a run writes.
+
+    Attributes
+    ----------
+    store : Path
+    wait : bool
+        Wait while another process writes, or fail at once.
+    on_wait : callable, optional
+        Called with a line that says who holds the lock.
+    report : callable
+        See `Report`.
+    commit_rows : int
+        A commit has about so many vectors, or those of `COMMIT_SECONDS`.
+    """
+
+    store: Path
+    wait: bool = True
+    on_wait: Callable[[str], None] | None = None
+    report: Report = _silent
+    commit_rows: int = COMMIT_ROWS
+
+
+def run(job: Job, spaces: Sequence[str] = ()) -> list[Outcome]:
+    """Bring the vectors of every space, or some, up to date.
+
+    Parameters
+    ----------
+    job : Job
+    spaces : sequence of str, optional
+        Only these.
+
+    Returns
+    -------
+    list of Outcome
+        One per space that has a current encoder, in alphabetical order.
+
+    Raises
+    ------
+    UnknownName
+        If a space has no encoder.
+    StoreLocked
+        If another process writes and the job does not wait.
+    """
+    with contextlib.closing(lake.connect(job.store)) as connection:
+        if connection.execute(_ABANDONED).fetchall():
+            _forget_abandoned(job)
+        plan = _plan(job, spaces, connection)
+    outcomes = [_run_space(job, plan, space) for space in plan.spaces if not plan.reads_spaces(space)]
+    if derived := [space for space in plan.spaces if plan.reads_spaces(space)]:
+        # They read the vectors that have just been made: what is stale in them is known only now.
+        with contextlib.closing(lake.connect(job.store)) as connection:
+            plan = _plan(job, derived, connection)
+        outcomes += [_run_space(job, plan, space) for space in plan.spaces]
+    return sorted(outcomes, key=lambda outcome: outcome.space)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done, as one snapshot tells it."""
+
+    snapshot: int
+    spaces: list[str]
+    current: dict[str, Current]
+    pins: dict[str, Pin]
+    stale: pa.Table
+
+    def reads_spaces(self, space: str) -> bool:
+        """Tell whether a space's vectors are made of those of other spaces."""
+        return bool(INPUTS[self.current[space].modality].spaces)
+
+
+def _plan(job: Job, spaces: Sequence[str], connection: lake.Connection) -> _Plan:
+    current = current_encoders(connection)
+    if unknown := [s for s in spaces if s not in current]:
+        if hint := suggestion(unknown[0], current):
+            raise UnknownName(f"space {unknown[0]} has no encoder{hint}")
+        raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), job.store, unknown[0]))
+    connection.execute("BEGIN TRANSACTION READ ONLY")  # what is stale, and at which snapshot: one view of both
+    stale = lake.arrow(connection, _STALE)
+    return _Plan(
+        lake.snapshots(connection)[-1].number, sorted(spaces or current), current, vectors.pins(connection), stale
+    )
+
+
+def current_encoders(connection: lake.Connection) -> dict[str, Current]:
+    """Return the current encoders that a connection's snapshot sees, by space."""
+    query = """
+        SELECT space, encoder_id, modality, weights_sha256,
+          coalesce(TRY_CAST(configuration ->> '$.training.input_version' AS INTEGER), 1)
+        FROM meta.encoder WHERE current ORDER BY space"""
+    return {row[0]: Current(*row) for row in connection.execute(query).fetchall()}
+
+
+def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
+    start = time.monotonic()
+    current, pin = plan.current[space], plan.pins.get(space)
+    stale = plan.stale.filter(pc.equal(plan.stale["space"], space))
+    gone = stale.filter(pc.equal(stale["reason"], "row is gone"))["id"].to_pylist()
+    wanted = stale.filter(pc.not_equal(stale["reason"], "row is gone"))
+    outcome = Outcome(space, current.encoder_id, Counter(stale["reason"].to_pylist()), n_removed=len(gone))
+    _LOG.info("%s: %d rows to encode by %s, %d to remove", space, wanted.num_rows, current.encoder_id, len(gone))
+    if wanted.num_rows and (
+        others := outgrown(current.modality, current.input_version) or _others(current.load(job.store), plan)
+    ):
+        again = command(f"embed train {space} --model {current.load(job.store).model}", job.store)
+        outcome.blocked = f"{space} learned from {others}; train it again: {again}"
+        outcome.n_removed = 0
+        return outcome
+    if gone:
+        _commit(job, current, _Batch(gone=gone))
+    if wanted.num_rows:
+        encoder = current.load(job.store)
+        # Rows are read at the snapshot that told their hashes, whatever is ingested meanwhile.
+        with contextlib.closing(lake.connect(job.store, snapshot=plan.snapshot)) as connection:
+            for batch in _batches(job, encoder, wanted, connection):
+                _commit(job, current, batch, encoder)
+                outcome.n_encoded += len(batch.met)
+                outcome.n_skipped += len(batch.skipped)
+                outcome.skipped.update(batch.skipped.values())
+                job.report(outcome, wanted.num_rows)
+    if stale.num_rows or (pin is not None and (pin.next_version or vectors.is_scattered(job.store, pin))):
+        _finish(job, current, outcome)
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _others(encoder: Encoder, plan: _Plan) -> str:
+    """Name the encoders that one learned from, where the spaces now have the vectors of others."""
+    learned: dict[str, str] = getattr(encoder, "learned_from", {})
+    return ", ".join(
+        f"{learned[s]} (now {plan.pins[s].encoder_id})"
+        for s in sorted(learned)
+        if s in plan.pins and plan.pins[s].encoder_id != learned[s]
+    )
+
+
+@dataclass
+class _Batch:
+    """Rows of one commit."""
+
+    ids: list[str] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+    modalities: list[str] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    parts: list[registry.Vectors] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    skipped_names: list[str | None] = field(default_factory=list)
+    skipped_hashes: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+    def add(self, encoded: Encoded, names: dict[str, str | None], hashes: dict[str, str]) -> None:
+        """Take in what an encoder gave."""
+        self.ids += encoded.ids
+        self.names += [names[i] for i in encoded.ids]
+        self.modalities += encoded.modalities
+        self.hashes += [hashes[i] for i in encoded.ids]
+        self.parts.append(encoded.vectors)
+        self.skip(encoded.skipped, names, hashes)
+
+    def skip(self, reasons: dict[str, str], names: dict[str, str | None], hashes: dict[str, str]) -> None:
+        """Take in rows that have no vector."""
+        self.skipped |= reasons
+        self.skipped_names += [names[i] for i in reasons]
+        self.skipped_hashes += [hashes[i] for i in reasons]
+
+    @property
+    def met(self) -> dict[str, int]:
+        """The ids that got vectors, once each, and where the first of each one's stands."""
+        first: dict[str, int] = {}
+        for place, id_ in enumerate(self.ids):
+            first.setdefault(id_, place)
+        return first
+
+    def __len__(self) -> int:
+        return len(self.ids) + len(self.skipped)
+
+
+def _batches(job: Job, encoder: Encoder, wanted: pa.Table, connection: lake.Connection) -> Iterator[_Batch]:
+    """Read and encode the wanted rows; yield what makes one commit."""
+    kind = INPUTS[encoder.modality]
+    register(connection, job.store, kind.spaces)
+    batch, since = _Batch(), time.monotonic()
+    size = min(_FIRST_ROWS, job.commit_rows)
+    for start in range(0, wanted.num_rows, _QUERIES_ROWS):
+        part = wanted.slice(start, _QUERIES_ROWS)
+        ids = part["id"].to_pylist()
+        names = dict(zip(ids, part["name"].to_pylist(), strict=True))
+        hashes = dict(zip(ids, part["input_sha256"].to_pylist(), strict=True))
+        missing = dict.fromkeys(ids, _NO_ROW)
+        connection.register("__wanted", part.select(["id"]))
+        for read in connection.execute(kind.query("__wanted")).to_arrow_reader(kind.batch_rows):
+            rows = pa.Table.from_batches([read])
+            while rows.num_rows:
+                begun = time.monotonic()
+                encoded = registry.encode_rows(encoder, rows.slice(0, size))
+                rows = rows.slice(size)
+                batch.add(encoded, names, hashes)
+                for i in {*encoded.ids, *encoded.skipped}:
+                    del missing[i]
+                now = time.monotonic()
+                if len(batch) >= job.commit_rows or now - since > COMMIT_SECONDS:
+                    yield batch
+                    batch, since = _Batch(), time.monotonic()
+                if now - begun < 1:  # as many rows at once as take about a second: slow encoders commit in time too
+                    size = min(2 * size, kind.batch_rows, job.commit_rows)
+        batch.skip(missing, names, hashes)
+    if len(batch):
+        yield batch
+
+
+def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None = None) -> None:
+    """Write a batch to Lance, then pin it and tell of its rows in one DuckLake transaction."""
+    space, encoder_id = current.space, current.encoder_id
+    with _writer(job, f"embed {space}") as connection:
+        pin = _still_current(connection, current)
+        present = _present(connection, current, [*batch.gone, *batch.skipped])
+        is_next = pin is not None and pin.encoder_id != encoder_id
+        base = None if pin is None else pin.lance_version
+        if pin is not None and is_next:
+            base = pin.next_version if pin.next_encoder_id == encoder_id else None
+        dim = encoder.dim if encoder is not None else pin.dim if pin is not None else 0
+        new = vectors.rows(
+            batch.ids, batch.names, _stacked(batch.parts, dim), batch.modalities, encoder_id, batch.hashes
+        )
+        written = vectors.write(job.store, space, new, base, present)
+        if pin is None:
+            pin = Pin(space, written.version, encoder_id, written.n_vectors, dim)
+        elif is_next:
+            pin = replace(
+                pin, next_version=written.version, next_encoder_id=encoder_id, next_n_vectors=written.n_vectors
+            )
+        else:
+            pin = replace(pin, lance_version=written.version, n_vectors=written.n_vectors)
+        with lake.transaction(connection, f"embed {space}: {len(batch.ids)} vectors"):
+            _tell(connection, current, batch)
+            vectors.publish(connection, pin)
+
+
+def _tell(connection: lake.Connection, current: Current, batch: _Batch) -> None:
+    """Write the rows of meta.embedded of a batch."""
+    space, encoder_id = current.space, current.encoder_id
+    places = list(batch.met.values())  # of several vectors of an id, one row tells
+    n = len(places) + len(batch.skipped)
+    met = pa.table(
+        {
+            "space": pa.repeat(pa.scalar(space), n),
+            "id": pa.array([*batch.met, *batch.skipped], pa.string()),
+            "name": pa.array([*(batch.names[i] for i in places), *batch.skipped_names], pa.string()),
+            "encoder_id": pa.repeat(pa.scalar(encoder_id), n),
+            "input_sha256": pa.array([*(batch.hashes[i] for i in places), *batch.skipped_hashes], pa.string()),
+            "skipped": pa.array([*[None] * len(places), *batch.skipped.values()], pa.string()),
+        }
+    )
+    known = pa.table({"id": pa.array([*batch.ids, *batch.skipped, *batch.gone], pa.string())})
+    connection.register("__known", known)
+    connection.register("__met", met)
+    connection.execute(
+        "DELETE FROM lake.meta.embedded WHERE space = ? AND encoder_id = ? AND id IN (SELECT id FROM __known)",
+        [space, encoder_id],
+    )
+    connection.execute("INSERT INTO lake.meta.embedded BY NAME SELECT * FROM __met")
+
+
+def _finish(job: Job, current: Current, outcome: Outcome) -> None:
+    """Change over to a newer encoder whose vectors are all there, forget abandoned ones, compact."""
+    space = current.space
+    with contextlib.closing(lake.connect(job.store)) as reader:
+        pin = vectors.pins(reader).get(space)
+    if pin is None or (pin.next_version is None and not vectors.is_scattered(job.store, pin)):
+        return
+    with _writer(job, f"embed {space}: finish") as connection:
+        outcome.changed_over = _change_over(connection, current)
+        pin = _still_current(connection, current)
+        if pin is None or pin.next_version is not None or not vectors.is_scattered(job.store, pin):
+            return
+        outcome.compaction = vectors.compact(job.store, space, pin.lance_version)
+        if outcome.compaction:
+            with lake.transaction(connection, f"compact {space}"):
+                vectors.publish(connection, replace(pin, lance_version=outcome.compaction.version))
+
+
+def _change_over(connection: lake.Connection, current: Current) -> bool:
+    """Pin the vectors of the current encoder, if others are pinned; forget what is told of other encoders' vectors."""
+    pin = _still_current(connection, current)
+    if pin is None or pin.next_version is None or pin.next_encoder_id is None:
+        return False
+    changes = pin.next_encoder_id == current.encoder_id
+    kept = replace(pin, next_version=None, next_encoder_id=None, next_n_vectors=None)
+    if changes:
+        query = "SELECT dim FROM lake.meta.encoder WHERE encoder_id = ?"
+        (dim,) = connection.execute(query, [current.encoder_id]).fetchone() or (pin.dim,)
+        kept = Pin(pin.space, pin.next_version, current.encoder_id, pin.next_n_vectors or 0, dim)
+    with lake.transaction(connection, f"{current.space}: vectors of {kept.encoder_id}"):
+        connection.execute(
+            "DELETE FROM lake.meta.embedded WHERE space = ? AND encoder_id <> ?", [pin.space, kept.encoder_id]
+        )
+        vectors.publish(connection, kept)
+    return changes
+
+
+_ABANDONED = """
+SELECT DISTINCT m.space, m.encoder_id FROM meta.embedded AS m JOIN meta.space AS s ON s.space = m.space
+WHERE m.encoder_id <> s.encoder_id AND m.encoder_id IS DISTINCT FROM s.next_encoder_id
+"""
+
+
+def _forget_abandoned(job: Job) -> None:
+    """Forget what is told of encoders whose vectors are neither pinned nor being made: others took their place."""
+    with _writer(job, "embed: forget abandoned vectors") as connection:
+        abandoned = connection.execute(_ABANDONED).fetchall()
+        with lake.transaction(connection, "forget abandoned vectors"):
+            for space, encoder_id in abandoned:
+                query = "DELETE FROM lake.meta.embedded WHERE space = ? AND encoder_id = ?"
+                connection.execute(query, [space, encoder_id])
+
+
+def _still_current(connection: lake.Connection, current: Current) -> Pin | None:
+    """Return the pin of a space, if its encoder is still the current one."""
+    now = current_encoders(connection).get(current.space)
+    if now is None or now.encoder_id != current.encoder_id:
+        raise Superseded(f"{current.space} has got another encoder meanwhile; run the same again")
+    return vectors.pins(connection).get(current.space)
+
+
+def _present(connection: lake.Connection, current: Current, ids: list[str]) -> list[str]:
+    """Return those of some ids that have a vector of the current encoder."""
+    if not ids:
+        return []
+    connection.register("__asked", pa.table({"id": pa.array(ids, pa.string())}))
+    query = (
+        "SELECT id FROM lake.meta.embedded WHERE space = ? AND encoder_id = ? AND skipped IS NULL "
+        "AND id IN (SELECT id FROM __asked)"
+    )
+    return [i for (i,) in connection.execute(query, [current.space, current.encoder_id]).fetchall()]
+
+
+@contextlib.contextmanager
+def _writer(job: Job, purpose: str) -> Iterator[lake.Connection]:
+    """Hold the writer's lock for one commit, so that other writers get their turns between batches."""
+    with (
+        lake.lock(job.store, purpose, wait=job.wait, on_wait=job.on_wait),
+        contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
+    ):
+        yield connection
+
+
+def _stacked(parts: list[registry.Vectors], dim: int) -> registry.Vectors:
+    return np.concatenate([np.empty((0, dim), np.float32), *parts])
