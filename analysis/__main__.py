@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from analysis.alignment import commands as alignment
-from analysis.clusters import commands as clusters
+from analysis.anomalies import commands as anomalies
 from analysis.networks import commands as networks
+from analysis.papers import commands as papers
 from analysis.report import commands as report
+from analysis.spectra import commands as spectra
 from catalog.console import program, run
 
 app = program(
     "Clusters and classes, photons and papers, networks: every score with its baseline, control and interval.",
     example="python -m analysis report --store s --output report.html",
 )
-for command in (*clusters.COMMANDS, *alignment.COMMANDS, *networks.COMMANDS, *report.COMMANDS):
-    app.command()(command)
+for room in (spectra, papers, anomalies, networks, report):
+    for command in room.COMMANDS:
+        app.command()(command)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.options import AgainOption, SeedOption, WhereOption, say, say_run
+from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog, lake
 from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError
@@ -40,11 +40,11 @@ def network(  # noqa: PLR0917 - typer's way to declare options
 
     Example: python -m analysis network --spaces events,papers --threshold 0.5,0.7,0.9 --where 'var_prob_b > 0.9'
     """
-    from analysis.networks import show  # noqa: PLC0415 - as above
+    from analysis.networks import network_tables  # noqa: PLC0415 - as above
     from analysis.networks.edges import RULES  # noqa: PLC0415
-    from analysis.networks.reading import read  # noqa: PLC0415
-    from analysis.networks.run import run  # noqa: PLC0415
-    from analysis.networks.study import Asked  # noqa: PLC0415
+    from analysis.networks.network_run import run  # noqa: PLC0415
+    from analysis.networks.network_study import Asked  # noqa: PLC0415
+    from analysis.networks.node_samples import read  # noqa: PLC0415
 
     if combine not in RULES:
         raise QueryError(f"--combine is to be one of {', '.join(RULES)}, found {combine!r}")
@@ -55,7 +55,7 @@ def network(  # noqa: PLR0917 - typer's way to declare options
         nodes = read(cat, chosen, where, authority)
         made = run(path, cat, nodes, asked, where, authority, again=again, wait=wait, on_wait=say)
     with Catalog(path) as cat:
-        show.network(cat, made.run_id)
+        network_tables.network(cat, made.run_id)
     say_run(made, path)
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 import catalog
-from analysis.functions import of_vector
-from analysis.runs import Answer, Evidence, Model, Question, once
+from analysis.study.model_functions import of_vector
+from analysis.study.runs import Answer, Evidence, Model, Question, once
 from catalog import lake, vectors
 from catalog.errors import QueryError, UnknownName
 from catalog.session import Session

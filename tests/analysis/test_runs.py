@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import catalog
-from analysis.runs import Answer, Evidence, Model, Question, find, once
+from analysis.study.runs import Answer, Evidence, Model, Question, find, once
 
 EVIDENCE = Evidence(1, "abc", np.array(["2CXO J000001.0+000000", "2CXO J000001.0+000000", "b"]))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.runs import Answer, Evidence, Model, Question, once, unfinished
-from analysis.steps import Steps, joined
+from analysis.study.runs import Answer, Evidence, Model, Question, once, unfinished
+from analysis.study.steps import Steps, joined
 
 EVIDENCE = Evidence(1, "abc", np.array(["a", "b"]))
 

@@ -14,7 +14,7 @@ from analysis.report.page import Section, Shown, page
 from analysis.report.store import label
 from analysis.report.studies import Asked, Study, study
 from analysis.report.write import write as write_report
-from analysis.runs import Answer, Evidence, Question, once
+from analysis.study.runs import Answer, Evidence, Question, once
 from catalog import Catalog
 from catalog.errors import StoreNotFound
 

@@ -1,1 +1,0 @@
-"""Study 2: photons and papers in one space. Retrieval, regression, neighbours, anomalies."""

@@ -1,0 +1,285 @@
+"""The study of networks from nodes to tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import csr_array
+from scipy.stats import rankdata
+
+from analysis.networks import measures
+from analysis.networks.edges import Edges, Modality, Rule, TooManyEdges, centred, edges, similarities
+from analysis.networks.network_figures import degrees, layout
+from analysis.networks.node_samples import Nodes
+from analysis.networks.null import null_graphs
+from analysis.networks.sweep import STEPS, rare_precision, sweep
+from analysis.networks.types import balanced_degree, corrected, degree_by_type
+from analysis.statistics import permutation_p, shuffled
+from analysis.study.runs import Answer, Record
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+NULL_EDGES = 3_000_000
+"""Above this many edges no null graphs are made: each would take minutes. The run then says so (n_null = 0)."""
+N_SHUFFLED = 200
+"""Permutations of types over sources."""
+N_LONERS = 25
+_N_NEIGHBOURS = 5
+_LONERS_AT_ONCE = 512
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a network is asked.
+
+    Attributes
+    ----------
+    thresholds : tuple of float
+        In increasing order.
+    rule : {'mean', 'max', 'both'}
+        How several spaces are combined.
+    centre : bool
+        Subtract each space's mean over the nodes first.
+    within_source : bool
+        Keep edges between observations of one source. These share their papers, and much else: they say nothing of how
+        alike different sources are.
+    n_null : int
+        Graphs of the same degrees.
+    seed : int
+    report : callable
+        Told in words how far it is.
+    """
+
+    thresholds: tuple[float, ...]
+    rule: Rule = "mean"
+    centre: bool = True
+    within_source: bool = False
+    n_null: int = 100
+    seed: int = 0
+    report: Callable[[str], None] = lambda _: None
+
+
+def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
+    """Return everything that is told of a network.
+
+    Parameters
+    ----------
+    nodes : Nodes
+    asked : Asked
+    anomaly : ndarray of float, shape (n,), optional
+        Score of the newest anomaly run, the most unusual highest; NaN where it says nothing.
+    """
+    modalities = [centred(m) if asked.centre else m for m in nodes.modalities]
+    found, lowest = _found(modalities, asked)
+    if not asked.within_source:
+        found = found.some(nodes.sources[found.left] != nodes.sources[found.right])
+    names = [t for t, _ in Counter(t for t in nodes.otypes if t is not None).most_common()]
+    place = {t: i for i, t in enumerate(names)}
+    types = np.array([-1 if t is None else place[t] for t in nodes.otypes], np.int64)
+    tables: dict[str, list[Record]] = {
+        "analysis.graph": [],
+        "analysis.degree_by_type": [],
+        "analysis.rare_precision": [],
+    }
+    node_tables: list[pa.Table] = []
+    of_types = []
+    figures: dict[str, bytes] = {}
+    for threshold in asked.thresholds:
+        some = found.above(threshold)
+        asked.report(f"threshold {threshold:g}: {len(some.left):,} edges of {nodes.n:,} nodes")
+        graph = _Graph(some, nodes, types, names, asked)
+        tables["analysis.graph"].append({"threshold": threshold, **graph.row()})
+        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, asked.seed))
+        ways = {"low degree": graph.degree.astype(np.float64), "low coreness": graph.core.coreness}
+        ways["both"] = rankdata(ways["low degree"]) + rankdata(ways["low coreness"])
+        if anomaly is not None:
+            ways["anomaly"] = -anomaly
+        rare = rare_precision(ways, types, names, nodes.sources, asked.seed)
+        tables["analysis.rare_precision"] += [{"threshold": threshold, **r} for r in rare]
+        node_tables.append(graph.nodes(threshold))
+        figures[f"core_and_periphery_at_{threshold:g}.png"] = layout(
+            some, graph.core.coreness, types, names, asked.seed
+        )
+        figures[f"degrees_at_{threshold:g}.svg"] = degrees(graph.degree, graph.density)
+    for threshold, rows in zip(asked.thresholds, corrected(of_types), strict=True):
+        tables["analysis.degree_by_type"] += [{"threshold": threshold, **asdict(r)} for r in rows]
+    reference = asked.thresholds[len(asked.thresholds) // 2]
+    kept = found.above(asked.thresholds[0])
+    return Answer(
+        {
+            **tables,
+            "analysis.node": pa.concat_tables(node_tables),
+            "analysis.edge": pa.table(
+                {
+                    "id_1": pa.array(nodes.ids[kept.left], pa.string()),
+                    "id_2": pa.array(nodes.ids[kept.right], pa.string()),
+                    "similarity": kept.similarity,
+                }
+            ),
+            "analysis.threshold_sweep": sweep(found, nodes.n, nodes.sources, reference, asked.seed, lowest),
+            "analysis.loner": _loners(nodes, kept, modalities, asked.rule),
+        },
+        figures,
+    )
+
+
+def _found(modalities: Sequence[Modality], asked: Asked) -> tuple[Edges, float]:
+    """Return the edges from the lowest step of the sweep on; where these are too many, from the lowest threshold on."""
+    lowest = asked.thresholds[0]
+    if STEPS[0] < lowest:
+        try:
+            return edges(modalities, STEPS[0], asked.rule), STEPS[0]
+        except TooManyEdges:
+            asked.report(f"the sweep begins at {lowest:g}: below, there are too many edges")
+    return edges(modalities, lowest, asked.rule), lowest
+
+
+class _Graph:
+    """A graph at one threshold, with its measures."""
+
+    def __init__(self, some: Edges, nodes: Nodes, types: Ints, names: Sequence[str], asked: Asked) -> None:
+        self.edges, self.of, self.types, self.names, self.asked = some, nodes, types, names, asked
+        self.matrix: csr_array = measures.adjacency(some, nodes.n)
+        self.degree: Ints = np.diff(self.matrix.indptr).astype(np.int64)
+        self.core = measures.core_periphery(self.matrix)
+        self.clustering = measures.clustering(self.matrix)
+        self.component = measures.components(self.matrix)
+        self.density = 2 * len(some.left) / (nodes.n * (nodes.n - 1))
+        # At least 1: where most nodes are isolated the median is 0, and everything would be high.
+        self.high_from = max(float(np.median(self.degree)), 1.0)
+
+    def row(self) -> Record:
+        """Return the row of analysis.graph."""
+        scores, mixings, swapped = self._null()
+        like = measures.assortativity(self.edges, self.types)
+        of, seed = self.of.sources, self.asked.seed
+        others = [
+            measures.assortativity(self.edges, self.types[shuffled(of, seed + i)])
+            for i in range(N_SHUFFLED if np.isfinite(like) else 0)
+        ]
+        sharing = self._sharing_papers()
+        return {
+            "n_nodes": self.of.n,
+            "n_edges": len(self.edges.left),
+            "density": self.density,
+            "n_isolated": int((self.degree == 0).sum()),
+            "n_components": int(self.component.max()),
+            "giant_share": float(np.mean(self.component == 1)),
+            "mean_clustering": float(self.clustering.mean()),
+            "core_periphery": self.core.score,
+            **_against("core_periphery", self.core.score, scores),
+            "core_periphery_null_std": float(np.std(scores)) if scores else None,
+            "assortativity": like,
+            **_against("assortativity", like, mixings),
+            "assortativity_shuffled_p": permutation_p(like, others) if others else None,
+            "n_sharing_papers": int(sharing.sum()),
+            "assortativity_not_sharing": measures.assortativity(self.edges.some(~sharing), self.types),
+            "n_null": len(scores),
+            "null_swapped": swapped,
+            "high_degree": self.high_from,
+        }
+
+    def _null(self) -> tuple[list[float], list[float], float | None]:
+        m, n = len(self.edges.left), self.of.n
+        if not 2 <= m <= NULL_EDGES or self.density >= 1:  # noqa: PLR2004 - one edge cannot be switched
+            return [], [], None
+        own = self.edges.left * n + self.edges.right
+        scores, mixings, swapped = [], [], []
+        groups = None if self.asked.within_source else self.of.sources
+        for made in null_graphs(self.edges, n, self.asked.n_null, self.asked.seed, groups):
+            scores.append(measures.core_periphery(measures.adjacency(made, n)).score)
+            mixings.append(measures.assortativity(made, self.types))
+            swapped.append(1 - np.isin(made.left * n + made.right, own).mean())
+        return scores, mixings, float(np.mean(swapped))
+
+    def _sharing_papers(self) -> npt.NDArray[np.bool_]:
+        """Return the edges between sources that a paper is about together, shape (m,)."""
+        about = self.of.mentions
+        out = np.empty(len(self.edges.left), np.bool_)
+        for start in range(0, len(out), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            both = about[self.edges.left[part]].multiply(about[self.edges.right[part]])
+            out[part] = np.asarray(both.sum(axis=1)).ravel() > 0
+        return out
+
+    def nodes(self, threshold: float) -> pa.Table:
+        """Return the rows of analysis.node."""
+        n = self.of.n
+        weighted = measures.adjacency(self.edges, n, weighted=True)
+        return pa.table(
+            {
+                "threshold": np.full(n, threshold),
+                "id": pa.array(self.of.ids, pa.string()),
+                "name": pa.array(self.of.sources, pa.string()),
+                "otype": pa.array([t or "(none)" for t in self.of.otypes], pa.string()),
+                "degree": self.degree.astype(np.int32),
+                "strength": np.asarray(weighted.sum(axis=1)).ravel(),
+                "balanced_degree": balanced_degree(self.matrix, self.types),
+                "component": self.component.astype(np.int32),
+                "core_number": measures.core_numbers(self.matrix).astype(np.int32),
+                "clustering": self.clustering,
+                "betweenness": measures.betweenness(self.matrix, seed=self.asked.seed),
+                "coreness": self.core.coreness,
+                "isolated": self.degree == 0,
+            }
+        )
+
+
+def _against(name: str, value: float, null: list[float]) -> dict[str, float | None]:
+    """Compare a score with those of null graphs."""
+    null = [v for v in null if np.isfinite(v)]
+    if not null or not np.isfinite(value):
+        return {f"{name}_null": None, f"{name}_z": None, f"{name}_p": None}
+    spread = float(np.std(null))
+    mean = float(np.mean(null))
+    return {
+        f"{name}_null": mean,
+        f"{name}_z": (value - mean) / spread if spread > 0 else None,
+        f"{name}_p": permutation_p(value, null),
+    }
+
+
+def _loners(nodes: Nodes, kept: Edges, modalities: Sequence[Modality], rule: Rule) -> list[Record]:
+    """List the nodes of lowest degree, the least similar to any other source first, with what is nearest to each."""
+    n = nodes.n
+    degree = np.bincount(kept.left, minlength=n) + np.bincount(kept.right, minlength=n)
+    lowest = np.sort(degree)[min(N_LONERS, n) - 1]
+    candidates = np.flatnonzero(degree <= lowest)
+    greatest = np.empty(len(candidates))
+    for start in range(0, len(candidates), _LONERS_AT_ONCE):
+        part = slice(start, start + _LONERS_AT_ONCE)
+        greatest[part] = _to_others(nodes, modalities, rule, candidates[part]).max(axis=1)
+    order = candidates[np.lexsort((greatest, degree[candidates]))][:N_LONERS]
+    rows: list[Record] = []
+    for rank, (i, similar) in enumerate(
+        zip(order.tolist(), _to_others(nodes, modalities, rule, order), strict=True), 1
+    ):
+        near = [j for j in np.argsort(-similar, kind="stable")[:_N_NEIGHBOURS] if np.isfinite(similar[j])]
+        rows.append(
+            {
+                "rank": rank,
+                "id": str(nodes.ids[i]),
+                "name": str(nodes.sources[i]),
+                "otype": nodes.otypes[i] or "(none)",
+                "degree": int(degree[i]),
+                "greatest_similarity": float(similar[near[0]]) if near else None,
+                "neighbours": [str(nodes.ids[j]) for j in near],
+                "neighbour_types": [nodes.otypes[j] or "(none)" for j in near],
+                "flags": nodes.flags[i],
+                "bibcodes": nodes.bibcodes[i],
+            }
+        )
+    return rows
+
+
+def _to_others(nodes: Nodes, modalities: Sequence[Modality], rule: Rule, rows: Ints) -> Floats:
+    """Return the similarity of some nodes to all nodes of other sources, shape (m, n); minus infinity where none."""
+    similar = similarities(modalities, rows, rule)
+    similar[nodes.sources[rows][:, None] == nodes.sources[None, :]] = -np.inf
+    return similar

@@ -1,0 +1,1 @@
+"""Study 2: photons and papers in one space. Retrieval, regression, neighbours."""

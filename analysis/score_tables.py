@@ -1,0 +1,71 @@
+"""Tables of what the studies found, as their commands print them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from catalog.console import wide
+from catalog.result import Result
+
+Row = Mapping[str, object]
+
+
+def rows_of(result: Result) -> list[dict[str, object]]:
+    """Return a result as dictionaries."""
+    rows: list[dict[str, object]] = result.arrow().to_pylist()
+    return rows
+
+
+def show(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; whole lines where the output is no terminal."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="")
+    for i, head in enumerate(heads):
+        numeric = bool(rows) and all(isinstance(r[i], int | float) or r[i] is None for r in rows)
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell(value)) for value in row))
+    wide().print(table)
+
+
+def cell(value: object, digits: int = 3) -> str:
+    """Spell a value.
+
+    Examples
+    --------
+    >>> cell(0.12345), cell(None), cell(7), cell("a")
+    ('0.123', '', '7', 'a')
+    """
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.{digits}g}" if abs(value) >= 1 else f"{value:.{digits}f}"
+    return str(value)
+
+
+def interval(value: object, low: object, high: object, digits: int = 3) -> str:
+    """Spell a number with its interval.
+
+    Examples
+    --------
+    >>> interval(0.25, 0.2, 0.31)
+    '0.250 [0.200, 0.310]'
+    """
+    if value is None:
+        return ""
+    return f"{cell(value, digits)} [{cell(low, digits)}, {cell(high, digits)}]"
+
+
+def listed(value: object) -> list[object]:
+    """Return a cell that holds a list; NULL is an empty one.
+
+    Examples
+    --------
+    >>> listed(None), listed([1])
+    ([], [1])
+    """
+    return list(value) if isinstance(value, list) else []

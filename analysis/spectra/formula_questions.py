@@ -1,0 +1,171 @@
+"""From a question on formulas to its run: what is read, what is asked of it, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.spectra.associations import Association, associations
+from analysis.spectra.explained_columns import PHYSICAL, Inputs, inputs
+from analysis.spectra.explanations import Explained, explain
+from analysis.spectra.formula_figures import association_figure, pareto_figure
+from analysis.spectra.formulas import LENGTHS
+from analysis.statistics import Interval, codes
+from analysis.study.runs import Answer, Evidence, Question, Record, Run, find, once
+from analysis.study.samples import Rows, read
+from catalog import Catalog
+from catalog.errors import QueryError, command
+
+Say = Callable[[str], None]
+Floats = npt.NDArray[np.float64]
+_LEAST_ROWS = 60
+_MANY_DIMENSIONS = 32
+
+
+@dataclass(frozen=True)
+class FormulaQuestion:
+    """What `python -m analysis symbolic` is asked.
+
+    Attributes
+    ----------
+    space : str
+    columns : tuple of str
+        Columns of csc.observation_source.
+    where : str
+        SQL condition on it.
+    lengths : tuple of int
+        Greatest lengths of formulas: a search for each.
+    reverse : bool
+        Columns from latents too.
+    seed : int
+    """
+
+    space: str
+    columns: tuple[str, ...] = PHYSICAL
+    where: str = ""
+    lengths: tuple[int, ...] = LENGTHS
+    reverse: bool = True
+    seed: int = 0
+
+
+def ask_formulas(
+    cat: Catalog, asked: FormulaQuestion, *, again: bool = False, wait: bool = True, say: Say = lambda _: None
+) -> Run:
+    """Answer a question on formulas once; see `analysis.study.runs.once`.
+
+    Raises
+    ------
+    UnknownName
+        If the space or a column does not exist.
+    QueryError
+        If too few detections have what is needed, or the space has too many dimensions for formulas.
+    """
+    rows = read(cat, asked.space, asked.columns, asked.where)
+    if rows.n and rows.vectors.shape[1] > _MANY_DIMENSIONS:
+        raise QueryError(
+            f"{asked.space} has {rows.vectors.shape[1]} dimensions; formulas of more than {_MANY_DIMENSIONS} are no "
+            f"explanation: train a smaller one: {command(f'embed train {asked.space} --latent 8', cat.path)}"
+        )
+    made = inputs(rows.columns, asked.columns)
+    if made.complete.sum() < _LEAST_ROWS:
+        raise QueryError(
+            f"{int(made.complete.sum())} detections of {asked.space} have all of {', '.join(made.names)}; "
+            f"at least {_LEAST_ROWS} are needed: name fewer with --columns"
+        )
+    parameters = {k: v for k, v in asdict(asked).items() if k != "seed"}
+    question = Question(cat.path, "symbolic", parameters, asked.seed, again, wait, say)
+    evidence = Evidence(rows.snapshot, rows.sha256, rows.sources)
+    if not again and (known := find(question, evidence)) is not None:
+        return known
+    say(f"{int(made.complete.sum()):,} of {rows.n:,} detections have all of {', '.join(made.names)}")
+    if made.left_out:
+        say(f"left out, as too few detections have them: {', '.join(made.left_out)}")
+    return once(question, evidence, lambda: _answer(rows, made, asked, say))
+
+
+def _answer(rows: Rows, made: Inputs, asked: FormulaQuestion, say: Say) -> Answer:
+    kept = made.complete
+    z = np.asarray(rows.vectors[kept], np.float64)
+    x, sources = made.values[kept], rows.sources[kept]
+    latents = [f"z{i}" for i in range(z.shape[1])]
+    say(f"associations of {len(latents)} dimensions and {len(made.names)} columns")
+    pairs = associations(rows.vectors, made.values, made.names, rows.sources, asked.seed)
+    forward = _explained(latents, z, x, made.names, sources, asked, say)
+    shown = {"pareto_latents.png": pareto_figure(forward, f"{asked.space}: latent dimensions from columns")}
+    records = [r for e in forward for r in _rows(e, "latent from columns", made, sources, asked)]
+    if asked.reverse:
+        backward = _explained(made.names, x, z, latents, sources, asked, say)
+        records += [r for e in backward for r in _rows(e, "column from latents", made, sources, asked)]
+        shown["pareto_columns.png"] = pareto_figure(backward, f"{asked.space}: columns from latent dimensions")
+    shown["association.png"] = association_figure(pairs, f"{asked.space}: latent dimensions and columns")
+    tables = {"analysis.formula": records, "analysis.association": [_pair(p, asked.space) for p in pairs]}
+    return Answer(tables, shown)
+
+
+def _explained(
+    targets: Sequence[str],
+    y: Floats,
+    x: Floats,
+    names: Sequence[str],
+    sources: npt.NDArray[np.generic],
+    asked: FormulaQuestion,
+    say: Say,
+) -> list[Explained]:
+    found = []
+    for i, target in enumerate(targets):
+        found.append(explain(target, y[:, i], x, names, sources, asked.seed, asked.lengths))
+        best = found[-1].chosen
+        verdict = "found" if best.found else "not found"
+        say(f"{target}: {verdict}, R2 {best.r2.value:.2f} (linear {found[-1].linear.value:.2f}): {best.formula.text}")
+    return found
+
+
+def _rows(
+    explained: Explained, direction: str, made: Inputs, sources: npt.NDArray[np.generic], asked: FormulaQuestion
+) -> list[Record]:
+    """Return one row per formula; of equal complexity, which the key does not allow, the best stays."""
+    best = {s.formula.complexity: s for s in explained.front}
+    target = explained.target if direction.startswith("latent") else made.units_of([explained.target])
+    return [
+        {
+            "space": asked.space,
+            "direction": direction,
+            "target": target,
+            "complexity": s.formula.complexity,
+            "formula": s.formula.text,
+            "units": made.units_of(s.formula.inputs) or None,
+            "r2_fitted": s.r2_fitted,
+            **_columns("r2", s.r2),
+            **_columns("linear_r2", explained.linear),
+            **_columns("gain", s.gain),
+            "control_mean": explained.control_mean,
+            "control_high": explained.control_high,
+            "chosen": s.chosen,
+            "found": s.found,
+            "n_rows": len(sources),
+            "n_sources": int(codes(sources).max()) + 1,
+        }
+        for s in best.values()
+    ]
+
+
+def _pair(a: Association, space: str) -> Record:
+    return {
+        "space": space,
+        "dimension": a.dimension,
+        "column_name": a.column,
+        **_columns("spearman", a.spearman),
+        "spearman_p": a.spearman_p,
+        "spearman_q": a.spearman_q,
+        "mutual_information": a.mutual_information,
+        "mutual_information_p": a.mutual_information_p,
+        "mutual_information_q": a.mutual_information_q,
+        "n_rows": a.n_rows,
+    }
+
+
+def _columns(name: str, interval: Interval) -> dict[str, object]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

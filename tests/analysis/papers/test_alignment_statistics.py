@@ -1,0 +1,261 @@
+"""Ranks, neighbours, detectors, regressors: known answers, peers, and controls at chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor, IsolationForest
+from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsRegressor, LocalOutlierFactor
+
+from analysis.anomalies import artefacts, detectors
+from analysis.anomalies.injection import hidden
+from analysis.papers import leakage
+from analysis.papers import neighbourhood as near
+from analysis.papers.learners import LEARNERS, fit
+from analysis.papers.regression import (
+    EXPERTS,
+    MEDIAN,
+    SHUFFLED,
+    Split,
+    best,
+    gains,
+    gains_together,
+    scores,
+    selected,
+    together,
+)
+from analysis.papers.representations import KIN, Scaled, left_out, property_blocks
+from analysis.papers.resampling import resampled
+from analysis.papers.retrieval import intervals, ranks, share_papers
+from embed.inputs.property_rows import COLUMNS
+
+
+@pytest.fixture
+def rng(any_seed):
+    return np.random.default_rng([7, any_seed])
+
+
+def vectors(rng, n, d):
+    return rng.normal(size=(n, d)).astype(np.float32)
+
+
+def test_the_right_answer_is_first_where_vectors_agree_and_anywhere_where_they_do_not(rng):
+    x = vectors(rng, 200, 16)
+    assert (ranks(x, x, np.eye(200, dtype=bool)).rank == 1).all()
+    chance = intervals([ranks(x, vectors(rng, 200, 16), np.eye(200, dtype=bool))])
+    assert chance["relative_median_rank"].low < 0.5 < chance["relative_median_rank"].high
+    assert chance["recall_1"].high < 0.05
+
+
+def test_texts_that_are_the_same_share_their_ranks(rng):
+    x = vectors(rng, 10, 4)
+    text = np.repeat(x[:1], 10, axis=0)
+    assert ranks(x, text, np.eye(10, dtype=bool)).rank.tolist() == [5.5] * 10
+    assert ranks(x, text, np.ones((10, 10), bool)).rank.tolist() == [1.0] * 10
+
+
+def test_any_source_with_a_paper_of_ones_own_is_a_right_answer():
+    right = share_papers([("a",), ("b", "a"), ("b",), ()])
+    assert right.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+
+
+def test_neighbours_are_of_other_sources_and_as_a_loop_finds_them(rng):
+    x = vectors(rng, 60, 5)
+    sources = np.arange(60) // 3
+    found, distances = near.neighbours(x, sources, 4)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    for i in range(60):
+        others = [j for j in range(60) if sources[j] != sources[i]]
+        expected = sorted(others, key=lambda j: 1 - unit[i] @ unit[j])[:4]
+        assert found[i].tolist() == expected
+    assert (np.diff(distances, axis=1) >= 0).all()
+    assert (sources[near.random_sets(sources, 5)] != sources[:, None]).all()
+
+
+def test_neighbours_that_are_alike_have_less_spread_than_random_sets(rng):
+    values = rng.normal(size=400)
+    x = np.column_stack([values, rng.normal(size=(400, 1)) * 0.1, np.ones(400)]).astype(np.float32)
+    sets, _ = near.neighbours(x, np.arange(400), 10)
+    chance = near.spread(values, near.random_sets(np.arange(400), 10)).mean()
+    assert near.spread(values, sets).mean() < 0.4 * chance
+    assert near.overlap(sets, sets).min() == 1.0
+
+
+def test_semantic_spread_is_the_mean_over_pairs(rng):
+    text = vectors(rng, 20, 6)
+    sets = near.random_sets(np.arange(20), 4)
+    unit = text / np.linalg.norm(text, axis=1, keepdims=True)
+    pairs = [[1 - unit[a] @ unit[b] for i, a in enumerate(row) for b in row[i + 1 :]] for row in sets]
+    assert near.semantic_spread(text, sets) == pytest.approx(np.mean(pairs, axis=1), abs=1e-6)
+
+
+def test_photons_drawn_anew_are_photons_of_the_same_detection():
+    photons = pa.array([[{"t": 1.0}, {"t": 2.0}], [], None, [{"t": 9.0}] * 3])
+    drawn = resampled(photons, np.random.default_rng(0)).to_pylist()
+    assert [None if d is None else len(d) for d in drawn] == [2, 0, None, 3]
+    assert {p["t"] for p in drawn[0]} <= {1.0, 2.0}
+    assert {p["t"] for p in drawn[3]} == {9.0}
+
+
+def test_detectors_agree_with_scikit_learn(rng):
+    x = vectors(rng, 300, 6)
+    judged = detectors.judge(detectors.fit(x, np.arange(300), seed=3), x)
+    forest = IsolationForest(n_estimators=detectors.N_TREES, max_samples=256, random_state=3).fit(x)
+    assert judged.raw["isolation_forest"] == pytest.approx(-forest.score_samples(x), abs=1e-9)
+    lof = LocalOutlierFactor(n_neighbors=detectors.K).fit(x)
+    assert judged.raw["lof"] == pytest.approx(-lof.negative_outlier_factor_, rel=1e-4)
+
+
+def test_a_source_observed_often_does_not_hide_itself(rng):
+    x = vectors(rng, 200, 4)
+    x[:30] = 8.0 + 0.01 * x[:30]
+    alone = detectors.judge(detectors.fit(x, np.arange(200)), x).share["knn_distance"][:30]
+    one = detectors.judge(detectors.fit(x, np.maximum(np.arange(200), 29)), x).share["knn_distance"][:30]
+    assert alone.max() < one.min()
+
+
+def test_a_stored_fit_judges_its_own_rows_as_it_did(rng):
+    x = vectors(rng, 150, 4)
+    sources = np.arange(150) // 2
+    made = detectors.fit(x, sources)
+    assert detectors.judge(made, x[40:60]).score == pytest.approx(detectors.judge(made, x).score[40:60])
+
+
+def test_hidden_outliers_are_found_and_hidden_likenesses_are_not(rng):
+    labels = np.repeat(["a", "b", "c", "d", "far", "near"], [60, 60, 60, 60, 20, 19])
+    x = vectors(rng, len(labels), 5)
+    strange = x.copy()
+    strange[labels == "far"] *= 6.0
+    sources = np.arange(len(labels)).astype(str)
+    found = list(hidden({"space": strange, "properties": x}, sources, labels, "properties", 8))
+    by = {(f.rare, f.detector): f for f in found}
+    assert by["far", "knn_distance"].precision["space"].low > 0.5
+    assert by["far", "knn_distance"].difference["space"].low > 0.3
+    assert by["near", "knn_distance"].precision["properties"].low <= by["near", "knn_distance"].chance * 4
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_fit_of_arrays_predicts_what_scikit_learn_does(learner, rng):
+    x, held = vectors(rng, 300, 5), vectors(rng, 100, 5)
+    y, y_held = (v[:, 0] ** 2 + v[:, 1] for v in (x.astype(float), held.astype(float)))
+    made = fit(learner, x, y, (held, y_held), seed=1)
+    if learner == "knn":
+        peer = KNeighborsRegressor(3).fit(x, y).predict(held)
+        assert made.predict(held) == pytest.approx(peer, abs=1e-6)
+    elif learner == "ridge":
+        errors = [np.abs(Ridge(a).fit(x, y).predict(held) - y_held).mean() for a in np.geomspace(1e-2, 1e5, 40)]
+        assert np.abs(made.predict(held) - y_held).mean() <= min(errors) * 1.02
+    else:
+        peer = HistGradientBoostingRegressor(loss="absolute_error", max_leaf_nodes=8, random_state=1).fit(x, y)
+        assert np.abs(made.predict(held) - y_held).mean() < 1.2 * np.abs(peer.predict(held) - y_held).mean()
+
+
+def test_many_numbers_are_one_to_trees_and_few_stay_as_they_are(rng):
+    many, few = vectors(rng, 900, 200), vectors(rng, 900, 3)
+    y = np.sign(few[:, 1]) + many[:, :5].sum(axis=1) / np.sqrt(5)
+    x, sources = np.concatenate([few, many], axis=1), np.arange(900) // 3
+    learn, hold, judge = slice(600), slice(600, 750), slice(750, 900)
+    made = fit("boosting", x[learn], y[learn], (x[hold], y[hold]), 0, [3, 200], sources[learn])
+    components = made.tensors["components"]
+    assert components.shape == (203, 4)
+    assert np.array_equal(components[:, :3], np.eye(203)[:, :3])  # trees cut along axes: few numbers keep theirs
+    assert np.abs(components[3:8, 3]).min() > np.abs(components[8:, 3]).mean()
+    assert not components[:3, 3].any()
+    error = np.abs(made.predict(x[judge]) - y[judge]).mean()
+    alone = fit("boosting", few[learn], y[learn], (few[hold], y[hold]))
+    assert error < 0.8 * np.abs(alone.predict(few[judge]) - y[judge]).mean()
+    # learned from predictions of rows the ridge had not seen, trees do not trust it where there is nothing to know
+    noise = rng.normal(size=900)
+    nothing = fit("boosting", x[learn], noise[learn], (x[hold], noise[hold]), 0, [3, 200], sources[learn])
+    assert np.abs(nothing.predict(x[judge]) - noise[judge]).mean() < 1.1 * np.abs(noise[judge]).mean()
+
+
+def planted(rng, n=600):
+    """Text and data that each hold a part of y; sources of two rows each."""
+    sources = np.arange(n) // 2
+    data, text = vectors(rng, n, 4), vectors(rng, n // 2, 6)[sources]
+    y = data[:, 0] + text[:, 0] + 0.1 * rng.normal(size=n)
+    part = (sources * 7919) % 10
+    return {"text": [text], "data": [data], "both": [data, text]}, y, sources, Split(part < 6, part == 6, part > 6)
+
+
+def test_the_interval_of_several_splits_holds_what_each_of_them_gives(rng):
+    blocks, y, sources, _ = planted(rng, 240)
+    parts = [rng.permutation(120)[sources] % 10 for _ in range(2)]
+    found = [list(scores(blocks, y, sources, Split(p < 6, p == 6, p > 6))) for p in parts]
+    every = together([selected(f, MEDIAN) for f in found])
+    values = [selected(f, MEDIAN).mae.value for f in found]
+    assert every.mae.value == pytest.approx(np.mean(values))
+    assert every.mae.low <= min(values) < max(values) <= every.mae.high
+    pairs = zip(found, parts, strict=True)
+    one, two = (next(g for g in gains(f, sources[p > 6]) if g.learner == "selected") for f, p in pairs)
+    both = gains_together([one, two])
+    assert both.difference.value == pytest.approx((one.difference.value + two.difference.value) / 2)
+    assert both.text.mae.value == pytest.approx((one.text.mae.value + two.text.mae.value) / 2)
+
+
+def test_both_gain_where_each_holds_a_part_and_controls_are_at_the_median(rng):
+    blocks, y, sources, split = planted(rng)
+    found = list(scores(blocks, y, sources, split))
+    gain = {g.learner: g for g in gains(found, sources[split.test])}
+    assert gain["selected"].difference.low > 0
+    assert gain["selected"].relative > 0.3
+    median, control = selected(found, MEDIAN), selected(found, SHUFFLED)
+    assert control.mae.value > 0.9 * median.mae.value
+    assert best(found).representation in {"both", EXPERTS}
+
+
+def test_both_gain_nothing_where_the_text_is_noise(rng):
+    blocks, y, sources, split = planted(rng)
+    noise = vectors(rng, 300, 6)[sources]
+    found = list(scores(blocks | {"text": [noise], "both": [*blocks["data"], noise]}, y, sources, split))
+    gain = {g.learner: g for g in gains(found, sources[split.test])}
+    assert all(g.difference.low <= 0 for g in gain.values())
+
+
+def test_kin_are_left_out_of_the_baseline_and_stay_in_the_ceiling():
+    known = property_blocks(np.arange(2 * len(COLUMNS), dtype=np.float32)[None], "hard_hs")
+    held = {COLUMNS[int(i)] for i in known["properties"][0] if i < len(COLUMNS)}
+    assert not held & {"hard_hs", "hard_hm", "hard_ms", "flux_aper_s", "flux_aper_m", "flux_aper_h"}
+    assert {"flux_aper_b", "powlaw_gamma", "var_prob_b"} <= held
+    assert left_out(KIN, "hard_hs") == ["hard_hs"]
+    assert "var_index_b" in leakage.kin("var_prob_b", COLUMNS)
+    assert "src_cnts_aper_b" in leakage.kin("flux_significance_b", COLUMNS)
+
+
+def test_blocks_weigh_alike_whatever_their_size(rng):
+    blocks = [vectors(rng, 50, 3) * 100, vectors(rng, 50, 30)]
+    x = Scaled.of(blocks, np.arange(50)).apply(np.concatenate(blocks, axis=1))
+    assert x[:, :3].var(axis=0).sum() == pytest.approx(1.0, rel=1e-5)
+    assert x[:, 3:].var(axis=0).sum() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_warnings_and_extremes_are_told():
+    n = 40
+    columns = {c: np.full(n, np.nan) for c in artefacts.COLUMNS}
+    columns |= {"cnts_aper_b": np.full(n, 50.0), "livetime": np.full(n, 1e4), "hard_hs": np.linspace(-0.1, 0.1, n)}
+    columns["cnts_aper_b"][3] = 5e3
+    columns["hard_hs"][5] = 0.95
+    columns["sat_src_flag"] = np.where(np.arange(n) == 7, 1.0, 0.0)
+    warned = artefacts.warnings(columns)
+    assert warned[7] == ["saturated"]
+    (piled,) = warned[3]
+    expected = 1 - 0.5 * artefacts.FRAME_S / np.expm1(0.5 * artefacts.FRAME_S)
+    assert piled == f"pile-up {100 * expected:.0f} %"
+    told = artefacts.extremes(columns)
+    assert [i for i, t in enumerate(told) if any(x.startswith("hard_hs") for x in t)] == [5]
+
+
+def test_a_table_with_other_columns_is_no_population():
+    columns = {c: np.ones(20) for c in artefacts.COLUMNS}
+    columns["powlaw_gamma"] = np.where(np.arange(20) < 3, 1.7, np.nan)
+    assert np.flatnonzero(artefacts.measured_otherwise(columns)).tolist() == [0, 1, 2]
+
+
+def test_the_piled_share_is_that_of_a_poisson_process(rng):
+    for rate in (0.05, 0.5, 2.0):
+        frames = rng.poisson(rate, 400_000)
+        one = (frames == 1).sum()
+        assert artefacts.piled_fraction(np.array([rate]))[0] == pytest.approx(1 - one / (frames > 0).sum(), abs=0.005)
