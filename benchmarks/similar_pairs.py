@@ -127,7 +127,7 @@ def line(what: str, run: Run, base: float) -> None:
 def joins(n: int) -> float:
     """Measure all at one size; return the seconds of the join."""
     given = {"n": n, "dim": DIM, "threshold": THRESHOLD, "block": BARE_BLOCK}
-    ours = "from catalog.join import join, nearest_of_each, operands\n" + DATA
+    ours = "from catalog.neighbours.join import join, nearest_of_each, operands\n" + DATA
     print(f"  {n:,} x {DIM}, cosine >= {THRESHOLD}; seconds, ratio to the bare product, peak memory")
     # one after another and again: the machine may be busy with other things for a while
     turns = [(measure(DATA, BARE, **given), measure(ours, JOIN, **given)) for _ in range(3)]

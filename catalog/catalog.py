@@ -223,7 +223,7 @@ class Catalog:
         k : int
             So many neighbours.
         metric : {'cosine', 'l2', 'dot'}
-            See `catalog.search.distances`.
+            See `catalog.neighbours.search.distances`.
         exact : bool
             False takes the space's index; the column `recall` then says how good it was when it was measured.
         filter : str, optional

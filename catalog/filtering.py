@@ -9,7 +9,7 @@ import pyarrow as pa
 from catalog.complaints import complaint
 from catalog.conditions import checked
 from catalog.pinned import Pinned
-from catalog.search import Mask
+from catalog.neighbours.search import Mask
 from catalog.session import Session
 
 _KEYS = "__space_keys"

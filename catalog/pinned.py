@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import vectors
-from catalog.search import Block, Floats, Mask, Metric, Neighbours, Rows, first, nearest
+from catalog.neighbours.search import Block, Floats, Mask, Metric, Neighbours, Rows, first, nearest
 from catalog.vectors import Pin
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Pinned:
             start += batch.num_rows
 
     def nearest(self, targets: Floats, k: int, metric: Metric, allowed: Mask | None = None) -> Neighbours:
-        """Search exactly; see `catalog.search.nearest`. Rows are numbered over the whole space."""
+        """Search exactly; see `catalog.neighbours.search.nearest`. Rows are numbered over the whole space."""
         found: list[Neighbours] = []
         for start, block in self.blocks():
             part = None if allowed is None else allowed[start : start + len(block.vectors)]

@@ -17,7 +17,7 @@ from catalog import vectors
 from catalog.errors import QueryError, UnknownName, command
 from catalog.identifiers import is_source_name, source_name
 from catalog.pinned import Pinned
-from catalog.search import Floats, Rows
+from catalog.neighbours.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.errors import Terminal
-from catalog.join import join, operands
+from catalog.neighbours.join import join, operands
 
 Rule = Literal["mean", "max", "both"]
 RULES: tuple[Rule, ...] = get_args(Rule)

@@ -19,7 +19,7 @@ from catalog import lake, pinned, vectors
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName
 from catalog.pinned import Pinned
-from catalog.search import METRICS, Block, distances, nearest
+from catalog.neighbours.search import METRICS, Block, distances, nearest
 from catalog.vectors import BrokenPin, Pin
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.

@@ -1,6 +1,6 @@
 """Two sets of vectors made ready to be compared in bulk: products in single precision, bounds, values in double.
 
-`catalog.join` multiplies them block by block. What a product in single precision must reach for its pair to be looked
+`catalog.neighbours.join` multiplies them block by block. What a product in single precision must reach for its pair to be looked
 at is so low that rounding loses none; what a pair's value is, and whether it is similar enough, double precision says.
 """
 
@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from catalog.search import Doubles, Floats, Mask, Metric, Rows
+from catalog.neighbours.search import Doubles, Floats, Mask, Metric, Rows
 
 _REFINED = 4096
 """Pairs whose products are summed at a time in double precision."""

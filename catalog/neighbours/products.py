@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from catalog.operands import Floating
-from catalog.search import Rows
+from catalog.neighbours.operands import Floating
+from catalog.neighbours.search import Rows
 
 if TYPE_CHECKING:
     import torch

@@ -1,7 +1,7 @@
 """The exact similarity join: all pairs of rows at least so similar, and the most similar rows of each row.
 
-Pure functions from arrays to arrays. As in `catalog.search` there are two passes: products in single precision, by
-BLAS or on a GPU (`catalog.sieve`), block by block, find every pair that could pass; those few are then decided, and
+Pure functions from arrays to arrays. As in `catalog.neighbours.search` there are two passes: products in single precision, by
+BLAS or on a GPU (`catalog.neighbours.products`), block by block, find every pair that could pass; those few are then decided, and
 their similarities computed, in double precision. So what comes out is that of double precision over all pairs,
 whatever the blocks; and no more is held at a time than the blocks in work and the pairs found in them.
 """
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from catalog.operands import Floating, Operands, operands
-from catalog.search import Doubles, Mask, Rows
-from catalog.sieve import Room, sieve_of
+from catalog.neighbours.operands import Floating, Operands, operands
+from catalog.neighbours.search import Doubles, Mask, Rows
+from catalog.neighbours.products import Room, sieve_of
 
 __all__ = ["BLOCK", "Pairs", "join", "nearest_of_each", "operands"]
 
