@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from catalog.complaints import complaint
 from catalog.conditions import checked
+from catalog.neighbours.closeness import Mask
 from catalog.pinned import Pinned
-from catalog.neighbours.search import Mask
 from catalog.session import Session
 
 _KEYS = "__space_keys"

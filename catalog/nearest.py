@@ -15,8 +15,9 @@ from catalog import vectors
 from catalog.errors import QueryError, suggestion
 from catalog.filtering import rows_that_meet
 from catalog.functions import TableFunction
+from catalog.neighbours.closeness import METRICS, Doubles, Metric, distances
+from catalog.neighbours.search import Neighbours, first
 from catalog.pinned import TEXT_MODALITIES, Pinned, whole
-from catalog.neighbours.search import METRICS, Doubles, Metric, Neighbours, distances, first
 from catalog.session import Session
 from catalog.targets import find_target
 from sql.objects import Described

@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import vectors
-from catalog.neighbours.search import Block, Floats, Mask, Metric, Neighbours, Rows, first, nearest
+from catalog.neighbours.closeness import Floats, Mask, Metric, Rows
+from catalog.neighbours.search import Block, Neighbours, first, nearest
 from catalog.vectors import Pin
 
 if TYPE_CHECKING:

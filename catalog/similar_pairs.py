@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from catalog.errors import QueryError, suggestion
 from catalog.filtering import rows_that_meet
 from catalog.functions import TableFunction
+from catalog.neighbours.closeness import METRICS, Floats, Mask, Metric, Rows
 from catalog.neighbours.join import Pairs, join, nearest_of_each, operands
 from catalog.pinned import Pinned
-from catalog.neighbours.search import METRICS, Floats, Mask, Metric, Rows
 from catalog.session import Session
 from sql.objects import Described
 from sql.rewrite import REQUIRED, Argument, Signature

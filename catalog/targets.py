@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from catalog import vectors
 from catalog.errors import QueryError, UnknownName, command
 from catalog.identifiers import is_source_name, source_name
+from catalog.neighbours.closeness import Floats, Rows
 from catalog.pinned import Pinned
-from catalog.neighbours.search import Floats, Rows
 from catalog.session import Session
 
 TARGET_GROUP = "photonlake.targets"

@@ -14,7 +14,7 @@ from rich.table import Table
 from catalog import lake
 from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
 from catalog.errors import QueryError, command, query_command
-from catalog.neighbours.search import Metric
+from catalog.neighbours.closeness import Metric
 from embed import registry
 
 app = program(

@@ -1,9 +1,8 @@
 """The exact similarity join: all pairs of rows at least so similar, and the most similar rows of each row.
 
-Pure functions from arrays to arrays. As in `catalog.neighbours.search` there are two passes: products in single precision, by
-BLAS or on a GPU (`catalog.neighbours.products`), block by block, find every pair that could pass; those few are then decided, and
-their similarities computed, in double precision. So what comes out is that of double precision over all pairs,
-whatever the blocks; and no more is held at a time than the blocks in work and the pairs found in them.
+Pure functions from arrays to arrays. Products in single precision find every pair that could pass; double precision
+decides these few: `catalog.neighbours.closeness` says why none is lost. No more is held at a time than the blocks in
+work and the pairs found in them, and how the blocks are cut changes no answer.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from catalog.neighbours.operands import Floating, Operands, operands
-from catalog.neighbours.search import Doubles, Mask, Rows
+from catalog.neighbours.closeness import Doubles, Floating, Mask, Rows
+from catalog.neighbours.operands import Operands, operands
 from catalog.neighbours.products import Room, sieve_of
 
 __all__ = ["BLOCK", "Pairs", "join", "nearest_of_each", "operands"]

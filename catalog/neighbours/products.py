@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from catalog.neighbours.operands import Floating
-from catalog.neighbours.search import Rows
+from catalog.neighbours.closeness import Floating, Mask, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -53,11 +52,22 @@ class Room(threading.local):
 
     def reached(self, products: Floating, floor: Floating | float) -> tuple[Rows, Rows]:
         """Return rows and columns of the products that reach a floor."""
-        reached = np.greater_equal(products, floor, out=self.take(products.shape, np.bool_))
-        n_columns = reached.shape[1]
-        flat = np.flatnonzero(reached)  # many times as fast as the two numbers at once
+        reached = np.greater_equal(products, floor, out=self.take(products.shape, np.bool_)).reshape(-1)
+        n_columns = products.shape[1]
+        flat = _true_places(reached)  # many times as fast as the two numbers at once
         rows = flat // n_columns
         return rows, flat - rows * n_columns
+
+
+def _true_places(flags: Mask) -> Rows:
+    """Return the places of the true ones among few: eight flags are looked at as one number."""
+    n_words = len(flags) // 8
+    words = np.flatnonzero(flags[: 8 * n_words].view(np.uint64))
+    if len(words) > n_words // 4:
+        return np.flatnonzero(flags)
+    places = (words[:, None] * 8 + np.arange(8)).reshape(-1)
+    rest = 8 * n_words + np.flatnonzero(flags[8 * n_words :])
+    return np.concatenate([places[flags[places]], rest])
 
 
 class BlasSieve:

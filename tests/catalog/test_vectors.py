@@ -18,8 +18,9 @@ from hypothesis.extra import numpy as hnp
 from catalog import lake, pinned, vectors
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName
+from catalog.neighbours.closeness import METRICS, distances
+from catalog.neighbours.search import Block, nearest
 from catalog.pinned import Pinned
-from catalog.neighbours.search import METRICS, Block, distances, nearest
 from catalog.vectors import BrokenPin, Pin
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.

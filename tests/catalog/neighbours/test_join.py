@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from catalog.neighbours.closeness import METRICS, distances
 from catalog.neighbours.join import join, nearest_of_each, operands
-from catalog.neighbours.search import METRICS, distances
 from catalog.neighbours.products import DEVICE, TorchSieve, sieve_of
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.
