@@ -27,11 +27,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether zero lies outside."""
-        return self.low > 0 or self.high < 0
-
 
 def codes(sources: Sequence[object] | npt.NDArray[np.generic]) -> Rows:
     """Give each source a number from 0, in the order of their names, shape (n,).

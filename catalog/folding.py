@@ -64,8 +64,8 @@ class Redistribution:
         First channel of each group, from 0, and number of channels.
     matrix : ndarray, shape (n_elements,)
         Elements of all groups in a row; NaN where the store has NULL.
-    n_channels : int
-        Channels of the detector.
+    e_min, e_max : ndarray, shape (n_channels,)
+        Nominal energies of the channels, keV; NaN where the store has none.
     includes_area : bool
         Whether the elements are areas, cm**2, rather than probabilities.
     """
@@ -76,12 +76,15 @@ class Redistribution:
     f_chan: Integers
     n_chan: Integers
     matrix: Numbers
-    n_channels: int
+    e_min: Numbers
+    e_max: Numbers
     includes_area: bool = False
 
     @classmethod
     def from_arrow(cls, rows: pa.RecordBatch | pa.Table, row: int = 0) -> Redistribution:
         """Take one row of product.rmf out of an Arrow result that has its columns."""
+        unknown = np.full(int(rows.column("n_channels")[row].as_py()), np.nan)
+        known = rows.column("e_min")[row].is_valid and rows.column("e_max")[row].is_valid
         return cls(
             energ_lo=_floats(rows, "energ_lo", row),
             energ_hi=_floats(rows, "energ_hi", row),
@@ -89,7 +92,8 @@ class Redistribution:
             f_chan=_integers(rows, "f_chan", row),
             n_chan=_integers(rows, "n_chan", row),
             matrix=_floats(rows, "matrix", row),
-            n_channels=int(rows.column("n_channels")[row].as_py()),
+            e_min=_floats(rows, "e_min", row) if known else unknown,
+            e_max=_floats(rows, "e_max", row) if known else unknown,
             includes_area=bool(rows.column("includes_area")[row].as_py()),
         )
 
@@ -100,7 +104,15 @@ class Redistribution:
         Returns
         -------
         channel, energy_bin : ndarray of int, shape (n_elements,)
+
+        Raises
+        ------
+        ValueError
+            If groups and elements contradict one another.
         """
+        n_groups, n_elements = self.n_grp.sum(), self.n_chan.sum()
+        if len(self.n_grp) != len(self.energ_lo) or n_groups != len(self.f_chan) or n_elements != len(self.matrix):
+            raise ValueError("groups and elements of the redistribution matrix contradict one another")
         before = np.cumsum(self.n_chan) - self.n_chan
         channel = np.arange(self.n_chan.sum()) + np.repeat(self.f_chan - before, self.n_chan)
         bin_of_group = np.repeat(np.arange(len(self.n_grp)), self.n_grp)
@@ -145,7 +157,8 @@ def fold(
     >>> edges = np.array([1.0, 2.0, 3.0])
     >>> arf = EffectiveArea(edges[:-1], edges[1:], np.array([100.0, 50.0]))
     >>> one = np.array([1, 1])
-    >>> rmf = Redistribution(edges[:-1], edges[1:], one, np.array([0, 1]), one, np.array([1.0, 0.5]), 3)
+    >>> e_min = np.array([0.9, 1.9, 2.9])
+    >>> rmf = Redistribution(edges[:-1], edges[1:], one, np.array([0, 1]), one, np.array([1.0, 0.5]), e_min, e_min + 1)
     >>> fold([1.0, 2.0], arf, rmf, exposure_s=10.0).tolist()
     [1000.0, 500.0, 0.0]
     """
@@ -166,7 +179,7 @@ def fold(
             "or EffectiveArea(rmf.energ_lo, rmf.energ_hi, ones) where the flux is in photons per second already"
         )
     channel, energy_bin = rmf.coordinates
-    counts = np.bincount(channel, rmf.matrix * (flux * exposure_s)[energy_bin], minlength=rmf.n_channels)
+    counts = np.bincount(channel, rmf.matrix * (flux * exposure_s)[energy_bin], minlength=len(rmf.e_min))
     return counts.astype(np.float64)
 
 

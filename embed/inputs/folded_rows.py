@@ -10,16 +10,17 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, N_CHANNEL_BINS, Redistribution, area_on, flat_area, fold_matrix
+from catalog.folding import Redistribution
+from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, N_CHANNEL_BINS, area_on, flat_area, fold_matrix
 from embed.inputs.prepared import Prepared
 from embed.inputs.ragged import Ragged, numbers, ragged
 from embed.inputs.spectrum_grid import N_POINTS, Floats, overlap
 from embed.inputs.spectrum_rows import background_scale
 from embed.inputs.spectrum_rows import prepare as prepare_gridded
 
-_RESPONSE = ("energ_lo", "energ_hi", "n_grp", "f_chan", "n_chan", "matrix", "e_min", "e_max")
+_ENERGIES, _GROUPS = ("energ_lo", "energ_hi", "matrix", "e_min", "e_max"), ("n_grp", "f_chan", "n_chan")
 _ENOUGH_COUNTS = 25.0  # a fifth of uncertainty in a bin's background
-_LISTS = (*_RESPONSE, "arf_lo", "arf_hi", "specresp", "counts", "background_counts")
+_LISTS = (*_ENERGIES, *_GROUPS, "arf_lo", "arf_hi", "specresp", "counts", "background_counts")
 
 
 def prepare(rows: pa.Table) -> Prepared:
@@ -148,7 +149,9 @@ def _folded(lists: dict[str, Ragged], i: int, includes_area: bool, scale: float)
 
 def _response(lists: dict[str, Ragged], i: int, includes_area: bool) -> tuple[Redistribution, Floats]:
     """Return the redistribution of a row and the effective area on its energies; ValueError says what is missing."""
-    response = Redistribution(*(lists[name][i] for name in _RESPONSE))
+    energ_lo, energ_hi, matrix, e_min, e_max = (lists[name][i] for name in _ENERGIES)
+    n_grp, f_chan, n_chan = (lists[name][i].astype(np.int64) for name in _GROUPS)
+    response = Redistribution(energ_lo, energ_hi, n_grp, f_chan, n_chan, matrix, e_min, e_max)
     if not len(response.matrix) or not len(response.e_min):
         raise ValueError("no redistribution matrix with channel energies; ingest the RMF")
     if len(lists["counts"][i]) != len(response.e_min):

@@ -1,16 +1,15 @@
-"""ARF and RMF -> the matrix that turns a photon flux on the grid into expected counts per channel bin.
+"""A stored response -> the matrix that turns a photon flux on the grid into expected counts per channel bin.
 
 Source: OGIP memo CAL/GEN/92-002: counts in a channel are the sum over energies of flux x area x redistribution.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from catalog.folding import Redistribution
 from embed.inputs.spectrum_grid import EDGES_KEV, HIGHEST_KEV, LOWEST_KEV, WIDTHS_KEV, overlap
 
 Floats = npt.NDArray[np.float64]
@@ -18,51 +17,18 @@ N_CHANNEL_BINS = 100
 CHANNEL_BIN_EDGES_KEV: Floats = np.geomspace(LOWEST_KEV, HIGHEST_KEV, N_CHANNEL_BINS + 1)
 
 
-@dataclass(frozen=True)
-class Redistribution:
-    """A sparse redistribution matrix as an RMF holds it; see product.rmf.
+def sparse(response: Redistribution) -> sp.csr_array:
+    """Return a redistribution matrix, shape (n_energy, n_channel).
 
-    Attributes
-    ----------
-    energ_lo, energ_hi : ndarray of float, shape (n_energy,)
-        Energy bins, keV.
-    n_grp : ndarray of int, shape (n_energy,)
-        Groups per energy bin.
-    f_chan, n_chan : ndarray of int, shape (n_group,)
-        First channel of each group, from 0, and number of channels.
-    matrix : ndarray of float, shape (n_element,)
-        Elements of all groups in a row.
-    e_min, e_max : ndarray of float, shape (n_channel,)
-        Channel energies, keV.
+    Raises
+    ------
+    ValueError
+        If groups and elements contradict one another.
     """
-
-    energ_lo: Floats
-    energ_hi: Floats
-    n_grp: Floats
-    f_chan: Floats
-    n_chan: Floats
-    matrix: Floats
-    e_min: Floats
-    e_max: Floats
-
-    def sparse(self) -> sp.csr_array:
-        """Return the matrix, shape (n_energy, n_channel).
-
-        Raises
-        ------
-        ValueError
-            If groups and elements contradict one another.
-        """
-        n_grp, f_chan, n_chan = (np.asarray(x, np.int64) for x in (self.n_grp, self.f_chan, self.n_chan))
-        if len(n_grp) != len(self.energ_lo) or n_grp.sum() != len(f_chan) or n_chan.sum() != len(self.matrix):
-            raise ValueError("groups and elements of the redistribution matrix contradict one another")
-        energy = np.repeat(np.repeat(np.arange(len(n_grp)), n_grp), n_chan)
-        ordinal = np.arange(len(self.matrix)) - np.repeat(np.cumsum(n_chan) - n_chan, n_chan)
-        channel = np.repeat(f_chan, n_chan) + ordinal
-        inside = (channel >= 0) & (channel < len(self.e_min))
-        return sp.csr_array(
-            (self.matrix[inside], (energy[inside], channel[inside])), shape=(len(n_grp), len(self.e_min))
-        )
+    channel, energy = response.coordinates
+    inside = (channel >= 0) & (channel < len(response.e_min))
+    shape = (len(response.energ_lo), len(response.e_min))
+    return sp.csr_array((response.matrix[inside], (energy[inside], channel[inside])), shape=shape)
 
 
 def fold_matrix(response: Redistribution, area_cm2: Floats, edges: Floats = CHANNEL_BIN_EDGES_KEV) -> Floats:
@@ -86,7 +52,7 @@ def fold_matrix(response: Redistribution, area_cm2: Floats, edges: Floats = CHAN
     photons = overlap(EDGES_KEV[:-1], EDGES_KEV[1:], _edges(response)).multiply(WIDTHS_KEV[:, None]).tocsr()
     area = sp.diags_array(np.nan_to_num(area_cm2))
     channels = overlap(response.e_min, response.e_max, edges)
-    return np.asarray((photons @ area @ (response.sparse() @ channels)).toarray())
+    return np.asarray((photons @ area @ (sparse(response) @ channels)).toarray())
 
 
 def flat_area(response: Redistribution, area_cm2: Floats, edges: Floats = CHANNEL_BIN_EDGES_KEV) -> Floats:
@@ -102,7 +68,7 @@ def flat_area(response: Redistribution, area_cm2: Floats, edges: Floats = CHANNE
     ndarray of float, shape (n_bin,)
     """
     low, high = (np.clip(e, LOWEST_KEV, HIGHEST_KEV) for e in (response.energ_lo, response.energ_hi))
-    channels = (np.nan_to_num(area_cm2) * (high - low)) @ response.sparse()
+    channels = (np.nan_to_num(area_cm2) * (high - low)) @ sparse(response)
     return np.asarray(channels @ overlap(response.e_min, response.e_max, edges))
 
 

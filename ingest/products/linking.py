@@ -65,21 +65,6 @@ WHERE s.spectrum_id = c.spectrum_id"""
     return [update, *(f"DELETE FROM lake.product.{kind} AS t WHERE {_orphans(kind)}" for kind in ("arf", "rmf"))]
 
 
-def needs_linking(connection: Connection) -> bool:
-    """Tell whether linking would change anything. It reads ids and names, no arrays.
-
-    Parameters
-    ----------
-    connection : Connection
-        With the store attached as `lake`; reading is enough.
-    """
-    orphans = " OR ".join(
-        f"EXISTS (FROM lake.product.{kind} t WHERE {_orphans(kind, 'response')})" for kind in ("arf", "rmf")
-    )
-    row = connection.execute(f"{CHANGES} SELECT EXISTS (FROM change) OR {orphans}").fetchone()
-    return row is not None and bool(row[0])
-
-
 def unlinked_query() -> str:
     """Return a query for what spectra name and the store does not have: for `status`.
 

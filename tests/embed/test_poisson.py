@@ -7,10 +7,11 @@ import pytest
 import torch
 from factories.encoder_inputs import folded_table, photon_table
 
+from catalog.folding import Redistribution
 from embed.encoders.poisson import deviance, folded, scaled_to, total_variation
 from embed.encoders.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
 from embed.inputs import folded_rows
-from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, Redistribution, area_on, flat_area, fold_matrix
+from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, area_on, flat_area, fold_matrix, sparse
 from embed.inputs.modalities import INPUTS
 from embed.inputs.spectrum_grid import EDGES_KEV, WIDTHS_KEV
 from embed.store.reconstruction import compared, moving_average, over_sources, reconstruction_errors
@@ -20,10 +21,10 @@ def response(n_energy=60):
     edges = np.linspace(0.5, 8.0, n_energy + 1)
     channel = np.linspace(0.5, 8.0, 201)
     first = np.searchsorted(channel, edges[:-1], "right") - 1
-    one = np.ones(n_energy)
+    two, first = np.full(n_energy, 2), np.repeat(first, 2) + np.tile([0, 1], n_energy)
+    elements = np.tile([0.75, 0.25], n_energy)
     return Redistribution(
-        edges[:-1], edges[1:], 2 * one, np.repeat(first, 2) + np.tile([0, 1], n_energy), np.ones(2 * n_energy),
-        np.tile([0.75, 0.25], n_energy), channel[:-1], channel[1:],
+        edges[:-1], edges[1:], two, first, np.ones_like(first), elements, channel[:-1], channel[1:]
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_folding_agrees_with_the_dense_product(any_seed):
     for i in range(60):  # by hand: flux times overlap of the bins
         low, high = np.maximum(EDGES_KEV[:-1], r.energ_lo[i]), np.minimum(EDGES_KEV[1:], r.energ_hi[i])
         photons[i] = (flux * np.maximum(high - low, 0)).sum()
-    by_hand = (photons * area) @ r.sparse().toarray()
+    by_hand = (photons * area) @ sparse(r).toarray()
     edges = np.append(r.e_min, r.e_max[-1])
     assert flux @ fold_matrix(r, area, edges) == pytest.approx(by_hand, rel=1e-9, abs=1e-9)
     batch = folded(torch.tensor(flux[None]), torch.tensor(fold_matrix(r, area, edges)[None]))
@@ -87,7 +88,7 @@ def test_a_matrix_at_odds_with_its_groups_is_refused():
     r = response()
     broken = Redistribution(r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan, r.matrix[:-1], r.e_min, r.e_max)
     with pytest.raises(ValueError, match="contradict"):
-        broken.sparse()
+        sparse(broken)
 
 
 def test_rows_with_responses_and_without():

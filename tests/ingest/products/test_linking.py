@@ -20,7 +20,7 @@ from catalog import lake
 from catalog.columns import literal
 from catalog.tables import TABLES
 from ingest.content import FileName, Rows, file_id_of
-from ingest.products.linking import link_statements, needs_linking, unlinked_query
+from ingest.products.linking import link_statements, unlinked_query
 from ingest.products.responses import read_response
 from ingest.products.spectra import read_spectra
 
@@ -69,12 +69,14 @@ class Store:
 
     def link(self):
         """Link, and hold that doing so again would do nothing."""
-        needed = needs_linking(self.connection)
+        changed, again = (self.written() for _ in range(2))
+        assert not again
+        return changed
+
+    def written(self):
+        """Link once; tell whether any row was written."""
         with lake.transaction(self.connection):
-            written = [self.connection.execute(statement).fetchone()[0] for statement in link_statements()]
-        assert any(written) is needed
-        assert not needs_linking(self.connection)
-        return needed
+            return sum(self.connection.execute(statement).fetchone()[0] for statement in link_statements()) > 0
 
     def snapshot(self):
         return self.connection.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]

@@ -101,12 +101,12 @@ def test_matrices_equal_astropys(name, astropy_of):
     (batch,) = batches["product.rmf"]
     ours = Redistribution.from_arrow(batch)
     channel, energy_bin = ours.coordinates
-    dense = np.zeros((len(ours.n_grp), ours.n_channels), np.float32)
+    dense = np.zeros((len(ours.n_grp), len(ours.e_min)), np.float32)
     dense[energy_bin, channel] = ours.matrix
     hdus = astropy_of(name)
     assert kind == "rmf"
     assert flags == ["not_chandra", *MATRICES[name]]
-    assert np.array_equal(dense, dense_of(hdus["MATRIX"], ours.n_channels))
+    assert np.array_equal(dense, dense_of(hdus["MATRIX"], len(ours.e_min)))
     assert np.allclose(batch["e_min"][0].values, hdus["EBOUNDS"].data["E_MIN"], rtol=1e-7)
     assert batch["first_channel"].to_pylist() == [0] == [hdus["EBOUNDS"].data["CHANNEL"].min()]
 

@@ -40,7 +40,7 @@ def one(content, table, name="/d/x.rmf"):
 
 def to_dense(batch):
     rmf = Redistribution.from_arrow(batch)
-    out = np.zeros((len(rmf.n_grp), rmf.n_channels))
+    out = np.zeros((len(rmf.n_grp), len(rmf.e_min)))
     channel, energy_bin = rmf.coordinates
     np.add.at(out, (energy_bin, channel), rmf.matrix)
     return out
