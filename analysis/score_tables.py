@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from catalog.console import wide
-from catalog.result import Result
+from catalog.query.result import Result
 
 Row = Mapping[str, object]
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalog import lake, vectors
 from catalog.catalog import Catalog
-from catalog.manifest import Source
-from catalog.vectors import Pin
+from catalog.store import lake, vectors
+from catalog.store.manifest import Source
+from catalog.store.vectors import Pin
 from ingest.refresh import refresh
 from ingest.simulate import simulate
 

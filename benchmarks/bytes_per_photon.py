@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from events_files import write_events
 
-from catalog import lake
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.refresh import refresh
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "events"

@@ -17,8 +17,8 @@ FILES, EVENTS, WORKERS, REPEATS = 24, 400_000, 2, 3
 
 PHOTONLAKE = """
 from ingest.refresh import refresh
-from catalog.manifest import Source
-import catalog.lake as lake
+from catalog.store.manifest import Source
+import catalog.store.lake as lake
 from pathlib import Path
 import shutil
 """
@@ -82,7 +82,7 @@ FLOOR_WORK = "answer = main()"
 
 def main() -> None:
     """Print the table."""
-    from catalog.parts import COMPRESSION_LEVEL, COMPRESSION_LEVEL_DOUBLE  # noqa: PLC0415 - the floor uses what we use
+    from catalog.store.parts import COMPRESSION_LEVEL, COMPRESSION_LEVEL_DOUBLE  # noqa: PLC0415 - the floor uses what we use
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

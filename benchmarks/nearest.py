@@ -14,9 +14,9 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog import lake, vectors
 from catalog.catalog import Catalog
-from catalog.vectors import Pin
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
 from embed.store.vector_index import index
 
 N, DIM, K = int(os.environ.get("PHOTONLAKE_BENCH_VECTORS", "1300000")), 64, 10

@@ -28,7 +28,7 @@ answer = [report.unchanged, report.changed]
 """
 FIRST = """
 from pathlib import Path
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from ingest.refresh import refresh
 """
 FIRST_WORK = "answer = refresh(Path(store), [Source('files', root)], workers=2).kinds['papers'].files"

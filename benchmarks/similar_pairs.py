@@ -74,7 +74,7 @@ import contextlib, tempfile
 from pathlib import Path
 from catalog import lake, vectors
 from catalog.catalog import Catalog
-from catalog.vectors import Pin
+from catalog.store.vectors import Pin
 folder = tempfile.TemporaryDirectory()
 store = Path(folder.name) / "s"
 lake.create(store)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from catalog import lake
+from catalog.store import lake
 from embed import registry
 from embed.encoders.spectrum_autoencoder import DEFAULTS, SpectrumAutoencoder
 from embed.encoders.torch_encoder import TorchEncoder

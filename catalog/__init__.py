@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
     from catalog.catalog import open_ as open  # noqa: A004 - catalog.open reads as it should
-    from catalog.result import Result
+    from catalog.query.result import Result
 
 __all__ = ["Catalog", "Result", "open"]
 
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> object:
 
         return version("photonlake")
     if name == "Result":
-        from catalog.result import Result  # noqa: PLC0415 - as above
+        from catalog.query.result import Result  # noqa: PLC0415 - as above
 
         return Result
     raise AttributeError(f"module 'catalog' has no attribute {name!r}")

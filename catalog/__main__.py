@@ -15,15 +15,15 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from catalog import lake, vectors
 from catalog.catalog import Catalog, ColumnInfo, Info, like, open_
-from catalog.cells import json_text
 from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
 from catalog.errors import QueryError, UnknownName, command
-from catalog.export import FORMATS, export, find_format, write
-from catalog.files import check_output, whole
-from catalog.result import Result
-from catalog.tables import SCHEMAS
+from catalog.formats.export import FORMATS, export, find_format, write
+from catalog.formats.json_cells import json_text
+from catalog.formats.whole_files import check_output, whole
+from catalog.query.result import Result
+from catalog.schema import SCHEMAS
+from catalog.store import lake, vectors
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -188,7 +188,7 @@ def browse(
     """
     import webbrowser  # noqa: PLC0415 - for this command alone
 
-    from catalog.browse.server import BrowseServer  # noqa: PLC0415 - as above
+    from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
     path = lake.store_path(store)
     with BrowseServer(path, port) as server:

@@ -20,27 +20,28 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from catalog import frozen, functions, lake
-from catalog.admission import admit
-from catalog.columns import literal, quote
-from catalog.complaints import complaint, first_line
-from catalog.confinement import EngineLimits
 from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName, command, suggestion
-from catalog.identifiers import whole_number
-from catalog.names import MACROS, VIEWS, columns_of, relations, unknown
-from catalog.near_names import Ask, why_empty, with_near_detections
-from catalog.parameters import check_parameters, understood
-from catalog.result import Origin, Result
-from catalog.session import Session
-from catalog.tables import TABLES
-from catalog.targets import vector_of_file
-from catalog.types import with_places
-from catalog.vectors import Pin
+from catalog.formats.plain_types import with_places
+from catalog.query import functions
+from catalog.query.admission import admit
+from catalog.query.complaints import complaint, first_line
+from catalog.query.known_names import MACROS, VIEWS, columns_of, relations, unknown
+from catalog.query.near_names import Ask, why_empty, with_near_detections
+from catalog.query.parameters import check_parameters, understood
+from catalog.query.result import Origin, Result
+from catalog.query.session import Session
+from catalog.query.targets import vector_of_file
+from catalog.schema import TABLES
+from catalog.schema.columns import literal, quote
+from catalog.schema.identifiers import whole_number
+from catalog.store import frozen, lake
+from catalog.store.confinement import EngineLimits
+from catalog.store.vectors import Pin
 from sql.guard import Statement
 from sql.objects import Described
 
 if TYPE_CHECKING:
-    from catalog.outside import Outside
+    from catalog.query.outside import Outside
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Catalog:
         What a query may use, in bytes or as '8GB': of memory, else four fifths of the machine's; and of the disk for
         what does not fit there, else nine tenths of what is free. A query that needs more fails.
     copy : Path, optional
-        A copy of the store's catalog, for a process that must not open that itself: see `catalog.frozen`.
+        A copy of the store's catalog, for a process that must not open that itself: see `catalog.store.frozen`.
 
     Raises
     ------
@@ -455,7 +456,7 @@ class Catalog:
         self, query: str, params: dict[str, object], snapshot: int | str | date | None, seconds: float
     ) -> Result:
         """Answer a query in a process that can be ended."""
-        from catalog.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
+        from catalog.query.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
 
         memory, spill = self._limits.memory_bytes, self._limits.spill_bytes
         limits = Limits(seconds, rows=None, answer_bytes=None, memory=memory, spill=spill)

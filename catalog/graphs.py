@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
-from catalog.files import whole
+from catalog.formats.whole_files import whole
 
 GRAPH_FORMATS = ("graphml", "gexf", "parquet")
 

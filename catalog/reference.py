@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from catalog.flags import FLAGS
-from catalog.tables import SCHEMAS, TABLES
+from catalog.schema import SCHEMAS, TABLES
+from catalog.schema.flags import FLAGS
 from sql.objects import OBJECTS
 
 _HEAD = """# Reference

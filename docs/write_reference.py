@@ -17,7 +17,7 @@ import typer.main
 
 from catalog.console import EXIT_STATUSES
 from catalog.errors import PhotonlakeError
-from catalog.functions import scalar_function, scalar_function_names, table_function, table_function_names
+from catalog.query.functions import scalar_function, scalar_function_names, table_function, table_function_names
 from catalog.reference import grid, reference
 
 PAGE = Path(__file__).with_name("reference.md")

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from catalog import lake
 from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
+from catalog.store import lake
 from embed import registry
 
 app = program(

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnknownName, suggestion
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
 from embed.inputs.modalities import INPUTS
 from embed.protocol import (
     BrokenWeights,

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from catalog import lake
 from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
 from catalog.errors import command
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
 from ingest.remote.commands import ads, csc

@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
-from catalog.flags import meaning
+from catalog.schema.flags import meaning
 from ingest.streams import unpacked_name
 
 CHUNK_ROWS = 1 << 20
@@ -59,7 +59,7 @@ class FileName:
 
 
 class Rows(NamedTuple):
-    """Rows for one table, in the table's column order (`catalog.tables.TABLES[table].schema`)."""
+    """Rows for one table, in the table's column order (`catalog.schema.TABLES[table].schema`)."""
 
     table: str
     batch: pa.RecordBatch
@@ -69,7 +69,7 @@ class Rows(NamedTuple):
 class Flag:
     """What a user should know of a file that was read all the same: 'energy_from_pi', 'no_good_times', ...
 
-    A word is explained in `catalog.flags`, with details behind a colon; anything else is a sentence.
+    A word is explained in `catalog.schema.flags`, with details behind a colon; anything else is a sentence.
     """
 
     text: str
@@ -77,7 +77,7 @@ class Flag:
     def __post_init__(self) -> None:
         """Warn of a word that has no explanation: no reason to fail a user's file, and an error in the tests."""
         if meaning(self.text) is None:
-            warnings.warn(f"flag {self.text!r} has no explanation in catalog/flags.py", stacklevel=3)
+            warnings.warn(f"flag {self.text!r} has no explanation in catalog/schema/flags.py", stacklevel=3)
 
 
 Reader = Callable[[BinaryIO, FileName], Iterator[Rows | Flag]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog import lake
+from catalog.store import lake
 
 _KEYS = {"csc.master_source": "name", "csc.observation_source": "detection_id"}
 
@@ -37,7 +37,7 @@ class Disagreement:
 def disagreements(connection: lake.Connection) -> list[Disagreement]:
     """List the files that say something else than better ones; meta.conflict has the values.
 
-    Source of the order of files: `catalog.merging`.
+    Source of the order of files: `catalog.store.merging`.
     """
     found: list[Disagreement] = []
     for table, key in _KEYS.items():

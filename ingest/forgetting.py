@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalog import lake, manifest
 from catalog.errors import UnknownName, suggestion
-from catalog.manifest import FORGOTTEN, STALE, FileEntry, Known
+from catalog.store import lake, manifest
+from catalog.store.manifest import FORGOTTEN, STALE, FileEntry, Known
 from ingest.content import file_id_of
 from ingest.refresh import STATES, Report, refresh
 
@@ -51,7 +51,7 @@ def forget(
     paths : sequence of str
         Files or folders as the ledger has them: absolute. They need not exist any more.
     wait, on_wait
-        See `catalog.lake.lock`.
+        See `catalog.store.lake.lock`.
 
     Raises
     ------

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from catalog import lake, manifest
-from catalog.columns import quote
 from catalog.errors import UnreadableFile
-from catalog.manifest import LOADED, FileEntry, Source
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.columns import quote
+from catalog.store import lake, manifest
+from catalog.store.manifest import LOADED, FileEntry, Source
 from ingest.archives import members
 from ingest.detect import ARCHIVE
 from ingest.disagreements import Disagreement, disagreements, without_release

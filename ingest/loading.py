@@ -19,10 +19,10 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from catalog.errors import OutOfSpace, UnreadableFile
-from catalog.lake import is_disk_full
-from catalog.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
-from catalog.parts import PartWriter
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.store.lake import is_disk_full
+from catalog.store.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
+from catalog.store.parts import PartWriter
 from ingest.archives import members
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.detect import ARCHIVE, ReplayStream, detect

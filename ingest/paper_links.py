@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog import lake
-from catalog.columns import literal
-from catalog.manifest import STALE
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.columns import literal
+from catalog.store import lake
+from catalog.store.manifest import STALE
 from ingest.literature.links import ACTIVE, EXTENDED, METHODS, Alias, Known, Link, links
 
 STATE = "links of papers"

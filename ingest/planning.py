@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import Terminal
-from catalog.identifiers import parse_product_name
-from catalog.manifest import FORGOTTEN, SETTLED, Known
+from catalog.schema.identifiers import parse_product_name
+from catalog.store.manifest import FORGOTTEN, SETTLED, Known
 from ingest.content import file_id_of
 from ingest.streams import on_disk, spelled
 

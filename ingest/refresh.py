@@ -16,12 +16,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from catalog import detections, lake, manifest
-from catalog.columns import literal
-from catalog.manifest import DUPLICATE, FAILED, FORGOTTEN, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known, Source
-from catalog.merging import merge
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
-from catalog.tables import TABLES, Table
+from catalog.schema import TABLES, Table
+from catalog.schema.columns import literal
+from catalog.store import detections, lake, manifest
+from catalog.store.manifest import (
+    DUPLICATE,
+    FAILED,
+    FORGOTTEN,
+    LOADED,
+    SKIPPED,
+    STALE,
+    UNREADABLE,
+    FileEntry,
+    Known,
+    Source,
+)
+from catalog.store.merging import merge
 from ingest import paper_links
 from ingest.content import file_id_of
 from ingest.detect import ARCHIVE

@@ -24,8 +24,8 @@ from rich.table import Table as Grid
 
 from catalog.console import shows_bars
 from catalog.errors import command, query_command
-from catalog.flags import QUIET, meaning, word_of
-from catalog.manifest import FileEntry
+from catalog.schema.flags import QUIET, meaning, word_of
+from catalog.store.manifest import FileEntry
 from ingest.disagreements import Disagreement
 from ingest.forgetting import Forgotten
 from ingest.ledger import Status

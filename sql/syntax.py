@@ -1,8 +1,8 @@
 """A query as sqlglot's tree: for what is done to a query, never for what it may do; that is said by `sql.guard`.
 
 sqlglot and DuckDB do not read every text alike: what one takes for a comment, the other may take for SQL. So nothing
-is let through because of this tree. It only finds places (`sql.rewrite`) and meanings (`catalog.provenance`), and the
-text that is run in the end is judged by DuckDB's own tree of it.
+is let through because of this tree. It only finds places (`sql.rewrite`) and meanings (`catalog.query.provenance`),
+and the text that is run in the end is judged by DuckDB's own tree of it.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def any_seed(request) -> int:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> Path:
     """A store without rows, made once: its 1,500 column comments take a second."""
-    from catalog import lake  # noqa: PLC0415 - the import time of catalog is itself under test
+    from catalog.store import lake  # noqa: PLC0415 - the import time of catalog is itself under test
 
     path = tmp_path_factory.mktemp("empty") / "store"
     lake.create(path)

@@ -22,7 +22,7 @@ from analysis.study.samples import Rows, read
 from analysis.study.source_samples import MASTER
 from catalog import Catalog
 from catalog.errors import command
-from catalog.identifiers import whole_number
+from catalog.schema.identifiers import whole_number
 
 LEAST = 30
 N_NEIGHBOURS, N_PAPERS = 5, 3

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
-from catalog import Catalog, lake
+from catalog import Catalog
 from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError
+from catalog.store import lake
 
 
 def network(  # noqa: PLR0917 - typer's way to declare options

@@ -15,8 +15,8 @@ from analysis.networks.edges import Modality
 from analysis.study import source_samples
 from analysis.study.source_samples import MASTER
 from catalog import Catalog
-from catalog.conditions import checked
 from catalog.errors import Terminal, command
+from catalog.query.conditions import checked
 from embed.inputs.pooling import pooled
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")

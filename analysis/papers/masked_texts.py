@@ -14,7 +14,7 @@ from analysis.papers.texts import Papers
 from analysis.study.runs import FOLDER
 from catalog import Catalog
 from catalog.errors import UnknownName
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
 from embed.inputs.abstracts import paper_text
 from embed.inputs.masking import Quantity, masked
 from embed.inputs.paper_vectors import beside

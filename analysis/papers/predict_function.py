@@ -10,8 +10,8 @@ from analysis.papers.learners import LEARNERS, Fit
 from analysis.papers.representations import Scaled
 from analysis.study.model_functions import of_vector
 from analysis.study.stored_models import Stored
-from catalog.functions import ScalarFunction
-from catalog.tables import TABLES
+from catalog.query.functions import ScalarFunction
+from catalog.schema import TABLES
 from sql.objects import Described
 
 Floats = npt.NDArray[np.float32]

@@ -20,7 +20,7 @@ from analysis.study.runs import Answer, Evidence, Run, once, unfinished
 from analysis.study.steps import Steps, joined
 from catalog import Catalog
 from catalog.errors import query_command
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from embed.inputs import paper_vectors
 from embed.inputs.masking import Quantity, quantity_of
 from embed.inputs.pooling import Pooling

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from analysis.study.steps import Steps
-from catalog import lake
+from catalog.store import lake
 from embed.inputs.modalities import INPUTS
 from embed.inputs.pairs import DATA_SPACES
 from embed.inputs.prepared import Arrays

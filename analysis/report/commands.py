@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from catalog import lake
 from catalog.console import OUT, StoreOption
-from catalog.files import check_output
+from catalog.formats.whole_files import check_output
+from catalog.store import lake
 
 
 def report(

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.figures import as_svg, figure
 from analysis.report.page import Cell, Figure, Section, Shown
-from catalog.browse.answers import Answers
+from catalog.serve.answers import Answers
 
 _INK = "#0b6e99"
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from analysis.figures import as_svg, figure
 from analysis.report.page import Figure, Section
 from analysis.report.store import simulated
-from catalog import Catalog, lake
+from catalog import Catalog
+from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Prepared

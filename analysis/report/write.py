@@ -13,7 +13,7 @@ from analysis.report.sections import STUDIES
 from analysis.report.store import holdings, maps, simulated
 from analysis.report.studies import study
 from catalog import Catalog
-from catalog.files import whole
+from catalog.formats.whole_files import whole
 
 
 def write(store: Path, output: Path, n_portraits: int = 4) -> int:

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from analysis.spectra.contingency import MAPPINGS
 from catalog.errors import QueryError, UnknownName, command, suggestion
-from catalog.functions import TableFunction
-from catalog.session import Session
+from catalog.query.functions import TableFunction
+from catalog.query.session import Session
 from sql.objects import Described
 from sql.rewrite import REQUIRED, Argument, Signature
 

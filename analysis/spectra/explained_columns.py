@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import QueryError
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from embed.inputs.property_rows import LOG_COLUMNS
 
 Floats = npt.NDArray[np.float64]

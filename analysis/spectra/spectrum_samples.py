@@ -24,9 +24,9 @@ from analysis.study.samples import Rows
 from analysis.study.samples import read as read_rows
 from analysis.study.source_samples import MASTER
 from catalog import Catalog
-from catalog.columns import literal, quote
 from catalog.errors import QueryError, Terminal, UnknownName, command, suggestion
-from catalog.pinned import BOTH
+from catalog.schema.columns import literal, quote
+from catalog.store.pinned import BOTH
 from embed.inputs.modalities import INPUTS
 from embed.inputs.pooling import pooled
 from embed.inputs.property_rows import LOG_COLUMNS

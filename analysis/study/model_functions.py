@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from analysis.study.stored_models import Stored, models
 from catalog.errors import QueryError
-from catalog.functions import ScalarFunction
-from catalog.session import Session
+from catalog.query.functions import ScalarFunction
+from catalog.query.session import Session
 from sql.objects import Described
 
 Floats = npt.NDArray[np.float32]

@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from safetensors.numpy import save
 
-from catalog import lake
-from catalog.columns import quote
-from catalog.files import write_whole
-from catalog.tables import TABLES
+from catalog.formats.whole_files import write_whole
+from catalog.schema import TABLES
+from catalog.schema.columns import quote
+from catalog.store import lake
 
 _LOG = logging.getLogger(__name__)
 FOLDER = "analysis"

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from catalog.columns import literal, quote
-from catalog.conditions import checked
+from catalog.query.conditions import checked
+from catalog.schema.columns import literal, quote
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from analysis.study.samples import Rows
 from catalog import Catalog
-from catalog.columns import quote
-from catalog.conditions import checked
+from catalog.query.conditions import checked
+from catalog.schema.columns import quote
 
 MASTER = "csc.master_source"
 """Given in the place of a space."""

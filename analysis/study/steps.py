@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from analysis.study.runs import Answer, Model, Record
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
 
 Tensors = dict[str, npt.NDArray[np.generic]]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from catalog.errors import QueryError, UnknownName, suggestion
-from catalog.session import Session
+from catalog.query.session import Session
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catalog import lake
 from catalog.errors import QueryError, UnknownName, command, suggestion
+from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Arrays

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog import lake
+from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import outgrown
 from embed.store.next_step import next_step

@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import lake, vectors
 from catalog.errors import Transient, UnknownName, command, suggestion
-from catalog.vectors import Compaction, Pin
+from catalog.store import lake, vectors
+from catalog.store.vectors import Compaction, Pin
 from embed import registry
 from embed.inputs.modalities import INPUTS, outgrown
 from embed.registry import Encoded, Encoder

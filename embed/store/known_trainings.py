@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from catalog import lake
+from catalog.store import lake
 from embed.inputs.modalities import INPUTS
 from embed.registry import Configuration, Family, Settings
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from catalog import lake, vectors
 from catalog.errors import UnknownName
-from catalog.pinned import pinned
+from catalog.store import lake, vectors
+from catalog.store.pinned import pinned
 from embed.inputs.pairs import relation
 from embed.store.next_step import next_step
 
@@ -17,7 +17,7 @@ def register(connection: lake.Connection, store: Path, spaces: Iterable[str]) ->
 
     Parameters
     ----------
-    connection : catalog.lake.Connection
+    connection : catalog.store.lake.Connection
         Its snapshot tells the versions.
     store : Path
     spaces : iterable of str

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog import lake
 from catalog.catalog import open_
-from catalog.conditions import checked
 from catalog.errors import UnknownName
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
+from catalog.query.conditions import checked
+from catalog.store import lake
 from embed import registry
 from embed.inputs.fingerprint_view import EVERYTHING
 from embed.inputs.modalities import INPUTS

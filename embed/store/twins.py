@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catalog import lake
+from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.registry import Configuration, Encoder, Vectors

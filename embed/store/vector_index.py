@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog import lake, vectors
 from catalog.errors import QueryError, UnknownName, suggestion
-from catalog.nearest import approximate
 from catalog.neighbours.closeness import METRICS, Metric
-from catalog.pinned import Pinned, pinned
+from catalog.query.nearest import approximate
+from catalog.store import lake, vectors
+from catalog.store.pinned import Pinned, pinned
 from embed.store.next_step import next_step
 
 KINDS = {"rq": "IVF_RQ", "hnsw": "IVF_HNSW_SQ"}

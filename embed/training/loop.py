@@ -23,7 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
 from embed.registry import Configuration, Progress, Settings
 from embed.training.networks import Batch, Network, device_of
 from embed.training.split import held_out

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.files import write_whole
+from catalog.formats.whole_files import write_whole
 from embed.inputs.modalities import INPUTS
 from embed.registry import NothingToTrainOn, Settings, Stream
 

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import is_source_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import is_source_name
 from ingest.content import FileName, Flag, Rows
 from ingest.json_records import Answer, Json, LeftOut, Record, read_json_records
 from ingest.literature import markup

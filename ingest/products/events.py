@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.fits import HDU, Array, Field, read_hdus, resolve_number
 from ingest.products.acis_pi import energy_of_pi, pi_stored

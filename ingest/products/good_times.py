@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.intervals import Floats, Ints, merged
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import CHUNK_ROWS
 from ingest.fits import HDU, Field, resolve_number
 from ingest.products.headers import Identity

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
-from catalog.identifiers import ProductName, detection_id, parse_product_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import ProductName, detection_id, parse_product_name
 from ingest.content import FileName
 from ingest.fits import HDU, resolve
 from ingest.products.mission_time import MJD_0, clock, clock_flags

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import parse_product_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import parse_product_name
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.fits import HDU, Field, read_hdus, resolve_number
 from ingest.products.headers import header_batch, header_flags, identity

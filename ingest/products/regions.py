@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import detection_id, parse_product_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import detection_id, parse_product_name
 from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus, resolve
 from ingest.products.headers import Identity, SkyWCS, header_batch, header_flags, identity, instrument, sky_wcs

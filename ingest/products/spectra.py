@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus
 from ingest.products.headers import header_batch, identity

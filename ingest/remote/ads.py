@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from catalog.identifiers import whole_number
+from catalog.schema.identifiers import whole_number
 from ingest.json_records import Record
 from ingest.remote.errors import QueryRefused, QuotaSpent, TokenRefused, WrongContent
 from ingest.remote.http import Client

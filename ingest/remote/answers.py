@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.columns import FLOAT64, INT32
 from catalog.errors import UnreadableFile
+from catalog.schema.columns import FLOAT64, INT32
 from ingest.remote.errors import BodyIncomplete, QueryRefused, WrongColumns
 from ingest.remote.products import Detection
 from ingest.streams import open_content

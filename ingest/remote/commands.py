@@ -12,10 +12,10 @@ from typing import Annotated
 
 import typer
 
-from catalog import lake
 from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
 from catalog.errors import Terminal, command
-from catalog.identifiers import whole_number
+from catalog.schema.identifiers import whole_number
+from catalog.store import lake
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how much would come.")]

@@ -12,7 +12,7 @@ from pathlib import Path
 import filelock
 
 from catalog.errors import PhotonlakeError, StoreLocked, Transient
-from catalog.identifiers import parse_product_name
+from catalog.schema.identifiers import parse_product_name
 from ingest.remote.answers import Answer
 from ingest.remote.bodies import check_space
 from ingest.remote.csccli import PACKAGES_AT_ONCE, browse_request, file_names, retrieve_request

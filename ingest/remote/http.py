@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from catalog.errors import PhotonlakeError, Transient
-from catalog.identifiers import whole_number
+from catalog.schema.identifiers import whole_number
 from ingest.remote.errors import (
     BodyIncomplete,
     NotThere,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from catalog.console import ERR, OUT, complain
 from catalog.errors import PhotonlakeError, Terminal
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from ingest import screen
 from ingest.refresh import refresh
 from ingest.remote import ads, csc, show, tap

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from catalog.identifiers import ProductName, parse_product_name
+from catalog.schema.identifiers import ProductName, parse_product_name
 
 BANDS = {"b": "ACIS", "s": "ACIS", "m": "ACIS", "h": "ACIS", "u": "ACIS", "w": "HRC"}
 """Energy band -> instrument that has it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from catalog.columns import literal
+from catalog.schema.columns import literal
 from ingest.remote.conditions import parse_condition
 from ingest.remote.cones import Cone
 from ingest.remote.selection import Selection

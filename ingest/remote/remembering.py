@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog import lake, manifest
-from catalog.manifest import Source
+from catalog.store import lake, manifest
+from catalog.store.manifest import Source
 from ingest.remote.ads import KIND as ADS_KIND
 from ingest.remote.ads import Target
 from ingest.remote.selection import KIND as CSC_KIND

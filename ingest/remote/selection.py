@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from catalog.errors import Terminal, UnknownName, suggestion
-from catalog.identifiers import source_name
-from catalog.manifest import Source
+from catalog.schema.identifiers import source_name
+from catalog.store.manifest import Source
 from ingest.remote.conditions import check_query, parse_condition
 from ingest.remote.cones import Cone
 from ingest.remote.products import BANDS, PRODUCTS

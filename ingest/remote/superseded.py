@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from catalog import lake
-from catalog.identifiers import parse_product_name
+from catalog.schema.identifiers import parse_product_name
+from catalog.store import lake
 from ingest.forgetting import take_out
 from ingest.remote.products import key_of
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import is_source_name, source_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import is_source_name, source_name
 from ingest.content import FileName, Flag, Rows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.identifiers import MINUS_SIGNS, NOT_OF_A_NAME, PLUS_SIGNS, SOURCE_NAME
+from catalog.schema.identifiers import MINUS_SIGNS, NOT_OF_A_NAME, PLUS_SIGNS, SOURCE_NAME
 
 _NOTHING = ("", "nan", "null", "<null>", "n/a", "<na>", "not available", "not applicable", "\\n", "masked")
 NULL_WORDS = (*_NOTHING, "none", "na", "-", "--", "---", ".", "..", "...", "…", "?", "nat", "inf", "+inf", "-inf")
@@ -145,7 +145,7 @@ def cast_angle(values: pa.Array, *, hours: bool, factor: float = 1.0) -> Cast:
 
 
 def cast_name(values: pa.Array, bare: str | None = None) -> Cast:
-    """Bring CSC source names into canonical form, as `catalog.identifiers.source_name` does; else NULL and a misfit.
+    """Bring CSC source names into canonical form, as `schema.identifiers.source_name` does; else NULL and a misfit.
 
     Parameters
     ----------

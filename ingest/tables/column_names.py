@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from catalog.tables import TABLES
-from catalog.tables.csc_columns import BANDS
+from catalog.schema import TABLES
+from catalog.schema.csc_columns import BANDS
 from ingest.tables.tabular import Field
 
 MASTER, OBSERVATION = "csc.master_source", "csc.observation_source"

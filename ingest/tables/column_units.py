@@ -10,7 +10,7 @@ import re
 
 import pyarrow as pa
 
-from catalog.columns import Column
+from catalog.schema.columns import Column
 from ingest.units import factor
 
 _UNITLESS = frozenset(
@@ -39,7 +39,7 @@ def conversion(column: Column, unit: str) -> float | None:
 
     Examples
     --------
-    >>> from catalog.tables import TABLES
+    >>> from catalog.schema import TABLES
     >>> columns = TABLES["csc.master_source"].column
     >>> conversion(columns("err_ellipse_r0"), "arcmin"), conversion(columns("flux_aper_b"), "W/m2")
     (60.0, 1000.0)

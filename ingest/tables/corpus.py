@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import detection_id, is_source_name, source_name, whole_number
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import detection_id, is_source_name, source_name, whole_number
 from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.json_records import Json, LeftOut, Record, read_json_records
 from ingest.tables.source_tables import split_sheet

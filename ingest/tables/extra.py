@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from catalog.columns import EXTRA
+from catalog.schema.columns import EXTRA
 
 
 def map_of(columns: Mapping[str, pa.Array], n_rows: int) -> pa.Array:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.tables.casting import as_text, cast_column
 from ingest.tables.extra import map_of
 

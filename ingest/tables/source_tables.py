@@ -16,11 +16,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
 from catalog.errors import UnreadableFile, suggestion
-from catalog.identifiers import DETECTION_ID
-from catalog.tables import TABLES
-from catalog.tables.csc import OWN_FILE
+from catalog.schema import TABLES
+from catalog.schema.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
+from catalog.schema.csc import OWN_FILE
+from catalog.schema.identifiers import DETECTION_ID
 from ingest.content import FileName, Flag, Rows
 from ingest.tables.bounds import bounded
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
@@ -364,7 +364,7 @@ def _add_identifiers(columns: dict[str, pa.Array], ids: pa.Array) -> None:
 
 
 def _detection_ids(detection: Mapping[str, pa.Array], names: pa.Array) -> pa.Array:
-    """Build 'obsid.obi.region_id' as `catalog.identifiers.detection_id` does, for all rows at once."""
+    """Build 'obsid.obi.region_id' as `catalog.schema.identifiers.detection_id` does, for all rows at once."""
     missing = pa.nulls(len(names), TEXT)
     obsid = detection["obsid"].cast(TEXT)
     obi = pc.fill_null(detection["obi"].cast(TEXT) if "obi" in detection else missing, "-")

@@ -19,7 +19,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from catalog.identifiers import whole_number
+from catalog.schema.identifiers import whole_number
 from ingest.tables.bounds import BoundedXml
 from ingest.tables.tabular import BATCH_ROWS, Field, Sheet, batch_of, named_release, names_service
 

@@ -11,10 +11,10 @@ import pytest
 import catalog
 from analysis.study.model_functions import of_vector
 from analysis.study.runs import Answer, Evidence, Model, Question, once
-from catalog import lake, vectors
 from catalog.errors import QueryError, UnknownName
-from catalog.session import Session
-from catalog.vectors import Pin
+from catalog.query.session import Session
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
 from sql.objects import Described
 
 ADVICE = "python -m analysis weigh --space {space} --store {store}"

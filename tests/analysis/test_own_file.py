@@ -11,7 +11,7 @@ from factories import ogip
 
 import catalog
 from catalog.errors import QueryError, UnreadableFile
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from embed.protocol import Settings
 from embed.store import encoding_job
 from embed.store.training_job import Training, train

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot.dialects.duckdb import DuckDB
 
-from catalog import pivots
-from catalog.admission import admit
-from catalog.conditions import checked
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, ValuesMissing
-from catalog.parsing import tree_of, without_explain, words_of
+from catalog.query import pivots
+from catalog.query.admission import admit
+from catalog.query.conditions import checked
+from catalog.store.engine_parser import tree_of, without_explain, words_of
 from sql.guard import nodes
 
 CANARY = "getvariable"  # a function of the engine that no query may call

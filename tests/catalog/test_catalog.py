@@ -15,11 +15,11 @@ import pytest
 from factories.store import NAMES, write
 
 import catalog
-from catalog import engine
 from catalog.catalog import Catalog, parse_snapshot
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
-from catalog.names import relations
-from catalog.tables import TABLES
+from catalog.query.known_names import relations
+from catalog.schema import TABLES
+from catalog.store import engine
 
 
 def test_a_query_with_parameters(opened):

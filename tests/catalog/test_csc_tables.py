@@ -10,11 +10,11 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import parse_ucd
 
-from catalog.astropy_table import parse_unit
-from catalog.columns import BOOL, INT32
-from catalog.tables import TABLES
-from catalog.tables.csc import CSC
-from catalog.votable import vounit
+from catalog.formats.astropy_table import parse_unit
+from catalog.formats.votable import vounit
+from catalog.schema import TABLES
+from catalog.schema.columns import BOOL, INT32
+from catalog.schema.csc import CSC
 from sql.objects import OBJECTS
 
 MASTER, OBSERVATION = TABLES["csc.master_source"], TABLES["csc.observation_source"]

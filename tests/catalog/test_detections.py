@@ -8,8 +8,8 @@ import itertools
 import pytest
 from factories import ogip
 
-from catalog import lake
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.forgetting import forget
 from ingest.refresh import refresh
 

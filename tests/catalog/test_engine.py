@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 import catalog
-from catalog import engine, lake
 from catalog.errors import EngineMismatch, PhotonlakeError
+from catalog.store import engine, lake
 
 MODULES = ("duckdb_extension_sqlite_scanner", "duckdb_extension_ducklake")
 

@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import OutOfSpace, UnknownName
-from catalog.export import FORMATS, export, find_format, write
-from catalog.tables import TABLES
+from catalog.formats.export import FORMATS, export, find_format, write
+from catalog.schema import TABLES
 
 NOTES = {"query": 'SELECT "a" < 1 & more', "snapshot": "7"}
 

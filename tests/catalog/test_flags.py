@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from catalog.flags import FLAGS, QUIET, meaning, word_of
 from catalog.reference import reference
+from catalog.schema.flags import FLAGS, QUIET, meaning, word_of
 from ingest.content import Flag
 
 
@@ -45,5 +45,5 @@ def test_a_flag_with_details_or_of_a_family_has_its_meaning(flag, word):
 def test_a_sentence_explains_itself_and_a_word_must_be_explained():
     assert meaning("rows left out, without a bibcode: 3") == ""
     assert meaning("colour_unknown") is None
-    with pytest.warns(UserWarning, match="no explanation in catalog/flags.py"):
+    with pytest.warns(UserWarning, match="no explanation in catalog/schema/flags.py"):
         Flag("colour_unknown")

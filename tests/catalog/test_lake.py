@@ -13,9 +13,9 @@ from importlib.metadata import version
 
 import pytest
 
-from catalog import engine, lake
 from catalog.errors import StoreLocked, StoreNewer, StoreNotFound, StoreOutdated, UnknownName
-from catalog.tables import SCHEMAS, TABLES
+from catalog.schema import SCHEMAS, TABLES
+from catalog.store import engine, lake
 
 
 def count(connection, table="meta.source"):

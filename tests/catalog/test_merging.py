@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import merging
-from catalog.columns import EXTRA, FLOAT64, INT16, LONGS, TEXT, Column
-from catalog.merging import merge as merge_into
-from catalog.merging import take_back
-from catalog.tables import Table
+from catalog.schema import Table
+from catalog.schema.columns import EXTRA, FLOAT64, INT16, LONGS, TEXT, Column
+from catalog.store import merging
+from catalog.store.merging import merge as merge_into
+from catalog.store.merging import take_back
 
 TABLE = Table(
     "main.t",

@@ -16,10 +16,10 @@ from factories.store import write
 from typer.testing import CliRunner
 
 import catalog
-from catalog import lake
 from catalog.__main__ import app
 from catalog.catalog import Catalog
-from catalog.export import beside, export
+from catalog.formats.export import beside, export
+from catalog.store import lake
 
 QUERY = "SELECT name, ra -- of Löwe\nFROM csc.master_source WHERE ra < $limit"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.provenance import trace
+from catalog.query.provenance import trace
 
 
 def units(query, *names):

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from factories.tiny_encoder import write
 
-from catalog import functions, lake, vectors
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
-from catalog.vectors import Pin
+from catalog.query import functions
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
 
 PACKAGE = """
     import pyarrow as pa
     import pyarrow.compute as pc
     from catalog.errors import UnknownName, suggestion
-    from catalog.functions import ScalarFunction
+    from catalog.query.functions import ScalarFunction
 
     def length(session):
         return lambda v: pc.list_value_length(v).cast(pa.int32())

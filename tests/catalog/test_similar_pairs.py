@@ -12,10 +12,11 @@ import pyarrow as pa
 import pytest
 from factories.store import write
 
-from catalog import functions, held, lake, vectors
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, OutOfSpace, QueryError, UnknownName
-from catalog.vectors import Pin
+from catalog.query import functions, table_relation
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
 
 N, DIM = 40, 5
 
@@ -148,7 +149,7 @@ def test_an_answer_can_be_read_twice_in_memory_and_on_disk(cat, monkeypatch):
     (in_memory,) = cat.sql(TWICE).fetchall()
     assert len({*in_memory}) == 1
     assert in_memory[0] > 100
-    monkeypatch.setattr(functions, "held", lambda rows: held.held(rows, limit=0))
+    monkeypatch.setattr(functions, "held", lambda rows: table_relation.held(rows, limit=0))
     before = {*Path(tempfile.gettempdir()).glob("photonlake-*/*.arrow")}
     assert cat.sql(TWICE).fetchall() == [in_memory]
     assert {*Path(tempfile.gettempdir()).glob("photonlake-*/*.arrow")} == before  # nothing is left, or can be reached
@@ -164,7 +165,7 @@ def test_batches_that_go_to_disk_are_all_there(tmp_path, monkeypatch):
             yield pa.record_batch({"word": codes, "n": pa.array([i, -i])})
 
     schema = next(batches()).schema
-    table = held.held(pa.RecordBatchReader.from_batches(schema, batches()), limit=300)
+    table = table_relation.held(pa.RecordBatchReader.from_batches(schema, batches()), limit=300)
     assert table.equals(pa.Table.from_batches(batches()))
     assert {*table["word"].chunk(49).to_pylist()} == {"b", None}
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +177,7 @@ def test_what_is_on_disk_is_not_in_memory():
             yield pa.record_batch({"n": pa.array(np.arange(start, start + (1 << 16)))})
 
     before = pa.total_allocated_bytes()
-    table = held.held(pa.RecordBatchReader.from_batches(next(batches()).schema, batches()), limit=1 << 20)
+    table = table_relation.held(pa.RecordBatchReader.from_batches(next(batches()).schema, batches()), limit=1 << 20)
     assert table.nbytes == 32 << 20
     assert pa.total_allocated_bytes() - before < 1 << 20
     assert table["n"][-1].as_py() == (4 << 20) - 1
@@ -188,7 +189,7 @@ def test_a_full_disk_is_said(monkeypatch):
 
     monkeypatch.setattr(pa.ipc, "new_file", full)
     with pytest.raises(OutOfSpace, match="raise the threshold, or point TMPDIR"):
-        held.held(pa.table({"n": [1]}).to_reader(), limit=0)
+        table_relation.held(pa.table({"n": [1]}).to_reader(), limit=0)
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from catalog import lake, pinned, vectors
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName
 from catalog.neighbours.closeness import METRICS, distances
 from catalog.neighbours.search import Block, nearest
-from catalog.pinned import Pinned
-from catalog.vectors import BrokenPin, Pin
+from catalog.store import lake, pinned, vectors
+from catalog.store.pinned import Pinned
+from catalog.store.vectors import BrokenPin, Pin
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.
 NUMBERS = st.one_of(

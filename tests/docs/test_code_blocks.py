@@ -17,7 +17,7 @@ from factories.server import Server
 from factories.simulated import python
 from factories.survey import small_survey
 
-from catalog import engine
+from catalog.store import engine
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(p for p in (ROOT / "docs").rglob("*.md") if p.name != "reference.md")])

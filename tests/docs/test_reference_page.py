@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from sql.objects import OBJECTS
 
 DOCS = Path(__file__).parents[2] / "docs"

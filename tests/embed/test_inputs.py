@@ -7,8 +7,8 @@ import contextlib
 import numpy as np
 import pytest
 
-from catalog import lake
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.store import lake
 from embed.inputs.modalities import INPUTS
 
 COUNTS = np.random.default_rng(0).poisson(3.0, 1024).tolist()

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from factories.tiny_encoder import add_papers, publish, train_tiny, write
 
-from catalog import lake, vectors
 from catalog.catalog import Catalog
 from catalog.errors import StoreLocked, UnknownName
+from catalog.store import lake, vectors
 from embed.inputs import fingerprint_view
 from embed.registry import load
 from embed.store import encoder_states, encoding_job

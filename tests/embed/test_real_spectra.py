@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from embed.registry import Settings
 from embed.store import encoding_job
 from embed.store.training_job import Training, train

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from factories.tiny_encoder import add_papers, publish, train_tiny, write
 
-from catalog import lake
 from catalog.catalog import Catalog
 from catalog.errors import StoreNotFound, StoreOutdated
+from catalog.store import lake
 from embed.registry import Settings, family
 from embed.store import encoder_states
 from embed.store.known_trainings import settings_key

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from factories import fits, ogip
 
-from catalog import lake
-from catalog.tables import TABLES
-from catalog.tables.table import Table
+from catalog.schema import TABLES
+from catalog.schema.table import Table
+from catalog.store import lake
 
 CLOCK = {"loaded_at", "added_at", "refreshed_at"}
 """Columns that tell when something was done: two equal stores may differ in them."""

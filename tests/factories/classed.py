@@ -7,8 +7,8 @@ import contextlib
 import numpy as np
 from factories.engine import insert
 
-from catalog import lake, vectors
-from catalog.vectors import Pin
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
 
 TYPES = ("QSO", "YSO", "HMXB", "CataclyV*")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from catalog.columns import quote
-from catalog.tables import SCHEMAS, TABLES
+from catalog.schema import SCHEMAS, TABLES
+from catalog.schema.columns import quote
 from sql.objects import OBJECTS
 
 

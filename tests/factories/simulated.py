@@ -15,7 +15,7 @@ from pathlib import Path
 from factories.word_encoder import publish
 from filelock import FileLock
 
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from embed.registry import Settings
 from embed.store.encoding_job import Job, run
 from embed.store.training_job import Training, train

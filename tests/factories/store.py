@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from factories.engine import insert
 
-from catalog import lake
+from catalog.store import lake
 
 NAMES = ("2CXO J053500.0-052400", "2CXO J053501.0-052400", "2CXO J095550.1+694046")
 

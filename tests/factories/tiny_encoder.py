@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog import lake
+from catalog.store import lake
 from embed.registry import Family, Fitted, Settings
 from embed.store.training_job import Trained, Training, train
 

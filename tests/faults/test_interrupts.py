@@ -15,9 +15,9 @@ import time
 import pytest
 from factories import archive
 
-from catalog import lake
 from catalog.console import EXIT_INTERRUPTED
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.refresh import refresh
 
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pytest
 from factories import archive, fits
 
-from catalog import lake
 from catalog.errors import UnreadableFile
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest import archives, streams
 from ingest.archives import members
 from ingest.ledger import status, verify

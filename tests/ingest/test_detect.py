@@ -9,7 +9,7 @@ from astropy.io import fits
 from factories import ogip
 from factories.fits import events_file, events_hdu, good_time_hdu, light_curve_file, random_events, to_bytes
 
-from catalog.identifiers import is_detection_id, is_source_name, parse_product_name
+from catalog.schema.identifiers import is_detection_id, is_source_name, parse_product_name
 from ingest.content import FileName
 from ingest.detect import ReplayStream, detect
 

@@ -10,9 +10,9 @@ import pytest
 from factories import archive
 from typer.testing import CliRunner
 
-from catalog import lake
 from catalog.errors import UnknownName
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.__main__ import app
 from ingest.forgetting import forget
 from ingest.ledger import status

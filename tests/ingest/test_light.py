@@ -12,9 +12,9 @@ from factories.fits import WCS, events_file, random_events
 from factories.ogip import pha
 from factories.regions import region_file
 
-from catalog import lake
 from catalog.catalog import Catalog
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.products.headers import SkyWCS
 from ingest.products.sky import sky_to_radec
 from ingest.refresh import refresh

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from factories import archive, fits
 
-from catalog import lake
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest import streams
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound, find_files

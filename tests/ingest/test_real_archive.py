@@ -10,8 +10,8 @@ import duckdb
 import pytest
 from factories import archive
 
-from catalog import lake
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.ledger import status
 from ingest.refresh import refresh
 

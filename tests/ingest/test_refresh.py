@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from factories import archive, fits
 
-from catalog import lake
 from catalog.errors import StoreLocked
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest import loading
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound

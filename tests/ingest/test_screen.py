@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from catalog.manifest import FileEntry
+from catalog.store.manifest import FileEntry
 from ingest.ledger import Status
 from ingest.refresh import Report
 from ingest.screen import show_report, show_status

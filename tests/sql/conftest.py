@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from factories.engine import make_engine
 
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.admission import admit
+from catalog.query.admission import admit
 from sql.habits import advice, misspelt
 
 FROM = "FROM csc.master_source"

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.names import columns_of
-from catalog.tables import TABLES
+from catalog.query.known_names import columns_of
+from catalog.schema import TABLES
 from sql.objects import OBJECTS, _in_order, parse_object, shared
 
 VIEWS = [o for o in OBJECTS if o.kind == "view"]

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 import catalog
 from analysis.__main__ import app
-from catalog import lake, vectors
 from catalog.__main__ import app as catalog_app
 from catalog.errors import QueryError, UnknownName
 from catalog.graphs import write_graph
+from catalog.store import lake, vectors
 
 N = 90
 

@@ -15,8 +15,8 @@ from analysis.__main__ import app
 from analysis.anomalies import anomaly_study
 from analysis.papers import neighbour_study, pair_samples, regression_study, retrieval_study
 from analysis.study.ask_settings import Ways
-from catalog import lake
 from catalog.errors import UnknownName
+from catalog.store import lake
 from embed.store.twins import twins
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,7 +7,7 @@ import pytest
 import catalog
 from analysis.papers import neighbour_study
 from analysis.study.ask_settings import Ways
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from embed.registry import Settings
 from embed.store import encoding_job
 from embed.store.training_job import Training, train

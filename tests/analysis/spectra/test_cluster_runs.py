@@ -236,7 +236,7 @@ def test_the_command_says_what_it_found_and_that_it_is_done(filled):
 @pytest.mark.slow
 def test_real_sources_against_literature(real, tmp_path):
     """Hardness ratios of real sources tell eight classes as well as published, and no better."""
-    from catalog import lake  # noqa: PLC0415 - only here
+    from catalog.store import lake  # noqa: PLC0415 - only here
     from ingest.refresh import refresh  # noqa: PLC0415 - only here
 
     store = tmp_path / "s"

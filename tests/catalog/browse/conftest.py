@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from factories.store import write as write_rows
 
-from catalog import lake, vectors
-from catalog.browse.server import BrowseServer
+from catalog.serve.server import BrowseServer
+from catalog.store import lake, vectors
 
 N = 300
 NAMES = [f"2CXO J{i:06d}.0+000000" for i in range(N)]

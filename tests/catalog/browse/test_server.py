@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from factories.store import write
 
-from catalog.browse.answers import Answers
-from catalog.browse.projection import projected
-from catalog.browse.server import BrowseServer
+from catalog.serve.answers import Answers
+from catalog.serve.projection import projected
+from catalog.serve.server import BrowseServer
 
 
 def ask(server, path, given=None, body=None, headers=None):
@@ -136,7 +136,7 @@ def test_sql_is_bounded_in_rows_and_in_time(server, monkeypatch):
     assert starred == {"columns": ["one"], "rows": [[1]], "more": False, "notes": ["1 empty columns left out"]}
     notes = sql(server, "SELECT title FROM lit.paper WHERE bibcode = '1066'")[1]["notes"]
     assert "lit.paper has no bibcode '1066'" in notes[0]
-    monkeypatch.setattr("catalog.browse.answers.MAX_SECONDS", 0.3)
+    monkeypatch.setattr("catalog.serve.answers.MAX_SECONDS", 0.3)
     status, answer = sql(server, "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
     assert status == 400
     assert "stopped after 0.3 s" in answer["error"]

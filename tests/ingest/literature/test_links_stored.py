@@ -9,7 +9,7 @@ from factories.store import NAMES, make_store, write
 
 import catalog
 from catalog.errors import StoreNotFound
-from catalog.manifest import Source
+from catalog.store.manifest import Source
 from ingest import paper_links
 from ingest.paper_links import link
 from ingest.refresh import refresh
@@ -55,7 +55,7 @@ def test_links_follow_the_store(told):
     write(told, "csc.observation_source", {"detection_id": "732.0.1", "obsid": 732, "name": NAMES[1]})
     assert link(told).added == 1
     assert (NAMES[1], "observation in text") in rows(told, "SELECT name, method FROM lit.paper_source")
-    connection = catalog.lake.connect(told, read_only=False)
+    connection = catalog.store.lake.connect(told, read_only=False)
     connection.execute("DELETE FROM lake.lit.paper WHERE bibcode = '2020ApJ...2B'")
     connection.close()
     assert link(told).removed == 2

@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
-from catalog.flags import QUIET, word_of
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.flags import QUIET, word_of
 from ingest.content import FileName, Flag, Rows
 from ingest.products import events as events_module
 from ingest.products.acis_pi import energy_of_pi, pi_of_energy

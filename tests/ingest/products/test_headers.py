@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName
 from ingest.fits import HDU
 from ingest.products.headers import header_batch, header_flags, identity, instrument, sky_wcs, start_date

@@ -11,7 +11,7 @@ from astropy.io import fits
 from factories.fits import T0, events_file, light_curve_file, to_bytes
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName, Flag, Rows
 from ingest.products.light_curves import read_light_curve
 

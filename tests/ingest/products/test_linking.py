@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 from factories import ogip
 
-from catalog import lake
-from catalog.columns import literal
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.columns import literal
+from catalog.store import lake
 from ingest.content import FileName, Rows, file_id_of
 from ingest.products.linking import link_statements, unlinked_query
 from ingest.products.responses import read_response

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName, Flag, Rows
 from ingest.products.headers import SkyWCS
 from ingest.products.region_text import looks_like_regions, read_expression, read_regions

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
 from catalog.folding import Redistribution
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName, Flag
 from ingest.products.responses import read_response
 

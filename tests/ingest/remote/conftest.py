@@ -11,8 +11,8 @@ from factories.server import Server
 from factories.survey import small_survey
 from typer.testing import CliRunner
 
-from catalog import lake
 from catalog.errors import PhotonlakeError
+from catalog.store import lake
 from ingest.__main__ import app
 
 

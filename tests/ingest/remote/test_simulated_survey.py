@@ -9,8 +9,8 @@ import json
 import pytest
 from factories.survey import Survey
 
-from catalog import lake
-from catalog.manifest import Source
+from catalog.store import lake
+from catalog.store.manifest import Source
 from ingest.refresh import refresh
 from ingest.remote.answers import read_answer
 from ingest.simulate import simulate

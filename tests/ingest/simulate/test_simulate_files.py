@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from catalog.flags import QUIET, word_of
-from catalog.identifiers import detection_id, parse_product_name
+from catalog.schema.flags import QUIET, word_of
+from catalog.schema.identifiers import detection_id, parse_product_name
 from ingest.content import FileName, Flag
 from ingest.detect import ReplayStream, detect
 from ingest.readers import reader

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName
 from ingest.simulate import OutputInUse, models, simulate
 from ingest.simulate.fields import on_chip, plan, stream

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.identifiers import InvalidName, source_name
-from catalog.tables import TABLES
+from catalog.schema import TABLES
+from catalog.schema.identifiers import InvalidName, source_name
 from ingest.content import FileName, Flag
 from ingest.tables.casting import cast_angle, cast_column, cast_name
 from ingest.tables.column_units import conversion

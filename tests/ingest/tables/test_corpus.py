@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
-from catalog.tables import TABLES
+from catalog.schema import TABLES
 from ingest.content import FileName, Flag
 from ingest.tables import corpus
 from ingest.tables.corpus import read_corpus

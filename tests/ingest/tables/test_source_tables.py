@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
-from catalog.fits_table import write_fits
-from catalog.identifiers import is_detection_id
-from catalog.tables import TABLES
+from catalog.formats.fits_table import write_fits
+from catalog.schema import TABLES
+from catalog.schema.identifiers import is_detection_id
 from ingest.content import FileName, Flag
 from ingest.tables import delimited
 from ingest.tables.source_tables import read_source_table

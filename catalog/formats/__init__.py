@@ -1,0 +1,1 @@
+"""Out of a store: VOTable, FITS and other files, each written whole or not at all."""

@@ -1,0 +1,244 @@
+"""VOTable 1.4 in BINARY2, batch by batch: every cell can be null, lists are arrays of variable length.
+
+Source: VOTable Format Definition 1.4 (Ochsenbein et al. 2019, IVOA Recommendation), sections 4 and 5.4; VOUnits 1.1.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from astropy import units as u
+
+from catalog.formats.astropy_table import metadata_of, parse_unit
+from catalog.formats.json_cells import json_text, time_text
+from catalog.formats.plain_types import plain
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_FLUX = u.mW / u.m**2
+_LINE = 57  # bytes that give 76 characters of base64
+_NUMBERS: dict[pa.DataType, tuple[str, str]] = {
+    # VOTable has no signed byte: int8 widens to short
+    pa.int8(): ("short", ">i2"),
+    pa.uint8(): ("short", ">i2"),
+    pa.int16(): ("short", ">i2"),
+    pa.uint16(): ("int", ">i4"),
+    pa.int32(): ("int", ">i4"),
+    pa.uint32(): ("long", ">i8"),
+    pa.int64(): ("long", ">i8"),
+    pa.uint64(): ("long", ">i8"),  # VOTable has no larger one: see `_filled`
+    pa.float16(): ("float", ">f4"),
+    pa.float32(): ("float", ">f4"),
+    pa.float64(): ("double", ">f8"),
+}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one column is declared and encoded: all cells as one array of fixed width, or each as bytes."""
+
+    attributes: str
+    fixed: Callable[[pa.Array], npt.NDArray[np.generic]] | None = None
+    cells: Callable[[pa.Array], Iterable[bytes]] | None = None
+    array_null: str = ""
+
+
+@lru_cache(maxsize=512)
+def vounit(text: str) -> str:
+    """Spell a unit as VOUnits does; '' for what is no unit there, which a reader would stumble over.
+
+    VOUnits no longer wants the erg: a flux in erg/s/cm**2 is declared as mW.m**-2, which is the same number, as VizieR
+    does it.
+
+    Examples
+    --------
+    >>> vounit("erg/s/cm**2"), vounit("count/s"), vounit("erg"), vounit("nat"), vounit("")
+    ('mW.m**-2', 'count.s**-1', 'cm**2.g.s**-2', '', '')
+    """
+    unit = parse_unit(text)
+    if unit is None or isinstance(unit, u.UnrecognizedUnit):
+        return ""
+    if unit == _FLUX:
+        unit = _FLUX
+    try:
+        return str(unit.to_string("vounit", deprecations="convert"))
+    except (ValueError, u.UnitsError):
+        return ""
+
+
+def write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Mapping[str, str]) -> None:
+    """Write a VOTable.
+
+    Parameters
+    ----------
+    reader : pyarrow.RecordBatchReader
+        Rows; unit, ucd and description as metadata of the fields.
+    stream : binary file
+    notes : mapping of str to str
+        Written as INFO elements.
+    """
+    kinds = [_kind(field.type) for field in reader.schema]
+    stream.write(_head(reader.schema, kinds, notes).encode())
+    rest = b""
+    for batch in reader:
+        data = rest + _rows(batch, kinds)
+        whole = len(data) - len(data) % _LINE
+        stream.write(base64.encodebytes(data[:whole]))
+        rest = data[whole:]
+    stream.write(base64.encodebytes(rest))
+    stream.write(b"</STREAM></BINARY2></DATA></TABLE></RESOURCE></VOTABLE>\n")
+
+
+def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str]) -> str:
+    taken: set[str] = set()
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">',
+        '<RESOURCE type="results">',
+        '<INFO name="QUERY_STATUS" value="OK"/>',
+        *(f"<INFO {_named(k, set())} value={_quoted(v)}/>" for k, v in notes.items()),
+        '<COOSYS ID="icrs" system="ICRS"/>',
+        "<TABLE>",
+    ]
+    for field, kind in zip(schema, kinds, strict=True):
+        about = metadata_of(field)
+        attributes = f"{_named(field.name, taken)} {kind.attributes}"
+        meaning, unit = about.get("description", ""), about.get("unit", "")
+        if declared := vounit(unit):
+            attributes += f" unit={_quoted(declared)}"
+        elif unit:
+            meaning = f"{meaning} [{unit}]".strip()
+        if ucd := about.get("ucd"):
+            attributes += f" ucd={_quoted(ucd)}"
+            attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
+        description = f"<DESCRIPTION>{escape(_allowed(meaning))}</DESCRIPTION>" if meaning else ""
+        lines.append(f"<FIELD {attributes}>{description}{kind.array_null}</FIELD>")
+    return "\n".join([*lines, '<DATA><BINARY2><STREAM encoding="base64">\n'])
+
+
+def _named(name: str, taken: set[str]) -> str:
+    """Write a name, and an ID beside it where readers would have to make one up: 'count(*)', or the second 'name'."""
+    stem = own = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    if not _NAME.fullmatch(own):
+        stem = own = f"_{own}"
+    n = 1
+    while own in taken:
+        n += 1
+        own = f"{stem}_{n}"
+    taken.add(own)
+    return f"name={_quoted(name)}" if own == name else f"ID={_quoted(own)} name={_quoted(name)}"
+
+
+def _allowed(text: str) -> str:
+    """Replace what no XML may hold: control characters, halves of surrogate pairs."""
+    return _FORBIDDEN.sub("\ufffd", text)
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_allowed(text))
+
+
+def _rows(batch: pa.RecordBatch, kinds: list[_Kind]) -> bytes:
+    """Encode rows: flags of the null cells, first column in the highest bit, then the cells.
+
+    Neighbours of fixed width go as one array, so that a table of numbers costs no Python per row.
+    """
+    nulls = np.zeros((batch.num_rows, len(kinds)), dtype=bool)
+    pieces: list[Iterable[bytes]] = []
+    run: list[npt.NDArray[np.generic]] = []
+    for i, (column, kind) in enumerate(zip(batch.columns, kinds, strict=True)):
+        nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
+        if kind.fixed is not None:
+            run.append(kind.fixed(column))
+        elif kind.cells is not None:
+            pieces += [_split(_side_by_side(run, batch.num_rows)), kind.cells(column)]
+            run = []
+    flags = np.packbits(nulls, axis=1)
+    if not pieces:
+        return _side_by_side([flags, *run], batch.num_rows).tobytes()
+    pieces = [_split(flags), *pieces, _split(_side_by_side(run, batch.num_rows))]
+    return b"".join(piece for row in zip(*pieces, strict=True) for piece in row)
+
+
+def _side_by_side(arrays: list[npt.NDArray[np.generic]], n_rows: int) -> npt.NDArray[np.void]:
+    """Put columns into one array of records."""
+    out = np.empty(n_rows, dtype=[(f"c{i}", a.dtype, a.shape[1:]) for i, a in enumerate(arrays)])
+    for i, array in enumerate(arrays):
+        out[f"c{i}"] = array
+    return out
+
+
+def _kind(type_: pa.DataType) -> _Kind:
+    if type_ in _NUMBERS:
+        name, dtype = _NUMBERS[type_]
+        return _Kind(f'datatype="{name}"', fixed=lambda c: _filled(c, dtype))
+    if pa.types.is_boolean(type_):
+        return _Kind('datatype="boolean"', fixed=_truths)
+    if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
+        attributes = 'datatype="char" arraysize="*" xtype="timestamp"'
+        return _Kind(attributes, cells=lambda c: map(_time, c.to_pylist()))
+    if pa.types.is_list(type_) and type_.value_type in _NUMBERS:
+        name, dtype = _NUMBERS[type_.value_type]
+        sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
+        return _Kind(f'datatype="{name}" arraysize="*"', cells=lambda c: _arrays(c, dtype), array_null=sentinel)
+    return _Kind('datatype="unicodeChar" arraysize="*"', cells=lambda c: map(_text, c.to_pylist()))
+
+
+def _truths(column: pa.Array) -> npt.NDArray[np.generic]:
+    values = np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+    letters = np.where(values, b"T", b"F")
+    letters[column.is_null().to_numpy(zero_copy_only=False)] = b"?"
+    return letters
+
+
+def _split(values: npt.NDArray[np.generic]) -> Iterable[bytes]:
+    """Cut an array into the bytes of its first axis."""
+    data, n = values.tobytes(), len(values)
+    width = len(data) // max(n, 1)
+    return (data[i * width : (i + 1) * width] for i in range(n))
+
+
+def _filled(column: pa.Array, dtype: str) -> npt.NDArray[np.generic]:
+    """Return numbers in VOTable's byte order; NULLs hold NaN or zero under their flag."""
+    if dtype[1] == "f":
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
+    if pa.types.is_uint64(column.type):
+        column = plain(column, pa.int64(), "of unsigned integers")
+    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=dtype)
+
+
+def _arrays(column: pa.Array, dtype: str) -> Iterable[bytes]:
+    """Encode lists: the count, then the elements; a NULL element is NaN, or the smallest integer."""
+    missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
+    for row in column:
+        values = row.values if row.is_valid else None
+        if values is not None and pa.types.is_uint64(values.type):
+            values = plain(values, pa.int64(), "of unsigned integers")
+        if values is None or len(values) == 0:
+            yield b"\0\0\0\0"
+        else:
+            if values.null_count:
+                filled = np.array([missing if v is None else v for v in values.to_pylist()], dtype=dtype)
+            else:
+                filled = np.asarray(values.to_numpy(zero_copy_only=False), dtype=dtype)
+            yield len(filled).to_bytes(4, "big") + filled.tobytes()
+
+
+def _time(value: object) -> bytes:
+    text = time_text(value).encode("ascii")
+    return len(text).to_bytes(4, "big") + text
+
+
+def _text(value: object) -> bytes:
+    text = value if isinstance(value, str) else "" if value is None else json_text(value)
+    data = text.encode("utf-16-be")
+    return (len(data) // 2).to_bytes(4, "big") + data

@@ -1,0 +1,1 @@
+"""One question answered: what may run, its table functions and vectors, the result, and what is said of a mistake."""

@@ -1,0 +1,161 @@
+"""What each who asks a store may do, and what holds them to it.
+
+=================  ==========================  =============================  ================================
+who                statements                  files                          limits
+=================  ==========================  =============================  ================================
+a job that writes  photonlake's own            reads and writes the store     the machine's
+(`lake.connect`)
+the owner          one read-only query,        reads the lake's Parquet       memory and spill, if they set
+(`Catalog.sql`)    judged by `sql.guard`       files, and nothing else        them
+outside            the same                    the same, and the operating    memory, spill, rows, bytes, time;
+(`outside`)                                    system holds the process to    the process is ended when it
+                                               it where it can (Linux)        passes one
+=================  ==========================  =============================  ================================
+
+The guard is the first wall; this module builds the second, which stands by itself. A query runs in an engine that
+
+* has never loaded the `sqlite` extension, or any other that opens files by ways of its own: see `catalog.store.frozen`;
+* knows one file system, which cannot write and sees the lake alone: see `catalog.store.lake_files`;
+* has the store attached for reading only, the rest of its settings locked, and may load no extension.
+
+What it may write is its own spill folder: private, with a name that cannot be guessed, and gone with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from catalog.errors import QueryError
+from catalog.schema.columns import literal
+from catalog.store.engine_parser import parser
+
+ROOT = "photonlake://lake/"
+"""Where an engine that queries run in believes the lake to be: `catalog.store.lake_files`."""
+
+
+@dataclass(frozen=True)
+class EngineLimits:
+    """What one engine may use; None leaves it to the machine.
+
+    Attributes
+    ----------
+    threads : int or None
+    memory, spill : int, str or None
+        Bytes, or a text as '8GB': in memory, and on disk for what does not fit there.
+    """
+
+    threads: int | None = None
+    memory: int | str | None = None
+    spill: int | str | None = None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` as a number."""
+        return _bytes("memory", self.memory)
+
+    @property
+    def spill_bytes(self) -> int | None:
+        """`spill` as a number."""
+        return _bytes("spill", self.spill)
+
+
+def _bytes(what: str, amount: int | str | None) -> int | None:
+    """Return an amount in bytes.
+
+    Examples
+    --------
+    >>> _bytes("memory", "2 GiB"), _bytes("memory", 500)
+    (2147483648, 500)
+    """
+    if amount is None:
+        return None
+    try:
+        if isinstance(amount, str):
+            row = parser().execute(f"SELECT parse_formatted_bytes({literal(amount)})").fetchone()
+            amount = int(row[0]) if row and row[0] is not None else 0
+    except duckdb.Error:
+        amount = 0
+    if amount <= 0:
+        raise QueryError(f"{what} is to be an amount like 8GB or 500MB, found {amount!r}")
+    return amount
+
+
+UNLIMITED = EngineLimits()
+
+
+def confine(connection: duckdb.DuckDBPyConnection, limits: EngineLimits) -> None:
+    """Lock an engine that queries run in: after this it can do no more than read what is attached.
+
+    Raises
+    ------
+    QueryError
+        If a limit makes no sense.
+    """
+    memory, spill = limits.memory_bytes, limits.spill_bytes
+    for setting, limit in (
+        ("threads", limits.threads),
+        ("memory_limit", memory and f"{memory}B"),
+        ("max_temp_directory_size", spill and f"{spill}B"),
+    ):
+        if limit is not None:
+            connection.execute(f"SET {setting} = {literal(str(limit))}")
+    for setting, value in (
+        ("python_enable_replacements", "false"),  # Python variables are no tables
+        ("temp_directory", literal(str(spill_folder()))),
+        ("allowed_directories", f"[{literal(ROOT)}]"),
+        ("enable_external_access", "false"),
+        ("lock_configuration", "true"),
+    ):
+        connection.execute(f"SET {setting} = {value}")
+
+
+def keep_to_store(connection: duckdb.DuckDBPyConnection, store: Path, spill: Path | None = None) -> None:
+    """Keep a job's engine to its store: a view of a store from somebody else makes it open nothing outside.
+
+    `spill` is its folder for what does not fit in memory; else this process's own.
+    """
+    for setting, value in (
+        ("temp_directory", literal(str(spill or spill_folder()))),
+        ("allowed_directories", f"[{literal(f'{store}{os.sep}')}]"),
+        ("enable_external_access", "false"),
+    ):
+        connection.execute(f"SET {setting} = {value}")
+
+
+_SPILL: dict[int, Path] = {}
+"""Process -> its folder: a fork must not use, or remove, its parent's."""
+
+
+def spill_folder() -> Path:
+    """Return this process's own folder for what does not fit in memory: private, and gone when the process ends."""
+    folder = _SPILL.get(os.getpid())
+    if folder is None or not folder.is_dir():
+        folder = _SPILL[os.getpid()] = Path(tempfile.mkdtemp(prefix="photonlake-"))
+        atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def spill_into(folder: Path) -> None:
+    """Take a folder that this process was given as its spill folder; whoever gave it removes it."""
+    _SPILL[os.getpid()] = folder
+
+
+def private_file(suffix: str) -> Path:
+    """Return the path of a file to be made that no other process can guess, or read."""
+    return spill_folder() / f"{uuid.uuid4().hex}{suffix}"
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove a folder, unless this process is a fork of the one that made it."""
+    if process == os.getpid():
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)

@@ -1,0 +1,183 @@
+"""A store's catalog as it is at this moment, copied out of SQLite into a file that DuckLake attaches without SQLite.
+
+DuckDB's `sqlite` extension opens any SQLite file on the disk, whatever the engine's settings say. So queries run in an
+engine that has never loaded it. What they need of it is small: the rows of the DuckLake catalog, in one transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from catalog.schema.columns import literal, quote
+from catalog.store import confinement, engine, inspection, lake, sqlite_catalog
+from catalog.store.confinement import ROOT, UNLIMITED, EngineLimits
+from catalog.store.inlined import types_of
+from catalog.store.sqlite_catalog import Ask, Signature, Version
+
+_LOG = logging.getLogger(__name__)
+_BLOCK_BYTES = 1 << 14  # the smallest: most tables hold a few rows
+
+
+def freeze(store: Path, copy: Path) -> Version:
+    """Copy a store's catalog into a new DuckDB file, and return of which version it is.
+
+    Views and macros that do more than read tables are left out, with a warning: a query that names one is told that
+    there is no such view.
+
+    Parameters
+    ----------
+    store : Path
+    copy : Path
+        The file, to be made.
+
+    Raises
+    ------
+    UntrustedStore
+        If the catalog names files outside the store.
+    """
+    with sqlite_catalog.opened(store / lake.CATALOG) as cursor:
+        ask = sqlite_catalog.asking(cursor)
+        inspection.check(ask, store)
+        refused = inspection.refused_definitions(ask)
+        for definition in refused:
+            _LOG.warning("%s: %s %s: %s; it is left out", store, definition.kind, definition.name, definition.wrong)
+        version = sqlite_catalog.version(ask)
+        statements = _copying(ask, {(d.table, d.key) for d in refused})
+        cursor.execute(f"ATTACH {literal(str(copy))} AS frozen (BLOCK_SIZE {_BLOCK_BYTES})")
+        try:
+            cursor.execute("; ".join(statements))
+            cursor.execute("COMMIT")
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                cursor.execute("ROLLBACK")
+            cursor.execute("DETACH frozen")
+    return version
+
+
+def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
+    """Return statements that copy a catalog's tables, with the types that they have in a catalog of DuckDB."""
+    columns: dict[str, list[str]] = {}
+    for table, column in ask(_COLUMNS):
+        if _NAME.fullmatch(str(table)):
+            columns.setdefault(str(table), []).append(str(column))
+    # The engine looks into every table of rows that stand in the catalog: those without any are not shown to it.
+    inlined = [name for name in columns if name.startswith("ducklake_inlined_") and name != _INLINED]
+    filled = " UNION ALL ".join(f"SELECT '{n}' AS n WHERE EXISTS (SELECT 1 FROM {quote(n)})" for n in inlined)
+    empty = set(inlined) - {str(name) for (name,) in (ask(filled) if filled else [])}
+    statements = []
+    for name, declared in columns.items():
+        if name in empty:
+            continue
+        true = types_of(ask, name, declared)
+        cells = ", ".join(f"{quote(c)}::{true[c]} AS {quote(c)}" if c in true else quote(c) for c in declared)
+        conditions = [f"{name.removeprefix('ducklake_')}_id <> {key}" for table, key in refused if table == name]
+        if name == _INLINED and empty:
+            conditions.append(f"table_name NOT IN ({', '.join(map(literal, sorted(empty)))})")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        statements.append(f"CREATE TABLE frozen.main.{quote(name)} AS SELECT {cells} FROM {quote(name)}{where}")
+    return statements
+
+
+_INLINED = "ducklake_inlined_data_tables"
+_NAME = re.compile(r"ducklake_[a-z0-9_]+")
+_COLUMNS = (
+    "SELECT m.name AS t, p.name AS c FROM sqlite_master AS m, pragma_table_info(m.name) AS p "
+    "WHERE m.type = 'table' AND m.name LIKE 'ducklake%' ORDER BY m.name, p.cid"
+)
+
+
+@dataclass
+class Reader:
+    """A connection that queries run in, and which version of a store it sees.
+
+    Attributes
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Confined, with the store attached as `lake`.
+    version : tuple of int or None
+        Of the store's catalog; it never changes here. None where it was given as a copy.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    version: Version | None
+    _catalog: Path
+    _signature: Signature
+
+    def is_newest(self) -> bool:
+        """Tell whether nothing was committed since; where no file of the catalog was touched, without opening it."""
+        if self.version is None:
+            return True  # whoever gave the copy knows better
+        now = sqlite_catalog.signature(self._catalog)
+        if now.files == self._signature.files and self._signature.sure:
+            return True
+        if not self._catalog.is_file():
+            return False  # whoever opens it next says so
+        with sqlite_catalog.opened(self._catalog) as cursor:
+            if sqlite_catalog.version(sqlite_catalog.asking(cursor)) != self.version:
+                return False
+        self._signature = now
+        return True
+
+
+def connect(
+    store: Path,
+    *,
+    snapshot: int | None = None,
+    at: datetime | None = None,
+    limits: EngineLimits = UNLIMITED,
+    copy: Path | None = None,
+) -> Reader:
+    """Open a store for queries, in an engine that can do no more than read it.
+
+    Parameters
+    ----------
+    store : Path
+    snapshot, at
+        See `lake.connect`.
+    limits : EngineLimits
+    copy : Path, optional
+        What `freeze` made, for a process that must not open the store's own catalog; else one is made, and removed.
+
+    Returns
+    -------
+    Reader
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store.
+    UnknownName
+        If there is no such snapshot.
+    UntrustedStore
+        If the store names files outside itself.
+    QueryError
+        If a limit makes no sense.
+    """
+    lake.check_exists(store)
+    catalog = store / lake.CATALOG
+    own = confinement.private_file(".duckdb") if copy is None else None
+    connection = engine.start(sqlite=False)
+    try:
+        signature = sqlite_catalog.signature(catalog)  # before it is read: what comes later is a change
+        version = freeze(store, own) if own else None
+        from catalog.store.lake_files import LakeFiles  # noqa: PLC0415 - brings fsspec, for those who ask alone
+
+        connection.register_filesystem(LakeFiles(store / lake.DATA))
+        connection.execute("SET TimeZone = 'UTC'")
+        lake.attach(connection, store, f"ducklake:duckdb:{own or copy}", ROOT, read_only=True, snapshot=snapshot, at=at)
+        confinement.confine(connection, limits)
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        if own is not None:
+            own.unlink(missing_ok=True)  # the engine has it open; nobody else can
+    return Reader(connection, version, catalog, signature)

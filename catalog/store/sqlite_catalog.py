@@ -1,0 +1,180 @@
+"""The DuckLake catalog of a store, read as the SQLite file that it is, and how to tell cheaply that it has changed.
+
+A process must not open the file with a second copy of SQLite, such as Python's: locks are the process's, so whichever
+copy closes the file drops the locks of the other, and a writer then changes what a reader reads. So it is DuckDB's
+copy that reads here too, in an engine of its own that no user's text ever reaches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import duckdb
+
+from catalog.errors import QueryError, StoreLocked
+from catalog.schema.columns import literal
+from catalog.store import confinement, engine
+
+Ask: TypeAlias = Callable[[str], list[tuple[object, ...]]]
+"""Answers a query of our own on a catalog's tables, in SQLite's dialect."""
+Version: TypeAlias = tuple[int, ...]
+"""What changes with everything that is committed: newest snapshot, newest file, number of snapshots."""
+
+ALIAS = "catalog_file"
+_VERSION = (
+    "SELECT (SELECT max(snapshot_id) FROM ducklake_snapshot) AS newest, "
+    "(SELECT max(data_file_id) FROM ducklake_data_file) AS file, (SELECT count(*) FROM ducklake_snapshot) AS n"
+)
+_BUSY_MS = 30_000
+_SURE_AFTER_NS = 100_000_000
+"""A file that was changed less than this before it was looked at may be changed again under the same time."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What changes on disk when a catalog is written to.
+
+    Attributes
+    ----------
+    files : tuple
+        Inode, size and time of change of the catalog and of its write-ahead log, and how that begins.
+    sure : bool
+        Whether every later change shows: file systems tell time in steps.
+    """
+
+    files: tuple[object, ...]
+    sure: bool
+
+
+def signature(file: Path) -> Signature:
+    """Look at a catalog without opening it; it takes some microseconds.
+
+    Examples
+    --------
+    >>> signature(Path("no such file")).files
+    (None, None, b'')
+    """
+    now = time.time_ns()
+    log = file.with_name(f"{file.name}-wal")
+    looked = [_looked_at(path) for path in (file, log)]
+    start = b""
+    with contextlib.suppress(OSError), log.open("rb") as stream:  # SQLite holds no locks on its log
+        start = stream.read(32)
+    newest = max((stat[2] for stat in looked if stat is not None), default=0)
+    return Signature((*looked, start), sure=newest < now - _SURE_AFTER_NS)
+
+
+def _looked_at(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@functools.cache
+def _reader() -> tuple[duckdb.DuckDBPyConnection, threading.Lock]:
+    connection = engine.start()
+    connection.execute("SET force_compression = 'uncompressed'")  # copies are small, and gone soon
+    return connection, threading.Lock()
+
+
+@contextlib.contextmanager
+def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Attach a catalog for reading as `ALIAS`, in one transaction, in an engine that may read and write any file.
+
+    Parameters
+    ----------
+    file : Path
+        It exists. Where SQLite may not write beside it, a copy is read.
+
+    Raises
+    ------
+    StoreLocked
+        If another program holds the catalog for itself.
+    QueryError
+        If it cannot be read.
+    """
+    connection, lock = _reader()
+    with lock:
+        cursor = connection.cursor()
+        copy = None
+        try:
+            try:
+                _attach(cursor, file)
+            except duckdb.Error as error:
+                if os.access(file.parent, os.W_OK) or not os.access(file, os.R_OK):
+                    raise
+                copy = _copied(file, error)
+                _attach(cursor, copy)
+            yield cursor
+        except duckdb.Error as error:
+            if is_locked(error):
+                raise StoreLocked(held(file)) from error
+            raise QueryError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
+        finally:
+            for statement in ("ROLLBACK", "USE memory", f"DETACH DATABASE IF EXISTS {ALIAS}"):
+                with contextlib.suppress(duckdb.Error):
+                    cursor.execute(statement)
+            cursor.close()
+            if copy is not None:
+                copy.unlink()
+
+
+def _attach(cursor: duckdb.DuckDBPyConnection, file: Path) -> None:
+    options = f"TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {_BUSY_MS}"
+    cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options})")
+    try:
+        cursor.execute(f"USE {ALIAS}")
+        cursor.execute("BEGIN TRANSACTION")
+        cursor.execute("SELECT count(*) FROM ducklake_metadata").fetchall()
+    except duckdb.Error:
+        for statement in ("ROLLBACK", "USE memory", f"DETACH DATABASE IF EXISTS {ALIAS}"):
+            with contextlib.suppress(duckdb.Error):
+                cursor.execute(statement)
+        raise
+
+
+def _copied(file: Path, error: duckdb.Error) -> Path:
+    """Copy a catalog beside which nothing may be written: nobody but its owner changes it, and its log is empty."""
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise QueryError(
+            f"{log}: expected no unfinished log in a store without write permission; its owner can finish it with: "
+            f"python -m catalog snapshots --store {file.parent}"
+        ) from error
+    copy = confinement.private_file(".sqlite")
+    shutil.copyfile(file, copy)
+    return copy
+
+
+def is_locked(error: BaseException) -> bool:
+    """Tell whether an error says that another program holds the catalog's file."""
+    return "database is locked" in str(error)
+
+
+def held(file: Path) -> str:
+    """Say what to do about a catalog that another program holds for itself."""
+    return (
+        f"{file} is held by another program, such as a database browser; "
+        "save or revert there, close it, and type the same again"
+    )
+
+
+def asking(cursor: duckdb.DuckDBPyConnection) -> Ask:
+    """Return a function that hands queries in SQLite's own dialect to SQLite, by a cursor of `opened`."""
+    return lambda query: list(cursor.execute(f"FROM sqlite_query({literal(ALIAS)}, {literal(query)})").fetchall())
+
+
+def version(ask: Ask) -> Version:
+    """Return what changes with every commit."""
+    return tuple(int(str(n or 0)) for n in ask(_VERSION)[0])
