@@ -23,7 +23,7 @@ from catalog.formats.json_cells import json_text
 from catalog.formats.whole_files import check_output, whole
 from catalog.query.result import Result
 from catalog.schema import SCHEMAS
-from catalog.store import lake, vectors
+from catalog.store import lake, location, vectors
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -64,7 +64,7 @@ def init(store: StoreOption = None) -> None:
 
     Example: python -m catalog init --store s
     """
-    path = lake.store_path(store)
+    path = location.store_path(store)
     made = lake.create(path)
     state = "ready" if made else "up to date"
     OUT.print(f"{path} is {state}.", soft_wrap=True, highlight=False)
@@ -128,7 +128,7 @@ def export_(
         OUT.print("\n".join(str(p) for p in written), highlight=False, soft_wrap=True)
         return
     if relation is None or output is None:
-        example = command("catalog export csc.master_source sources.vot", lake.store_path(store))
+        example = command("catalog export csc.master_source sources.vot", location.store_path(store))
         raise QueryError(f"export needs a table and a file: {example}")
     with open_(store) as cat:
         cat.info(relation)  # a name that does not exist is told as such
@@ -190,7 +190,7 @@ def browse(
 
     from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     with BrowseServer(path, port) as server:
         OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
         if open_browser:
@@ -204,7 +204,7 @@ def repair(store: StoreOption = None) -> None:
 
     Example: python -m catalog repair --store s
     """
-    path = lake.store_path(store)
+    path = location.store_path(store)
     done = lake.repair(path) + vectors.repair(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)

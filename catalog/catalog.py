@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName, command, suggestion
+from catalog.formats.origin import Origin
 from catalog.formats.plain_types import with_places
 from catalog.query import functions
 from catalog.query.admission import admit
@@ -28,13 +29,13 @@ from catalog.query.complaints import complaint, first_line
 from catalog.query.known_names import MACROS, VIEWS, columns_of, relations, unknown
 from catalog.query.near_names import Ask, why_empty, with_near_detections
 from catalog.query.parameters import check_parameters, understood
-from catalog.query.result import Origin, Result
+from catalog.query.result import Result
 from catalog.query.session import Session
 from catalog.query.targets import vector_of_file
 from catalog.schema import TABLES
 from catalog.schema.columns import literal, quote
 from catalog.schema.identifiers import whole_number
-from catalog.store import frozen, lake
+from catalog.store import frozen, lake, location
 from catalog.store.confinement import EngineLimits
 from catalog.store.vectors import Pin
 from sql.guard import Statement
@@ -130,7 +131,7 @@ class Catalog:
         spill: int | str | None = None,
         copy: Path | None = None,
     ) -> None:
-        self.path = lake.store_path(path)
+        self.path = location.store_path(path)
         self._copy = copy
         self._limits = EngineLimits(threads, memory, spill)
         self._connections: dict[int | datetime | None, frozen.Reader] = {}

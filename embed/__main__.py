@@ -14,7 +14,7 @@ from rich.table import Table
 from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
-from catalog.store import lake
+from catalog.store import location
 from embed import registry
 
 app = program(
@@ -96,7 +96,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
         options=options,
         report=_say_epoch,
     )
-    path = lake.store_path(store)
+    path = location.store_path(store)
     job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
     _say_trained(training_job.train(job))
     for i in range(1, repeats + 1):
@@ -116,7 +116,7 @@ def run_(
     """
     from embed.store import encoder_states, encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     for made in training_job.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
         _say_trained(made)
     with _progress() as bar:
@@ -143,7 +143,7 @@ def status(store: StoreOption = None) -> None:
     """
     from embed.store import encoder_states  # noqa: PLC0415 - as above
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     table = _table("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
     found = encoder_states.states(path)
     for s in found:
@@ -177,7 +177,7 @@ def index(
     """
     from embed.store import vector_index  # noqa: PLC0415 - as above
 
-    made = vector_index.index(lake.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=_say)
+    made = vector_index.index(location.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=_say)
     OUT.print(
         f"{space}: {made.kind} of {made.n_vectors:,} vectors of {made.dim} built in {made.build_s:.1f} s\n"
         f"recall@10 {made.recall:.3f} (worst target {made.recall_lowest:.2f}), mean of {made.n_targets} targets\n"
@@ -209,7 +209,7 @@ def sweep(
     from embed.store import sweeps, training_job  # noqa: PLC0415 - as above
 
     settings = registry.Settings(seed=seed, epochs=epochs, device=device)
-    base = training_job.Training(lake.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
+    base = training_job.Training(location.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
     done = sweeps.sweep(base, runs, _say_run)
     table = _table("encoder", "latent", "learning rate", "options", "epochs", "error")
     for r in sorted(done, key=lambda r: r.trained.validation_error or float("inf")):
@@ -238,7 +238,7 @@ def compare(
     """
     from embed.store import comparison  # noqa: PLC0415 - as above
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     found, left_out = comparison.compare(path, space, encoder or [], where)
     table = _table("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
     dims = {c.name: c.dim for c in found}

@@ -10,7 +10,7 @@ import typer
 
 from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
 from catalog.errors import command
-from catalog.store import lake
+from catalog.store import lake, location
 from catalog.store.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
@@ -30,7 +30,7 @@ AgainOption = Annotated[bool, typer.Option("--again", help="Try failed and skipp
 
 
 def _refresh(store: Path | None, sources: list[Source], workers: int | None, *, again: bool, wait: bool) -> None:
-    path = lake.store_path(store)
+    path = location.store_path(store)
     with screen.progress(ERR) as move:
         report = refresh(path, sources, workers=workers, again=again, wait=wait, on_progress=move, on_wait=ERR.print)
     screen.show_report(OUT, report, path)
@@ -50,8 +50,8 @@ def main(
     """
     if context.invoked_subcommand is not None:
         return
-    path = lake.store_path(store)
-    if not lake.exists(path):
+    path = location.store_path(store)
+    if not location.exists(path):
         OUT.print(f"There is no store at {path} yet.\n", soft_wrap=True, highlight=False)
         OUT.print(context.get_help(), soft_wrap=True, highlight=False, markup=False)
         return
@@ -117,7 +117,7 @@ def link(store: StoreOption = None, wait: WaitOption = True) -> None:
     """
     from ingest import paper_links  # noqa: PLC0415 - only this command needs it
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     screen.show_links(OUT, paper_links.link(path, wait=wait, on_wait=ERR.print), path)
 
 
@@ -137,7 +137,7 @@ def forget(
     """
     from ingest.forgetting import forget as take_out  # noqa: PLC0415 - only this command needs it
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     named = [str(p if p.is_absolute() else p.expanduser().absolute()) for p in paths]
     screen.show_forgotten(OUT, take_out(path, named, wait=wait, on_wait=ERR.print), path)
 
@@ -148,7 +148,7 @@ def status(store: StoreOption = None) -> None:
 
     Example: python -m ingest status --store s
     """
-    path = lake.store_path(store)
+    path = location.store_path(store)
     screen.show_status(OUT, ledger.status(path))
 
 
@@ -158,7 +158,7 @@ def verify(store: StoreOption = None) -> None:
 
     Example: python -m ingest verify --store s
     """
-    path = lake.store_path(store)
+    path = location.store_path(store)
     wrong = ledger.verify(path)
     for line in wrong:
         OUT.print(line, soft_wrap=True, highlight=False)

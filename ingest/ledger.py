@@ -11,7 +11,7 @@ from typing import BinaryIO
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
-from catalog.store import lake, manifest
+from catalog.store import lake, location, manifest
 from catalog.store.manifest import LOADED, FileEntry, Source
 from ingest.archives import members
 from ingest.detect import ARCHIVE
@@ -50,7 +50,7 @@ class Status:
 
 def sources(store: Path) -> list[Source]:
     """Return the places a store knows; none if there is no store."""
-    if not lake.exists(store):
+    if not location.exists(store):
         return []
     with contextlib.closing(lake.connect(store)) as connection:
         return manifest.read_sources(connection)

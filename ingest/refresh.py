@@ -19,7 +19,7 @@ from pathlib import Path
 from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.schema import TABLES, Table
 from catalog.schema.columns import literal
-from catalog.store import detections, lake, manifest
+from catalog.store import detections, lake, location, manifest
 from catalog.store.manifest import (
     DUPLICATE,
     FAILED,
@@ -213,7 +213,7 @@ class _Job:
 
 def _open(store: Path) -> lake.Connection:
     """Open a store to read, made or brought up to date first where that is needed."""
-    if lake.exists(store):
+    if location.exists(store):
         connection = lake.connect(store)
         if lake.is_current(connection):
             return connection

@@ -11,7 +11,7 @@ from analysis.study.options import AgainOption, SeedOption, WhereOption, say, sa
 from catalog import Catalog
 from catalog.console import StoreOption, WaitOption
 from catalog.errors import QueryError
-from catalog.store import lake
+from catalog.store import location
 
 
 def network(  # noqa: PLR0917 - typer's way to declare options
@@ -49,7 +49,7 @@ def network(  # noqa: PLR0917 - typer's way to declare options
 
     if combine not in RULES:
         raise QueryError(f"--combine is to be one of {', '.join(RULES)}, found {combine!r}")
-    path = lake.store_path(store)
+    path = location.store_path(store)
     chosen = [s.strip() for s in spaces.split(",") if s.strip()]
     asked = Asked(_thresholds(threshold), combine, centre, within_source, null, seed, say)
     with Catalog(path) as cat:

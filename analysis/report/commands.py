@@ -10,7 +10,7 @@ import typer
 
 from catalog.console import OUT, StoreOption
 from catalog.formats.whole_files import check_output
-from catalog.store import lake
+from catalog.store import location
 
 
 def report(
@@ -26,7 +26,7 @@ def report(
     """
     from analysis.report.write import write  # noqa: PLC0415 - `--help` needs no figures
 
-    path = lake.store_path(store)
+    path = location.store_path(store)
     check_output(output)
     n_bytes = write(path, output, top)
     OUT.print(f"{output}: {n_bytes / 1e6:.1f} MB, for any browser", highlight=False, soft_wrap=True)

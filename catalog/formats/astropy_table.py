@@ -12,7 +12,7 @@ import pyarrow as pa
 from astropy import units as u
 from astropy.table import Column, MaskedColumn, Table
 
-from catalog.query.result import notes_of
+from catalog.formats.origin import notes_of
 
 
 @lru_cache(maxsize=512)

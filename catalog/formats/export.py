@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from catalog.errors import UnknownName, suggestion
 from catalog.formats.json_cells import is_plain, json_text
+from catalog.formats.origin import NOTE, notes_of
 from catalog.formats.whole_files import whole
-from catalog.query.result import NOTE, notes_of
 
 Notes = Mapping[str, str]
 """What to say of the whole table: query, parameters, snapshot, store, version."""

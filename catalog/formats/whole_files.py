@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from catalog.errors import OutOfSpace, QueryError
-from catalog.store import lake
+from catalog.store import lake, location
 
 
 def check_folder(path: Path) -> None:
@@ -40,7 +40,7 @@ def check_output(output: Path) -> Path:
         raise QueryError(f"{output}: expected a file to write, found a folder; type a name in it: {output / 'result'}")
     check_folder(target)
     for folder in target.parents:
-        if lake.exists(folder):
+        if location.exists(folder):
             raise QueryError(
                 f"{output}: it lies in the store {folder}, whose files are its own; write beside the store"
             )

@@ -35,7 +35,7 @@ from catalog import errors
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.query.frames import Frame, FrameKind, frames, packed
 from catalog.store import confinement, frozen, sqlite_catalog
-from catalog.store.lake import CATALOG, check_exists
+from catalog.store.location import CATALOG, check_exists
 from catalog.store.sqlite_catalog import Signature
 
 GIB = 1 << 30

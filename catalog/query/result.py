@@ -9,16 +9,14 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import duckdb
 import pyarrow as pa
 
 from catalog.errors import PhotonlakeError, QueryError
-from catalog.formats.json_cells import json_text
+from catalog.formats.origin import NOTE, Origin
 from catalog.formats.plain_types import check_values, has_times, plain, plain_type
 from catalog.query.complaints import complaint
 from catalog.query.provenance import has_star, trace
@@ -33,47 +31,6 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 16
 _SHOWN_ROWS = 20
 _MOST_COUNTED = 100_000  # no more rows are fetched to show the first
-
-
-NOTE = "photonlake."
-"""The keys of an Arrow schema's metadata that tell of the whole table begin so."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an answer comes from: all that is needed to ask the same again.
-
-    Attributes
-    ----------
-    query : str
-        As it was typed.
-    parameters : mapping of str to object
-        Values of its $parameters.
-    snapshot : int
-        The snapshot that it saw.
-    store : str
-        The store's directory.
-    store_id : str
-        The store's UUID: `catalog.store.lake.identity`.
-
-    Examples
-    --------
-    >>> Origin("SELECT $n", {"n": 1}, 12, "/data/s", "186dbe6a").notes["parameters"]
-    '{"n": 1}'
-    """
-
-    query: str
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    snapshot: int = 0
-    store: str = ""
-    store_id: str = ""
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """The same as texts, with photonlake's version: what exports say of their whole table."""
-        given = {"parameters": json_text(dict(self.parameters))} if self.parameters else {}
-        where = {"snapshot": str(self.snapshot), "store": self.store, "store_id": self.store_id}
-        return {"query": self.query.strip()} | given | where | {"version": f"photonlake {version('photonlake')}"}
 
 
 class Head(NamedTuple):
@@ -353,18 +310,6 @@ class Result:
 
     def _said(self, error: BaseException) -> PhotonlakeError:
         return self._complain(error if isinstance(error, duckdb.Error) else duckdb.Error(str(error)), self.statement)
-
-
-def notes_of(schema: pa.Schema) -> dict[str, str]:
-    """Return what an Arrow schema says of the whole table.
-
-    Examples
-    --------
-    >>> notes_of(pa.schema([], {"photonlake.snapshot": "12"}))
-    {'snapshot': '12'}
-    """
-    said = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
-    return {key.removeprefix(NOTE): text for key, text in said.items() if key.startswith(NOTE)}
 
 
 def _unique(names: list[str]) -> list[str]:

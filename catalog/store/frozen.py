@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.schema.columns import literal, quote
-from catalog.store import confinement, engine, inspection, lake, sqlite_catalog
+from catalog.store import confinement, engine, inspection, location, sqlite_catalog
 from catalog.store.confinement import ROOT, UNLIMITED, EngineLimits
 from catalog.store.inlined import types_of
 from catalog.store.sqlite_catalog import Ask, Signature, Version
@@ -43,7 +43,7 @@ def freeze(store: Path, copy: Path) -> Version:
     UntrustedStore
         If the catalog names files outside the store.
     """
-    with sqlite_catalog.opened(store / lake.CATALOG) as cursor:
+    with sqlite_catalog.opened(store / location.CATALOG) as cursor:
         ask = sqlite_catalog.asking(cursor)
         inspection.check(ask, store)
         refused = inspection.refused_definitions(ask)
@@ -161,8 +161,8 @@ def connect(
     QueryError
         If a limit makes no sense.
     """
-    lake.check_exists(store)
-    catalog = store / lake.CATALOG
+    location.check_exists(store)
+    catalog = store / location.CATALOG
     own = confinement.private_file(".duckdb") if copy is None else None
     connection = engine.start(sqlite=False)
     try:
@@ -170,9 +170,11 @@ def connect(
         version = freeze(store, own) if own else None
         from catalog.store.lake_files import LakeFiles  # noqa: PLC0415 - brings fsspec, for those who ask alone
 
-        connection.register_filesystem(LakeFiles(store / lake.DATA))
+        connection.register_filesystem(LakeFiles(store / location.DATA))
         connection.execute("SET TimeZone = 'UTC'")
-        lake.attach(connection, store, f"ducklake:duckdb:{own or copy}", ROOT, read_only=True, snapshot=snapshot, at=at)
+        location.attach(
+            connection, store, f"ducklake:duckdb:{own or copy}", ROOT, read_only=True, snapshot=snapshot, at=at
+        )
         confinement.confine(connection, limits)
     except BaseException:
         connection.close()

@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import socket
 import time
@@ -32,59 +31,25 @@ import pyarrow as pa
 from catalog.errors import (
     OutOfSpace,
     PhotonlakeError,
-    QueryError,
     StoreLocked,
     StoreNewer,
-    StoreNotFound,
     StoreOutdated,
-    UnknownName,
     command,
 )
 from catalog.schema import SCHEMAS, TABLES, Table
 from catalog.schema.columns import literal, quote
 from catalog.store import confinement, engine, inspection, sqlite_catalog
+from catalog.store.location import CATALOG, DATA, INCOMING, attach, check_exists, exists, release_of
 from catalog.store.sqlite_catalog import held, is_locked
 from sql.objects import OBJECTS
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 """A session with a store; packages above take it from here and leave DuckDB alone."""
 
-CATALOG = "catalog.sqlite"
-DATA = "lake"
-INCOMING = "incoming"
 LOCK = "writer.lock"
 HOLDER = "writer.json"
-_BUSY_MS = 30_000
 _PATIENCE_S, _SAID_AFTER_S, _POLL_S = 60.0, 1.0, 0.1
-_VERSIONS = re.compile(r"catalog version is (\S+), but the extension requires version (\d[\d.]*\d)")
 _LOG = logging.getLogger(__name__)
-
-
-def store_path(store: str | os.PathLike[str] | None = None) -> Path:
-    """Return the store's directory: the argument, else $PHOTONLAKE_STORE, else ./store.
-
-    Raises
-    ------
-    StoreNotFound
-        If its name is no text: DuckDB opens no such file.
-
-    Examples
-    --------
-    >>> store_path("s").name
-    's'
-    """
-    path = Path(store or os.environ.get("PHOTONLAKE_STORE") or "store").expanduser().resolve()
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        shown = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        raise StoreNotFound(f"{shown} has a name that is no UTF-8; rename the folder, or take another one") from None
-    return path
-
-
-def exists(store: Path) -> bool:
-    """Tell whether a directory is a store."""
-    return (store / CATALOG).is_file()
 
 
 @dataclass(frozen=True)
@@ -159,76 +124,6 @@ def connect(
         connection.close()
         raise
     return connection
-
-
-def attach(
-    connection: duckdb.DuckDBPyConnection,
-    store: Path,
-    catalog_path: str,
-    data_path: str,
-    *,
-    read_only: bool,
-    snapshot: int | None,
-    at: datetime | None,
-) -> None:
-    """Attach a DuckLake as `lake`, and use it; whatever data path its catalog names, this one counts.
-
-    Raises
-    ------
-    UnknownName
-        If there is no such snapshot.
-    QueryError
-        If it cannot be opened.
-    """
-    options = [f"DATA_PATH {literal(data_path)}", "OVERRIDE_DATA_PATH true"]
-    if catalog_path.startswith("ducklake:sqlite:"):
-        options.append(f"META_BUSY_TIMEOUT {_BUSY_MS}")
-    if read_only:
-        options.append("READ_ONLY")
-    if snapshot is not None:
-        options.append(f"SNAPSHOT_VERSION {int(snapshot)}")
-    if at is not None:
-        moment = at if at.tzinfo else at.replace(tzinfo=UTC)
-        options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
-    try:
-        connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
-        connection.execute("USE lake")
-    except duckdb.Error as error:
-        why = _unopened(store, error)
-        if isinstance(why, QueryError) and (snapshot is not None or at is not None):
-            asked = f"snapshot {snapshot}" if snapshot is not None else f"snapshot at or before {at}"
-            advice = f"list them with: {command('catalog snapshots', store)}"
-            raise UnknownName(f"there is no {asked} in {store}; {advice}") from error
-        raise why from error
-
-
-def _unopened(store: Path, error: duckdb.Error) -> PhotonlakeError:
-    """Say why a store cannot be opened."""
-    if is_locked(error):
-        return StoreLocked(held(store / CATALOG))
-    if match := _VERSIONS.search(str(error)):
-        theirs, ours = match.groups()
-        said = f"{store} was written by DuckLake {theirs}, and this photonlake has DuckLake {ours}"
-        if _release(theirs) > _release(ours):
-            return StoreNewer(f"{said}; type: pip install -U photonlake")
-        path = literal(f"ducklake:sqlite:{store / CATALOG}")
-        advice = f"copy it, then let DuckDB bring it over: ATTACH {path} AS lake (AUTOMATIC_MIGRATION true)"
-        return StoreOutdated(f"{said}; {advice}")
-    return QueryError(f"{store / CATALOG} cannot be opened: {_first_line(error)}")
-
-
-def check_exists(store: Path) -> None:
-    """Say what to type where there is no store.
-
-    Raises
-    ------
-    StoreNotFound
-    """
-    if not exists(store):
-        if store.is_file():
-            raise StoreNotFound(f"{store} is a file; a store is a directory with {CATALOG} in it")
-        advice = f"make one with: {command('ingest files FOLDER', store)}"
-        raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
 
 
 def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> bool:
@@ -323,21 +218,10 @@ def _refuse_newer(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
     except duckdb.CatalogException:  # an empty lake
         return
     ours = metadata.version("photonlake")
-    if theirs is not None and _release(theirs) > _release(ours):
+    if theirs is not None and release_of(theirs) > release_of(ours):
         raise StoreNewer(
             f"{store} was written by photonlake {theirs}, and this is {ours}; type: pip install -U photonlake"
         )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, to compare by.
-
-    Examples
-    --------
-    >>> _release("0.10.1") > _release("0.9") > _release("0.9.dev1")[:1]
-    True
-    """
-    return tuple(int(n) for n in re.findall(r"[0-9]{1,9}", version.partition("+")[0]))
 
 
 @functools.cache
@@ -651,10 +535,6 @@ def repair(store: Path) -> list[str]:
 def arrow(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> pa.Table:
     """Run a query of our own and return an Arrow table."""
     return connection.execute(query, list(parameters)).to_arrow_table()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _now() -> datetime:

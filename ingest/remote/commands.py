@@ -15,7 +15,7 @@ import typer
 from catalog.console import EXIT_INCOMPLETE, StoreOption, WaitOption, hint
 from catalog.errors import Terminal, command
 from catalog.schema.identifiers import whole_number
-from catalog.store import lake
+from catalog.store import location
 
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=8, help="Files fetched at once.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how much would come.")]
@@ -96,7 +96,7 @@ def csc(  # noqa: PLR0917 - each is an option of the command, given by name
     )
     if named is None and not show_requests:
         selection = replace(selection, release=jobs.newest_release())
-    path = lake.store_path(store)
+    path = location.store_path(store)
     if show_requests:
         jobs.show_csc_requests(selection, newest=named is None)
     elif dry_run:
@@ -129,7 +129,7 @@ def ads(
 
     if bool(query) == objects:
         raise AskOne("say which papers to fetch: --objects or --query 'bibgroup:\"Chandra\"'")
-    path = lake.store_path(store)
+    path = location.store_path(store)
     if show_requests:
         jobs.show_ads_requests(path, query)
     elif dry_run:

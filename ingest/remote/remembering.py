@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.store import lake, manifest
+from catalog.store import lake, location, manifest
 from catalog.store.manifest import Source
 from ingest.remote.ads import KIND as ADS_KIND
 from ingest.remote.ads import Target
@@ -35,7 +35,7 @@ def remember(store: Path, query: Source, folder: Path, *, wait: bool = True) -> 
         If another process writes and `wait` is false.
     """
     sources = [query, files_source(store, folder)]
-    if lake.exists(store):
+    if location.exists(store):
         with contextlib.closing(lake.connect(store)) as connection:
             known = manifest.read_sources(connection)
         sources = [s for s in sources if s not in known]
@@ -64,7 +64,7 @@ def mark_refreshed(store: Path, sources: Sequence[Source], *, wait: bool = True)
 
 def remembered(store: Path) -> list[Source]:
     """Return the queries that a store knows, oldest first; none if there is no store."""
-    if not lake.exists(store):
+    if not location.exists(store):
         return []
     with contextlib.closing(lake.connect(store)) as connection:
         return [s for s in manifest.read_sources(connection) if s.kind in REMOTE_KINDS]
@@ -93,7 +93,7 @@ def files_source(store: Path, folder: Path) -> Source:
 
 def targets(store: Path) -> list[Target]:
     """Return every source in the store with the names it has: its CSC name, SIMBAD's main identifier."""
-    if not lake.exists(store):
+    if not location.exists(store):
         return []
     with contextlib.closing(lake.connect(store)) as connection:
         return [Target(name, tuple(others)) for name, others in connection.execute(_TARGETS).fetchall()]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from catalog.schema.identifiers import parse_product_name
-from catalog.store import lake
+from catalog.store import lake, location
 from ingest.forgetting import take_out
 from ingest.remote.products import key_of
 
@@ -81,7 +81,7 @@ def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
     StoreLocked
         If another process writes and `wait` is false.
     """
-    if not paths or not lake.exists(store):
+    if not paths or not location.exists(store):
         return
     with (
         lake.lock(store, "forget superseded files", wait=wait),

@@ -19,7 +19,8 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from ingest.tables.delimited import delimited_sheet
 from ingest.tables.fits_tables import fits_sheet
-from ingest.tables.tabular import BATCH_ROWS, Field, HeadStream, Sheet, batch_of, named_release, parquet_sheet
+from ingest.tables.parquet_tables import parquet_sheet
+from ingest.tables.tabular import BATCH_ROWS, Field, HeadStream, Sheet, batch_of, named_release
 from ingest.tables.votable import votable_sheet
 
 MAX_TEXT = 1 << 30

@@ -6,19 +6,15 @@ A `Sheet` says nothing of what the columns mean; `ingest.tables.source_tables` d
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from catalog.errors import UnreadableFile
-
 HEAD_BYTES = 64 << 10
 BATCH_ROWS = 1 << 15
-_SPOOL_BYTES = 64 << 20
 _RELEASE = re.compile(
     r"(?<![a-z0-9])(?:csc|rel(?:ease)?)(?:[\s_-]*v?(?P<major>[12])[._](?P<minor>\d)|(?P<digits>2\d)|[\s_-]+(?P<two>2[01]))"
     r"(?!\d)",
@@ -145,41 +141,3 @@ def batch_of(columns: list[pa.Array | pa.ChunkedArray]) -> pa.RecordBatch:
     """Make a batch whose columns are known by position alone: headers may repeat names."""
     arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
     return pa.RecordBatch.from_arrays(arrays, names=[str(i) for i in range(len(arrays))])
-
-
-def parquet_sheet(stream: BinaryIO) -> Sheet:
-    """Read a Parquet file; its index stands at its end, so it is spooled to a temporary file.
-
-    Raises
-    ------
-    UnreadableFile
-        If it is damaged.
-    """
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of pyarrow's import time, for one format
-
-    from ingest.tables.bounds import parquet_batches  # noqa: PLC0415 - it bounds what is made here
-
-    flags: list[str] = []
-    resources = ExitStack()
-    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - closed with the sheet's resources
-    resources.push(spool)
-    while piece := stream.read(1 << 20):
-        spool.write(piece)
-    spool.seek(0)
-    limits = {"thrift_string_size_limit": 64 << 20, "thrift_container_size_limit": 1 << 20}
-    try:
-        file = pq.ParquetFile(pa.PythonFile(spool, mode="r"), **limits)
-        columns = [(f.name, (f.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")) for f in file.schema_arrow]
-    except (pa.ArrowException, OSError, ValueError) as error:
-        resources.close()
-        raise UnreadableFile("a Parquet file", str(error).splitlines()[0], "write it again") from None
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from parquet_batches(cast("BinaryIO", spool), file, BATCH_ROWS, flags)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            raise UnreadableFile("a whole Parquet file", str(error).splitlines()[0], "write it again") from None
-
-    fields = tuple(Field(n.strip() or f"column {i + 1}", unit=unit) for i, (n, unit) in enumerate(columns))
-    comments = " ".join(str(v) for v in (file.schema_arrow.metadata or {}).values())
-    return Sheet(fields, batches(), named_release(comments), flags=flags, resources=resources)

@@ -15,7 +15,7 @@ import pytest
 
 from catalog.errors import StoreLocked, StoreNewer, StoreNotFound, StoreOutdated, UnknownName
 from catalog.schema import SCHEMAS, TABLES
-from catalog.store import engine, lake
+from catalog.store import engine, lake, location
 
 
 def count(connection, table="meta.source"):
@@ -154,11 +154,11 @@ def test_readers_never_wait_for_a_writer(store):
 
 def test_repair_removes_what_no_snapshot_references(store):
     lake.repair(store)  # the fixture's store is a copy: its data path is mended first
-    orphan = store / lake.DATA / "meta" / "source" / "left-over.parquet"
+    orphan = store / location.DATA / "meta" / "source" / "left-over.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"PAR1")
-    (store / lake.INCOMING).mkdir()
-    (store / lake.INCOMING / "half.parquet").write_bytes(b"PAR1")
+    (store / location.INCOMING).mkdir()
+    (store / location.INCOMING / "half.parquet").write_bytes(b"PAR1")
     done = lake.repair(store)
     assert len(done) == 2
     assert not orphan.exists()
@@ -180,7 +180,7 @@ held.close()
 @contextlib.contextmanager
 def held_by_a_browser(store, seconds, end="ROLLBACK"):
     """Another process holds the write lock of the catalog's file, as a database browser with unsaved changes does."""
-    command = [sys.executable, "-c", BROWSER, str(store / lake.CATALOG), end]
+    command = [sys.executable, "-c", BROWSER, str(store / location.CATALOG), end]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as browser:
         assert browser.stdout.readline() == "held\n"
         timer = threading.Timer(seconds, lambda: browser.communicate("\n"))
@@ -237,7 +237,7 @@ def test_a_program_that_never_lets_go_is_told_in_one_line(store, monkeypatch):
 
 
 def set_catalog_version(store, version):
-    with contextlib.closing(sqlite3.connect(store / lake.CATALOG, isolation_level=None)) as catalog:
+    with contextlib.closing(sqlite3.connect(store / location.CATALOG, isolation_level=None)) as catalog:
         catalog.execute("UPDATE ducklake_metadata SET value = ? WHERE key = 'version'", [version])
 
 
@@ -257,10 +257,10 @@ def test_a_store_of_a_later_photonlake_is_left_as_it_is(store):
         with lake.transaction(connection):
             lake.remember(connection, "photonlake", "99.1")
             lake.remember(connection, "*", "of another version")
-    before = (store / lake.CATALOG).read_bytes()
+    before = (store / location.CATALOG).read_bytes()
     with pytest.raises(StoreNewer, match=r"written by photonlake 99\.1, and this is "):
         lake.create(store)
-    assert (store / lake.CATALOG).read_bytes() == before
+    assert (store / location.CATALOG).read_bytes() == before
     with contextlib.closing(lake.connect(store)) as connection:
         assert connection.execute("SELECT count(*) FROM csc.master_source").fetchall()  # what it has can be read
         with pytest.raises(StoreNewer), lake.reading(connection, store):
