@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 from catalog.schema import TABLES
+from catalog.schema.flags import FLAGS
 from sql.objects import OBJECTS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,6 +42,11 @@ def test_every_table_column_view_and_macro_is_there(page):
         assert f"\n### {name}\n" in page
     for table in TABLES.values():
         assert all(c.description for c in table.columns), table.full_name
+
+
+def test_every_flag_is_there(page):
+    for word, text in FLAGS.items():
+        assert f"| `{word}` | {text} |" in page
 
 
 def test_every_command_and_option_says_what_it_does():
