@@ -385,12 +385,19 @@ def _environment(memory: int | None) -> dict[str, str]:
     kept = {
         k: v for k, v in os.environ.items() if k in _PASSED_ON or k.startswith(("PHOTONLAKE_", "OMP_", "OPENBLAS_"))
     }
-    kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    kept["PYTHONPATH"] = os.pathsep.join(_import_path())
     kept["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve a gigabyte at once
     kept["MALLOC_ARENA_MAX"] = "4"
     if memory is not None:
         kept["PHOTONLAKE_VECTOR_MEMORY"] = str(memory // 4)
     return kept
+
+
+def _import_path() -> list[str]:
+    """Return the folders that a process imports from, and so may read: not that of the user's script, or notebook."""
+    script = Path(sys.argv[0]).parent if sys.argv and sys.argv[0] else Path()
+    users = {script.resolve(), Path.cwd()} - {Path(__file__).resolve().parents[1]}
+    return [folder for folder in sys.path if folder and Path(folder).resolve() not in users]
 
 
 def _resident(pid: int) -> int:

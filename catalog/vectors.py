@@ -133,6 +133,8 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
     """
     try:
         return _open(path(store, space), version)
+    except UntrustedStore:
+        raise
     except (ValueError, OSError) as error:
         advice = f"copy the whole store, or make the vectors again: {command(f'embed run {space}', store)}"
         raise BrokenPin(
