@@ -29,7 +29,7 @@ ENDLESS = {
     "one call": "SELECT levenshtein(repeat('a', 100000), repeat('b', 100000))",
 }
 MORE_ENDLESS = {
-    "nested queries": "WITH a AS (SELECT 1 AS x)"
+    "nested queries": "WITH a AS (SELECT range AS x FROM range(9))"
     + "".join(
         f", {b} AS (SELECT l.x FROM {a} l, {a} r)" for a, b in zip("abcdefghijklmno", "bcdefghijklmnop", strict=True)
     )
@@ -38,7 +38,7 @@ MORE_ENDLESS = {
     + ", ".join(f"sum(range + {i}) OVER (ORDER BY -range)" for i in range(3000))
     + " FROM range(9999)",
     "recursion": "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r",
-    "a pattern": "SELECT count(*) FROM range(100000000) WHERE regexp_matches(repeat('a', 5000), '(a*)*b')",
+    "a pattern": "SELECT count(*) FROM range(100000000) WHERE regexp_matches(repeat('a', 5000) || range, '(a*)*b')",
     "short bins": "SELECT count(*) FROM light_curve('732.0.1', 0.0000001)",
     "PIVOT": "PIVOT (SELECT a.range % 7 AS k FROM range(1000000000) a, range(1000) b) ON k USING count(*)",
     "distances": "SELECT damerau_levenshtein(repeat('ab', 40000), repeat('ba', 40000))",
