@@ -168,6 +168,8 @@ PIVOTED = (
 PIVOT t ON c USING count(*) GROUP BY r
 PIVOT t ON d USING count(*) GROUP BY r
 PIVOT t ON r, c USING sum(d)
+PIVOT t ON r, /* b, */ c USING sum(d)
+PIVOT t ON ( /* b, */ r) USING sum(d)
 PIVOT t ON r || 'z' USING sum(d)
 PIVOT t ON (r, c) USING sum(d)
 PIVOT t ON r, c IN (3) USING sum(d)
