@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from catalog import lake
 from catalog.errors import QueryError, UnknownName, command, suggestion
+from catalog.vectors import weights_file
 from embed import encoders
 from embed.encoders import Encoder, NothingToTrainOn
 from embed.evaluate import Measured, Reconstructs, compared, over_sources, reconstruction_errors
@@ -134,7 +135,7 @@ def _candidates(
         if configuration["modality"] != "spectrum":
             left_out[encoder_id] = f"it reads {configuration['modality']}, not gridded spectra alone"
             continue
-        encoder = encoders.load(store / "models" / f"{weights}.safetensors")
+        encoder = encoders.load(weights_file(store, str(weights)))
         if not isinstance(encoder, Reconstructs):
             left_out[encoder_id] = "it does not give back what it read"
             continue

@@ -58,7 +58,7 @@ class Current:
 
     def load(self, store: Path) -> Encoder:
         """Restore it from the store's models."""
-        return encoders.load(store / "models" / f"{self.weights_sha256}.safetensors")
+        return encoders.load(vectors.weights_file(store, self.weights_sha256))
 
 
 @dataclass

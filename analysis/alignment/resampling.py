@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from analysis.steps import Steps
 from catalog import lake
+from catalog.vectors import weights_file
 from embed.encoders import Encoder, load
 from embed.inputs import INPUTS
 from embed.pair_inputs import DATA_SPACES
@@ -56,7 +57,7 @@ def encoder_of(store: Path, encoder_id: str, snapshot: int) -> Encoder:
         row = connection.execute(
             "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = ?", [encoder_id]
         ).fetchone()
-    return load(store / "models" / f"{row[0] if row else encoder_id}.safetensors")
+    return load(weights_file(store, str(row[0] if row else encoder_id)))
 
 
 def photons_again(

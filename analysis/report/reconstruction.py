@@ -11,6 +11,7 @@ from analysis.figures import as_svg, figure
 from analysis.report.page import Figure, Section
 from analysis.report.store import simulated
 from catalog import Catalog, lake
+from catalog.vectors import weights_file
 from embed import encoders
 from embed.evaluate import Reconstructs
 from embed.inputs import INPUTS
@@ -31,7 +32,7 @@ def reconstructions(cat: Catalog) -> Section | None:
     if not row:
         return None
     encoder_id, weights, dim, error = row[0]
-    encoder = encoders.load(cat.path / "models" / f"{weights}.safetensors")
+    encoder = encoders.load(weights_file(cat.path, str(weights)))
     if not isinstance(encoder, Reconstructs) or encoder.modality != "spectrum":
         return None
     ids = _chosen(cat)
