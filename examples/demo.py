@@ -52,7 +52,7 @@ TRAININGS = (
     ("events", "--latent", "16", "--epochs", "6"),
 )
 STUDIES = (
-    ("cluster", "--space", "spectrum", "--algorithms", "kmeans,gmm", "--k", "4..10"),
+    ("cluster", "--space", "spectrum", "--algorithms", "kmeans,gmm", "--k", "4..10", "--splits", "4"),
     ("symbolic", "--space", "spectrum", "--lengths", "5,15", "--no-reverse"),
     ("retrieve",),
     ("regress", "--columns", "hard_hs,var_prob_b"),

@@ -96,6 +96,7 @@ _PLAIN_NAME = re.compile(r"\w[\w$ +-]*")
 READ_ONLY = (
     "only one read-only query is answered at a time: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, PIVOT, EXPLAIN"
 )
+_METADATA = "__ducklake_metadata"
 _NO_FILES = "files come in through python -m ingest files PATH"
 
 
@@ -266,4 +267,6 @@ def _plain_table(parts: list[str]) -> str:
     is_file = len(parts) > 1 and parts[-1].lower() in _ALLOWED["file kinds"]
     if is_file or not all(_PLAIN_NAME.fullmatch(p) for p in parts):
         raise Refused(f"{name!r} is a file, not a table of the store; {_NO_FILES}")
+    if parts[-1].lower() in _ALLOWED["kept from queries"] or parts[0].lower().startswith(_METADATA):
+        raise Refused(f"{name} tells of the engine and its files, not of the store's data; see python -m catalog info")
     return name

@@ -15,6 +15,7 @@ from analysis.study.runs import FOLDER
 from catalog import Catalog
 from catalog.errors import UnknownName
 from catalog.formats.whole_files import write_whole
+from catalog.store.vectors import weights_file
 from embed.inputs.abstracts import paper_text
 from embed.inputs.masking import Quantity, masked
 from embed.inputs.paper_vectors import beside
@@ -52,13 +53,13 @@ def vectors(
     texts = {str(b): masked(paper_text(_text(t), _text(a)), quantity) for b, t, a in rows}
     wanted = [texts[b] for b in papers.bibcodes.tolist()]
     keys = [hashlib.sha256(t.encode()).hexdigest() for t in wanted]
-    path = cat.path / FOLDER / "masked" / f"{encoder_id}.safetensors"
+    path = cat.path / FOLDER / "masked" / f"{hashlib.sha256(encoder_id.encode()).hexdigest()}.safetensors"
     known = _read(path)
     missing = sorted({k: t for k, t in zip(keys, wanted, strict=True) if k not in known}.items())
     if missing:
         weights = "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = $id"
         (name,) = cat.sql(weights, snapshot=snapshot, id=encoder_id).fetchall()[0]
-        encoder = load(cat.path / "models" / f"{name}.safetensors")
+        encoder = load(weights_file(cat.path, str(name)))
         if not isinstance(encoder, ReadsWords):
             raise UnknownName(f"{encoder_id} reads no words: --masked needs a papers space of sentence vectors")
         for i in range(0, len(missing), _CHUNK):

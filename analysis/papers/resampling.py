@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from analysis.study.steps import Steps
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 from embed.inputs.modalities import INPUTS
 from embed.inputs.pairs import DATA_SPACES
 from embed.inputs.prepared import Arrays
@@ -56,7 +57,7 @@ def encoder_of(store: Path, encoder_id: str, snapshot: int) -> Encoder:
         row = connection.execute(
             "SELECT weights_sha256 FROM meta.encoder WHERE encoder_id = ?", [encoder_id]
         ).fetchone()
-    return load(store / "models" / f"{row[0] if row else encoder_id}.safetensors")
+    return load(weights_file(store, str(row[0] if row else encoder_id)))
 
 
 def photons_again(

@@ -12,6 +12,7 @@ from analysis.report.page import Figure, Section
 from analysis.report.store import simulated
 from catalog import Catalog
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Prepared
@@ -32,7 +33,7 @@ def reconstructions(cat: Catalog) -> Section | None:
     if not row:
         return None
     encoder_id, weights, dim, error = row[0]
-    encoder = registry.load(cat.path / "models" / f"{weights}.safetensors")
+    encoder = registry.load(weights_file(cat.path, str(weights)))
     if not isinstance(encoder, Reconstructs) or encoder.modality != "spectrum":
         return None
     ids = _chosen(cat)

@@ -27,6 +27,7 @@ from catalog.formats.whole_files import write_whole
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 
 _LOG = logging.getLogger(__name__)
 FOLDER = "analysis"
@@ -279,7 +280,7 @@ def _figure(store: Path, run_id: int, name: str, content: bytes) -> str:
 def _model_row(store: Path, model: Model) -> dict[str, object]:
     content = save({name: np.ascontiguousarray(value) for name, value in model.tensors.items()})
     digest = hashlib.sha256(content).hexdigest()
-    path = store / "models" / f"{digest}.safetensors"
+    path = weights_file(store, digest)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         write_whole(path, content)

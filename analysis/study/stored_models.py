@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.query.session import Session
+from catalog.store.vectors import weights_file
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def models(session: Session, function: str, advice: str) -> Models:
             row["encoder_id"],
             row["dim"],
             json.loads(row["configuration"] or "{}"),
-            session.store / "models" / f"{row['weights_sha256']}.safetensors",
+            weights_file(session.store, str(row["weights_sha256"])),
         )
         for row in rows
     ]

@@ -31,6 +31,7 @@ _AS_TEXT = frozenset(
     }
 )
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31, in days since 1970
+_INFINITE = (1 << 63) - 1
 _PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
 
@@ -61,10 +62,11 @@ def _place(type_: DuckDBPyType) -> str | None:
         return "HUGEINT" if kind == "uhugeint" else "VARCHAR"
     if kind not in {"list", "array", "map", "struct"}:
         return None
-    children = dict(type_.children)
+    # The fields of row(1, 2) have no names; DuckDB counts them from 1.
+    children = {name or str(n): child for n, (name, child) in enumerate(type_.children, 1)}
     parts = {name: child for name, child in children.items() if isinstance(child, DuckDBPyType)}
     new = {name: _place(child) for name, child in parts.items()}
-    if not any(new.values()):
+    if not any(new.values()) and all(name for name, _ in type_.children):
         return None
     spelled = {name: new[name] or str(child) for name, child in parts.items()}
     if kind == "struct":
@@ -75,7 +77,7 @@ def _place(type_: DuckDBPyType) -> str | None:
 
 
 def check_values(column: pa.Array, name: str) -> None:
-    """Refuse dates that neither Python nor FITS nor VOTable can write: infinity, before year 1, after 9999.
+    """Refuse what neither Python nor FITS nor VOTable can write: infinity, years before 1 and after 9999, 24:00:00.
 
     Parameters
     ----------
@@ -94,11 +96,16 @@ def check_values(column: pa.Array, name: str) -> None:
         per_day = 1 if days else _PER_DAY[type_.unit if pa.types.is_timestamp(type_) else "ms"]
         found = pc.min_max(column.cast(pa.int32() if days else pa.int64()))
         low, high = found["min"].as_py(), found["max"].as_py()
-        if low is not None and (low < _FIRST_DAY * per_day or high >= (_LAST_DAY + 1) * per_day):
+        infinite = low is not None and not -_INFINITE < low <= high < _INFINITE  # nanoseconds end before year 9999
+        if infinite or (low is not None and (low < _FIRST_DAY * per_day or high >= (_LAST_DAY + 1) * per_day)):
             raise QueryError(
                 f"column {name} has a date that no calendar of years 1 to 9999 has, such as infinity; "
                 f"write {name}::VARCHAR, or leave it out: WHERE isfinite({name})"
             )
+    elif pa.types.is_time(type_):
+        last = pc.max(column.cast(pa.int64() if pa.types.is_time64(type_) else pa.int32())).as_py()
+        if last is not None and last >= _PER_DAY[type_.unit]:
+            raise QueryError(f"column {name} has the time 24:00:00, which no clock shows; write {name}::VARCHAR")
     elif pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
         check_values(column.flatten(), name)
     elif pa.types.is_map(type_):
@@ -117,7 +124,7 @@ def has_times(type_: pa.DataType) -> bool:
     >>> has_times(pa.list_(pa.date32())), has_times(pa.map_(pa.string(), pa.int8()))
     (True, False)
     """
-    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+    if pa.types.is_date(type_) or pa.types.is_timestamp(type_) or pa.types.is_time(type_):
         return True
     return any(has_times(type_.field(i).type) for i in range(type_.num_fields))
 

@@ -118,7 +118,10 @@ _MENDED = (
         "positions in sixtieths become degrees by ra_deg() and dec_deg()",
     ),
     (r"types '(\w+)\((?:[A-Z]+)\[\]\)'", r"each row has a list of them: list_\1(...)"),
-    (r"when casting from source column (\w+)", r"\1 is text: what it is compared with stands in single quotes"),
+    (
+        r"Could not convert string .* when casting from source column (\w+)",
+        r"\1 is text: what it is compared with stands in single quotes",
+    ),
     (r"must appear in the GROUP BY clause", "GROUP BY ALL names them all"),
 )
 """What the engine complains of, and what mends it."""

@@ -69,7 +69,8 @@ def unknown(name: str, what: str = "table or view") -> UnknownName:
     >>> print(unknown("product.event"))
     no product.event here: store or snapshot is older; bring the store up to date: python -m catalog init --store STORE
     """
-    known = (*relations(), *MACROS)
+    asked_for = (n for n in relations() if n not in TABLES or not TABLES[n].merged_into)
+    known = (*asked_for, *MACROS)
     if name.lower() in SCHEMAS and what != "schema":
         there = ", ".join(k for k in relations() if k.startswith(f"{name.lower()}."))
         return UnknownName(f"{name} is a schema; name one of its tables or views: {there}")

@@ -284,7 +284,7 @@ class _Process:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise QueryError("the process that answers queries has no pipes")
-        received = frames(self._pieces(stdout.fileno(), limits.seconds))
+        received = frames(self._pieces(stdout.fileno(), limits))
         try:
             self._wait_until_ready(received)
             stdin.write(packed(FrameKind.QUESTION, json.dumps(asked).encode()))
@@ -304,10 +304,6 @@ class _Process:
                 table = pa.ipc.open_stream(content).read_all()
                 why_empty = tuple(map(str, said["why_empty"]))
                 return Answer(table, said["more"], said["text"], said["query"], said["snapshot"], why_empty)
-            if limits.answer_bytes is not None and content.tell() > 2 * limits.answer_bytes + (1 << 20):
-                raise QueryError(
-                    f"the answer is larger than {limits.answer_bytes >> 20} MB; narrow it down (WHERE, LIMIT)"
-                )
         raise self._how_it_ended(limits)
 
     _is_ready = False
@@ -320,8 +316,10 @@ class _Process:
                 raise _told(frame)
             self._is_ready = frame is not None and frame.kind is FrameKind.READY
 
-    def _pieces(self, descriptor: int, seconds: float | None) -> Iterator[bytes]:
-        """Yield what the process says, until it ends or its time, or memory, is over."""
+    def _pieces(self, descriptor: int, limits: Limits) -> Iterator[bytes]:
+        """Yield what the process says, until it ends, or says more than it may, or its time, or memory, is over."""
+        seconds, most = limits.seconds, limits.answer_bytes
+        n_bytes = 0
         poll = select.poll()
         poll.register(descriptor, select.POLLIN | select.POLLHUP)
         began, was_ready = time.monotonic(), self._is_ready
@@ -330,6 +328,9 @@ class _Process:
                 piece = os.read(descriptor, 1 << 20)
                 if not piece:
                     return
+                n_bytes += len(piece)
+                if most is not None and n_bytes > 2 * most + (1 << 20):
+                    raise QueryError(f"the answer is larger than {most >> 20} MB; narrow it down (WHERE, LIMIT)")
                 yield piece
             if self._is_ready and not was_ready:
                 began, was_ready = time.monotonic(), True
@@ -386,12 +387,19 @@ def _environment(memory: int | None) -> dict[str, str]:
     kept = {
         k: v for k, v in os.environ.items() if k in _PASSED_ON or k.startswith(("PHOTONLAKE_", "OMP_", "OPENBLAS_"))
     }
-    kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    kept["PYTHONPATH"] = os.pathsep.join(_import_path())
     kept["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve a gigabyte at once
     kept["MALLOC_ARENA_MAX"] = "4"
     if memory is not None:
         kept["PHOTONLAKE_VECTOR_MEMORY"] = str(memory // 4)
     return kept
+
+
+def _import_path() -> list[str]:
+    """Return the folders that a process imports from, and so may read: not that of the user's script, or notebook."""
+    script = Path(sys.argv[0]).parent if sys.argv and sys.argv[0] else Path()
+    users = {script.resolve(), Path.cwd()} - {Path(__file__).resolve().parents[1]}
+    return [folder for folder in sys.path if folder and Path(folder).resolve() not in users]
 
 
 def _resident(pid: int) -> int:

@@ -87,7 +87,7 @@ def meaning(node: exp.Expr) -> Described | None:
 
     Examples
     --------
-    >>> from sql.guard import parse
+    >>> from sql.syntax import parse
     >>> meaning(parse("SELECT 1 FROM product.event AS e WHERE e.energy_ev > 5").find(exp.GT).this).unit
     'eV'
     """

@@ -132,7 +132,7 @@ def _weights(session: Session, space: Pinned) -> Path:
             f"nearest: encoder {space.pin.encoder_id} of {space.pin.space} is not in meta.encoder; "
             f"train it again: {command(f'embed train {space.pin.space}', session.store)}"
         )
-    return session.store / "models" / f"{found[0]}.safetensors"
+    return vectors.weights_file(session.store, str(found[0]))
 
 
 def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:

@@ -49,7 +49,8 @@ def _limit(given: Mapping[str, object]) -> None:
     models = os.environ.get("PHOTONLAKE_SENTENCE_MODELS", "").split(os.pathsep)
     cache = os.environ.get("HF_HOME") or str(Path("~/.cache/huggingface").expanduser())
     read = [*python, *_SYSTEM, *_DEVICES, str(given["store"]), str(given["copies"]), cache, *filter(None, models)]
-    restrict(read=map(Path, read), write=[Path(str(given["spill_folder"])), Path("/dev/null")])
+    on_other_disks = (entry.resolve() for entry in Path(str(given["store"])).iterdir() if entry.is_symlink())
+    restrict(read=[*map(Path, read), *on_other_disks], write=[Path(str(given["spill_folder"])), Path("/dev/null")])
 
 
 def _serve(given: Mapping[str, object], questions: BinaryIO, answers: BinaryIO) -> None:

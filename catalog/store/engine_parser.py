@@ -18,6 +18,9 @@ _FORMATS = frozenset({"text", "json", "html", "graphviz", "yaml", "mermaid"})
 _LONGEST_PREFIX = 1 << 12
 
 
+_ALONE = frozenset(",()[]{};")
+
+
 def words_of(text: str) -> list[tuple[int, str]]:
     """Cut a text into the pieces that DuckDB's own lexer sees, comments left out.
 
@@ -38,7 +41,8 @@ def words_of(text: str) -> list[tuple[int, str]]:
     for start, end in itertools.pairwise([*starts, len(content)]):
         piece = content[start:end].decode(errors="replace")
         word = re.match(r"\w+", piece)
-        pieces.append((place, word[0] if word else piece.strip()))
+        alone = piece[:1] in _ALONE  # whatever follows it, up to the next piece, is a comment
+        pieces.append((place, word[0] if word else piece[:1] if alone else piece.strip()))
         place += len(piece)
     return pieces
 

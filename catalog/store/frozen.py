@@ -58,7 +58,7 @@ def freeze(store: Path, copy: Path) -> Version:
         finally:
             with contextlib.suppress(duckdb.Error):
                 cursor.execute("ROLLBACK")
-            cursor.execute("DETACH frozen")
+            cursor.execute("DETACH DATABASE IF EXISTS frozen")
     return version
 
 

@@ -33,6 +33,8 @@ _INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
 def check(ask: Ask, store: Path) -> None:
     """Refuse a store whose catalog names files outside its lake, or tables by names that are none.
 
+    A folder of the store may be a link, to another disk; but not to one that holds the store and much else.
+
     Parameters
     ----------
     ask : callable
@@ -45,6 +47,9 @@ def check(ask: Ask, store: Path) -> None:
     UntrustedStore
         With what it names.
     """
+    for entry in store.iterdir():
+        if entry.is_symlink() and store.resolve().is_relative_to(entry.resolve()):
+            raise UntrustedStore(f"{entry}: expected a folder of the store, found a link to {entry.resolve()}")
     found = " UNION ALL ".join(f"SELECT '{table}' AS t, path FROM {table} WHERE {_OUTSIDE}" for table in _PATHS)
     for table, path in ask(f"{found} LIMIT 1"):
         raise UntrustedStore(

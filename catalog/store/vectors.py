@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog.errors import QueryError, Terminal, command
+from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
 from catalog.store import lake
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import lance
 
 FOLDER = "vectors"
+_SPACE = re.compile(r"\w[\w -]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TAG = "pin-"
 _LOOSE_FRAGMENTS = 16
 """Compact a table from so many small files on."""
@@ -47,6 +50,8 @@ def _lance() -> ModuleType:
 
 def _open(folder: Path, version: int | None = None) -> lance.LanceDataset:
     dataset: lance.LanceDataset = _lance().dataset(str(folder), version=version)
+    for base in dataset.base_paths().values():
+        raise UntrustedStore(f"{folder}: expected vectors in its own folder, found a path to others, {base.path!r}")
     return dataset
 
 
@@ -93,8 +98,29 @@ def pins(connection: duckdb.DuckDBPyConnection) -> dict[str, Pin]:
 
 
 def path(store: Path, space: str) -> Path:
-    """Return the folder of a space's Lance table."""
+    """Return the folder of a space's Lance table.
+
+    Raises
+    ------
+    UntrustedStore
+        If the name of the space leads elsewhere: a store may be from somebody else.
+    """
+    if not _SPACE.fullmatch(space):
+        raise UntrustedStore(f"{store}: expected a space with a plain name, found {space!r}")
     return store / FOLDER / f"{space}.lance"
+
+
+def weights_file(store: Path, sha256: str) -> Path:
+    """Return the file of the weights of an encoder, or of a run's model.
+
+    Raises
+    ------
+    UntrustedStore
+        If the store names a file otherwise than by the hash of its content.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise UntrustedStore(f"{store}: expected weights named by their hash, of 64 digits, found {sha256!r}")
+    return store / "models" / f"{sha256}.safetensors"
 
 
 def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
@@ -107,6 +133,8 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
     """
     try:
         return _open(path(store, space), version)
+    except UntrustedStore:
+        raise
     except (ValueError, OSError) as error:
         advice = f"copy the whole store, or make the vectors again: {command(f'embed run {space}', store)}"
         raise BrokenPin(

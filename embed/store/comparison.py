@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from catalog.errors import QueryError, UnknownName, command, suggestion
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Arrays
@@ -134,7 +135,7 @@ def _candidates(
         if configuration["modality"] != "spectrum":
             left_out[encoder_id] = f"it reads {configuration['modality']}, not gridded spectra alone"
             continue
-        encoder = registry.load(store / "models" / f"{weights}.safetensors")
+        encoder = registry.load(weights_file(store, str(weights)))
         if not isinstance(encoder, Reconstructs):
             left_out[encoder_id] = "it does not give back what it read"
             continue

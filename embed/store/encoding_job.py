@@ -58,7 +58,7 @@ class Current:
 
     def load(self, store: Path) -> Encoder:
         """Restore it from the store's models."""
-        return registry.load(store / "models" / f"{self.weights_sha256}.safetensors")
+        return registry.load(vectors.weights_file(store, self.weights_sha256))
 
 
 @dataclass

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 from embed.inputs.modalities import INPUTS
 from embed.registry import Configuration, Family, Settings
 
@@ -106,6 +107,6 @@ def find(store: Path, space: str, name: str) -> Kept | None:
         ).fetchall()
     for encoder_id, version, snapshot, current, configuration, curve, error, at, weights in rows:
         training = json.loads(configuration).get("training", {})
-        if training.get(IDENTITY) == name and (store / "models" / f"{weights}.safetensors").is_file():
+        if training.get(IDENTITY) == name and weights_file(store, str(weights)).is_file():
             return Kept(encoder_id, version, snapshot, bool(current), training, list(curve or []), error, at)
     return None

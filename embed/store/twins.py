@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.store import lake
+from catalog.store.vectors import weights_file
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.registry import Configuration, Encoder, Vectors
@@ -40,7 +41,7 @@ class Twin:
 
     def load(self, store: Path) -> Encoder:
         """Restore it from the store's models."""
-        return registry.load(store / "models" / f"{self.weights_sha256}.safetensors")
+        return registry.load(weights_file(store, self.weights_sha256))
 
 
 def twins(store: Path, encoder_id: str, snapshot: int | None = None) -> list[Twin]:
@@ -66,9 +67,7 @@ def twins(store: Path, encoder_id: str, snapshot: int | None = None) -> list[Twi
     return [
         Twin(id_, weights)
         for id_, weights, _ in rows
-        if id_ != encoder_id
-        and _but_for_the_seed(told[id_]) == own
-        and (store / "models" / f"{weights}.safetensors").is_file()
+        if id_ != encoder_id and _but_for_the_seed(told[id_]) == own and weights_file(store, str(weights)).is_file()
     ]
 
 

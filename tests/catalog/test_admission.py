@@ -168,6 +168,8 @@ PIVOTED = (
 PIVOT t ON c USING count(*) GROUP BY r
 PIVOT t ON d USING count(*) GROUP BY r
 PIVOT t ON r, c USING sum(d)
+PIVOT t ON r, /* b, */ c USING sum(d)
+PIVOT t ON ( /* b, */ r) USING sum(d)
 PIVOT t ON r || 'z' USING sum(d)
 PIVOT t ON (r, c) USING sum(d)
 PIVOT t ON r, c IN (3) USING sum(d)
@@ -311,7 +313,8 @@ def _fuzz(n_texts, seed):
         n_disagreed += 1
         statement = passes(text)
         if statement is not None:
-            names = {str(node.get("function_name")) for node in nodes(tree_of(statement.query))}
-            assert CANARY not in names, text
-            assert not engines, text
+            parts = list(nodes(tree_of(statement.query)))
+            assert CANARY not in {str(node.get("function_name")) for node in parts}, text
+            # type('x') $$text$$ is a cast: no function of that name is called
+            assert not engines or CANARY in {str(node.get("name")) for node in parts}, text
     return n_disagreed

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from catalog.errors import UntrustedStore
 from embed import registry
 from embed.encoders import sentences
 from embed.encoders.sentences import ModelNotFound
@@ -75,6 +79,52 @@ def test_a_model_by_path_is_the_same_model(encoder):
 def test_a_model_that_is_not_here_is_not_fetched():
     with pytest.raises(ModelNotFound, match="pass a path"):
         registry.fit("papers", None, lambda: iter([]), Settings(options={"sentence_model": "no-such-model"}))
+
+
+def named_by_a_store(name):
+    return {"sentence_model": str(name), "sentence_sha256": "0" * 64, "dim": 384, "batch": 32}
+
+
+@pytest.mark.parametrize(
+    "name", ["{}", "{}/../model", "/no/such/folder", "../model", "model", ".", "~/model", "a/b/c", ""]
+)
+def test_a_store_names_no_folder_to_open(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PHOTONLAKE_SENTENCE_MODELS", raising=False)
+    (tmp_path / "model").symlink_to(sentences._folder(sentences.PACKAGED))
+    with pytest.raises(UntrustedStore, match="export PHOTONLAKE_SENTENCE_MODELS=") as caught:
+        sentences.restore(named_by_a_store(name.format(tmp_path / "model")), {})
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_folder_is_opened_that_the_user_lists(tmp_path, monkeypatch, encoder):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine").symlink_to(sentences._folder(sentences.PACKAGED))
+    monkeypatch.setenv("PHOTONLAKE_SENTENCE_MODELS", f"/no/such{os.pathsep}{tmp_path / 'models'}")
+    given = named_by_a_store(tmp_path / "models" / "mine") | {"sentence_sha256": encoder.weights_sha256}
+    assert sentences.restore(given, {}).dim == 384
+    with pytest.raises(UntrustedStore, match="names the folder"):
+        sentences.restore(named_by_a_store(tmp_path / "models" / ".." / "other"), {})
+
+
+def test_a_folder_of_the_packaged_models_name_is_not_taken_for_it(tmp_path, monkeypatch, encoder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / sentences.PACKAGED).mkdir()
+    sentences._folder.cache_clear()
+    assert sentences._folder(sentences.PACKAGED) != tmp_path / sentences.PACKAGED
+    assert sentences.restore(encoder.configuration() | {"dim": 384}, {}).weights_sha256 == encoder.weights_sha256
+
+
+def test_code_in_a_models_folder_is_not_run(tmp_path):
+    no_weights = shutil.ignore_patterns("*.safetensors")
+    folder = Path(shutil.copytree(sentences._folder(sentences.PACKAGED), tmp_path / "model", ignore=no_weights))
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "evil.Transformer"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "evil.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    with pytest.raises(Exception, match=r"trust_remote_code"):
+        sentences._opened(str(folder))
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.real

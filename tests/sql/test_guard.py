@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from factories.queries import ALLOWED, FORBIDDEN
 
-from sql.guard import FUNCTIONS, OPERATORS, TABLE_FUNCTIONS, Refused, judge
+from sql.guard import _ALLOWED, FUNCTIONS, OPERATORS, TABLE_FUNCTIONS, Refused, judge
 
 NOT_FOR_QUERIES = """
 can_cast_implicitly cast_to_type combine constant_or_null create_sort_key current_catalog current_connection_id
@@ -121,6 +121,26 @@ def test_every_function_of_the_engine_was_looked_at(plain_engine):
     }
     assert found - FUNCTIONS == refused
     assert not FUNCTIONS & refused
+
+
+def test_every_view_of_the_engine_was_looked_at(plain_engine):
+    found = {name for (name,) in plain_engine.execute("SELECT view_name FROM duckdb_views() WHERE internal").fetchall()}
+    assert found == _ALLOWED["views of the engine"] | _ALLOWED["kept from queries"]
+    assert not _ALLOWED["views of the engine"] & _ALLOWED["kept from queries"]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        *("pg_settings", "pg_catalog.pg_settings", "system.pg_catalog.PG_Settings", '"pg_settings"', "duckdb_logs"),
+        *("duckdb_databases", "main.pragma_database_list", "pg_prepared_statements", "system.main.duckdb_logs"),
+        *("__ducklake_metadata_lake.ducklake_metadata", '"__DUCKLAKE_metadata_lake".main.ducklake_data_file'),
+    ],
+)
+def test_what_tells_of_the_engine_and_its_files_is_kept_from_queries(plain_engine, table):
+    for query in (f"FROM {table}", f"SUMMARIZE {table}", f"TABLE {table}", f"SELECT (FROM {table} LIMIT 1)"):
+        with pytest.raises(Refused, match="not of the store's data"):
+            judge(query, tree_of(plain_engine, query))
 
 
 def test_no_table_function_that_reads_files_is_allowed(plain_engine):

@@ -6,6 +6,7 @@ import contextlib
 import json
 import shutil
 import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -168,3 +169,162 @@ def test_a_map_of_few_or_flat_vectors_is_drawn():
     assert projected(np.zeros((1, 4), np.float32)).tolist() == [[0, 0]]
     assert projected(np.ones((5, 4), np.float32)).tolist() == [[0, 0]] * 5
     assert projected(np.arange(6, dtype=np.float32)[:, None]).shape == (6, 2)
+
+
+QUESTION = b'{"query": "SELECT 1 AS one"}'
+
+
+def said(server, content):
+    """Send bytes as they are; return the status and the body of the first answer."""
+    with socket.create_connection(server.server_address, timeout=60) as connection:
+        connection.sendall(content)
+        with connection.makefile("rb") as answers:
+            status = answers.readline()
+            headers = dict(line.decode().rstrip().split(": ", 1) for line in iter(answers.readline, b"\r\n") if line)
+            body = answers.read(int(headers.get("Content-Length", 0)))
+            return int(status.split()[1]), body
+
+
+def request(server, *lines, body=b"", method="POST", path="/api/sql"):
+    head = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.server_port}", *lines]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        *("Content-Length: -1", "Content-Length: x", "Content-Length: ", "Content-Length: 1e3", "Content-Length: +28"),
+        *(
+            "Content-Length: 0x1c",
+            "Content-Length: 28, 28",
+            "Content-Length: 9999999999999999999",
+            "Content-Length: 65537",
+        ),
+        *("X-Length: 28", "Transfer-Encoding: chunked", "Content-Length: 28\r\nContent-Length: 28"),
+        *("Content-Length: 28\r\nContent-Length: 1", "Content-Length: 28\r\nTransfer-Encoding: chunked"),
+        "Content-Length: \u0662\u0668",
+    ],
+)
+def test_a_body_says_its_length_once_and_as_a_number(server, length):
+    content = request(server, "Content-Type: application/json", length, body=QUESTION)
+    status, body = said(server, content)
+    assert status == 400
+    assert b"with its length" in body
+    assert sql(server, "SELECT 1 AS one")[0] == 200
+
+
+def test_what_follows_a_refused_request_is_not_answered(server):
+    hidden = request(server, "Content-Type: application/json", f"Content-Length: {len(QUESTION)}", body=QUESTION)
+    for first in (
+        request(server, "Content-Type: application/json", "Content-Length: -1"),
+        request(server, "Content-Length: 3", method="GET", path="/api/nothing"),
+    ):
+        with socket.create_connection(server.server_address, timeout=60) as connection:
+            connection.sendall(first + hidden)
+            whole = b"".join(iter(lambda c=connection: c.recv(1 << 16), b""))
+        assert whole.count(b"HTTP/1.1 ") == 1
+
+
+def test_half_a_request_is_not_answered_and_holds_up_nobody(server):
+    head = ["Content-Type: application/json", f"Content-Length: {len(QUESTION)}"]
+    halves = [b"", b"GET", b"GET /api/overview HTTP/1.1\r\nHost:", request(server, *head, body=QUESTION[:9])]
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(server.server_address, timeout=60)) for _ in halves]
+        for connection, half in zip(waiting, halves, strict=True):
+            connection.sendall(half)
+        assert sql(server, "SELECT 1 AS one")[0] == 200
+        for connection in waiting:
+            connection.shutdown(socket.SHUT_WR)
+        assert all(b"200 OK" not in b"".join(iter(lambda c=c: c.recv(1 << 16), b"")) for c in waiting)
+
+
+def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, monkeypatch):
+    monkeypatch.setattr("catalog.browse.server._REQUEST_S", 0.2)
+    with BrowseServer(browsed) as impatient:
+        threading.Thread(target=impatient.serve_forever, daemon=True).start()
+        for begin in (b"", b"GET / HTTP/1.1\r\nHost: "):
+            with socket.create_connection(impatient.server_address, timeout=60) as connection:
+                connection.sendall(begin)
+                assert connection.recv(1 << 10) == b""
+        impatient.shutdown()
+
+
+@pytest.mark.parametrize("port", [80, 8080])
+def test_a_browser_leaves_out_port_80_and_no_other(browsed, port):
+    with BrowseServer(browsed) as made:
+        made.server_port = port
+        known = {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
+        assert made.hosts == (known if port == 80 else {"127.0.0.1:8080", "localhost:8080"})
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "path", "status"),
+    [
+        ("same-origin", "cors", "/api/overview", 200),
+        ("none", "navigate", "/api/overview", 200),
+        ("cross-site", "cors", "/api/overview", 403),
+        ("same-site", "no-cors", "/api/overview", 403),
+        ("cross-site", "navigate", "/api/overview", 403),
+        ("cross-site", "navigate", "/", 200),  # a link from elsewhere may open the page
+        ("cross-site", "no-cors", "/page.js", 403),
+        ("same-origin", "no-cors", "/page.js", 200),
+        ("", "cors", "/api/overview", 403),
+    ],
+)
+def test_no_page_of_another_site_may_ask(server, site, mode, path, status):
+    content = request(server, f"Sec-Fetch-Site: {site}", f"Sec-Fetch-Mode: {mode}", method="GET", path=path)
+    assert said(server, content)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["Origin: http://127.0.0.1:{port}"], 200),
+        (["Origin: http://localhost:{port}"], 200),
+        (["Origin: null"], 403),
+        (["Origin: https://127.0.0.1:{port}"], 403),
+        (["Origin: http://127.0.0.1:{port}.evil.example"], 403),
+        (["Origin: http://127.0.0.1:1"], 403),
+        (["Sec-Fetch-Site: cross-site"], 403),
+        (["Host: evil.example"], 403),
+        (["Content-Type: text/plain"], 400),
+    ],
+)
+def test_sql_is_taken_from_our_own_page_alone(server, lines, status):
+    kind = [] if lines[0].startswith("Content-Type") else ["Content-Type: application/json"]
+    lines = [line.format(port=server.server_port) for line in lines]
+    content = request(server, *lines, *kind, f"Content-Length: {len(QUESTION)}", body=QUESTION)
+    assert said(server, content)[0] == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[" * 60000,
+        b"nul",
+        b"[]",
+        b"{}",
+        b'{"query": 1}',
+        b'{"query": null}',
+        b"\xff\xfe",
+        b'{"query": "\\ud800"}',
+    ],
+)
+def test_a_body_that_is_no_query_is_told(server, body):
+    content = request(server, "Content-Type: application/json", f"Content-Length: {len(body)}", body=body)
+    status, answer = said(server, content)
+    assert status == 400
+    assert json.loads(answer)["error"]
+
+
+def test_an_address_that_makes_no_sense_is_told(server):
+    for path in ("//[", "/api/map?" + "&".join(f"a{i}=1" for i in range(99)), "/../secret"):
+        assert said(server, request(server, method="GET", path=path))[0] == 400
+
+
+def test_an_answer_says_what_a_browser_may_do_with_it(server):
+    with urllib.request.urlopen(server.url) as page:  # noqa: S310 - localhost
+        assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+        assert page.headers["X-Content-Type-Options"] == "nosniff"
+        assert page.headers["Access-Control-Allow-Origin"] is None
