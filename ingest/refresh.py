@@ -30,6 +30,7 @@ from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
 from ingest.products.region_links import link_regions
+from ingest.streams import on_disk
 
 _LOG = logging.getLogger(__name__)
 
@@ -169,6 +170,7 @@ def refresh(
     for source in add:
         next(find_files(Path(source.specification)), None)
     with contextlib.closing(_open(store)) as connection:
+        _find_in_archives(add, manifest.read_ledger(connection))
         known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
         add = [s if s.release else known.get(s.specification, s) for s in add]
         new = [s for s in add if s != known.get(s.specification)]
@@ -182,6 +184,22 @@ def refresh(
             _Writer(store, report, workers, on_progress).run(job)
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _find_in_archives(add: Sequence[Source], ledger: Mapping[str, Known]) -> None:
+    """Check that places below a file are files in an archive that was read, or folders of these.
+
+    Raises
+    ------
+    FolderNotFound
+        If one is not.
+    """
+    for path in (s.specification for s in add):
+        if not os.path.lexists(on_disk(path)) and not any(f"{known}/".startswith(f"{path}/") for known in ledger):
+            raise FolderNotFound(
+                f"{path} does not exist; name a folder or file of Chandra data, or a file in an archive as "
+                "`python -m ingest status` shows it"
+            )
 
 
 def _is_linked(connection: lake.Connection) -> bool:
@@ -222,10 +240,15 @@ def _plan(connection: lake.Connection, store: Path, job: _Job) -> tuple[Report, 
             roots.append(source.specification)
         except FolderNotFound:
             report.missing_sources.append(source.specification)
-    named = {s.specification for s in job.new}
-    plan = make_plan(
-        (f._replace(release=job.release(f.path)) for f in found.values()), ledger, again=job.again, named=named
+    inside: dict[str, dict[str, str]] = defaultdict(dict)
+    for source in (*manifest.read_sources(connection), *job.new):
+        if source.release and (archive := archive_of(source.specification, found)):
+            inside[archive][source.specification] = source.release
+    told = (
+        f._replace(release=job.release(f.path), inside=tuple(inside[f.path].items()) if f.path in inside else ())
+        for f in found.values()
     )
+    plan = make_plan(told, ledger, again=job.again)
     if job.only_stale:
         stale = {archive_of(path, found) or path for path, known in ledger.items() if known.status == STALE}
         plan.read = [file for file in plan.read if file.path in stale]
@@ -306,16 +329,20 @@ class _Writer:
             self._report.linked = paper_links.relink(connection)
 
     def _remember(self, job: _Job) -> None:
-        """Add places; files that are known under another release are to be read again."""
+        """Add places; files that are known under another release are to be read again, and forgotten ones named now."""
         connection = self._connection
         known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
         before = _releases(known)
         with lake.transaction(connection, f"sources: {', '.join(s.specification for s in job.new)}"):
             for source in job.new:
                 manifest.remember_source(connection, source)
-            if any(s.release for s in job.new):
-                changed = [p for p in manifest.read_ledger(connection) if before(p) != job.release(p)]
-                manifest.mark_stale(connection, map(file_id_of, changed))
+            named = {s.specification for s in job.new}
+            again = [
+                path
+                for path, entry in manifest.read_ledger(connection).items()
+                if (path in named if entry.status == FORGOTTEN else before(path) != job.release(path))
+            ]
+            manifest.mark_stale(connection, map(file_id_of, again))
 
     def _read(self, plan: Plan, folder: Path) -> None:
         self._ledger = manifest.read_ledger(self._connection)
