@@ -257,7 +257,7 @@ def _bibcode(entry: Entry) -> str | None:
 
 
 def _addressed(url: str) -> str | None:
-    """Find the bibcode in an address of ADS, of today (/abs/...) or before (/#abs/..., ?bibcode=...), escaped or not."""
+    """Find the bibcode in an address of ADS, of today (/abs/...) or before (/#abs/..., ?bibcode=...), escaped too."""
     match = _IN_URL.search(unquote(url.replace("\\", "")))
     return match[1] if match else None
 
