@@ -44,6 +44,9 @@ STATES = {
 }
 """What follows from rows of several files, and the tables from which it does: new rows leave it to be worked out."""
 
+REGION = "region"
+"""Kind of region files."""
+
 MERGED = frozenset({"csc.master_source", "csc.observation_source"})
 """Tables in whose rows files may disagree."""
 
@@ -276,6 +279,11 @@ def _releases(sources: Mapping[str, Source]) -> Callable[[str], str | None]:
     return of if given else lambda _: None
 
 
+def _content(path: str, file: FileEntry | Known) -> tuple[str | None, str]:
+    """Return what makes two files one: their content; a region's text means another source in another folder."""
+    return file.sha256, os.path.dirname(path) if file.kind == REGION else ""  # noqa: PTH120 - a hundred thousand times
+
+
 class _Writer:
     """The one process that commits, for the length of one refresh."""
 
@@ -346,7 +354,8 @@ class _Writer:
 
     def _read(self, plan: Plan, folder: Path) -> None:
         self._ledger = manifest.read_ledger(self._connection)
-        self._holders = {k.sha256: path for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
+        held = {path: k for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
+        self._holders = {_content(path, k): path for path, k in held.items()}
         total = plan.bytes
         workers = 1 if total < SERIAL_BYTES and self._workers is None else self._workers
         workers = workers or cpu_count()
@@ -446,7 +455,8 @@ class _Writer:
                     entry = replace(entry, n_rows=known.n_rows, error=kept)  # noqa: PLW2901 - the same file, judged
                 judged.append(entry)
                 continue
-            holder = self._holders.get(entry.sha256)
+            content = _content(entry.path, entry)
+            holder = self._holders.get(content)
             if holder == entry.path and known is not None and known.status == LOADED:
                 left_out.add(entry.file_id)  # touched, not changed
                 judged.append(replace(entry, n_rows=known.n_rows))
@@ -456,10 +466,10 @@ class _Writer:
                 judged.append(replace(entry, status=DUPLICATE, n_rows=0, error=f"same content as {holder}"))
             else:
                 self._give_up(entry.path, known)
-                self._holders[entry.sha256] = entry.path
+                self._holders[content] = entry.path
                 judged.append(entry)
         # A file may repeat what its holder held until this very commit: then it is read again.
-        orphans = {e.path for e in judged if e.status == DUPLICATE and e.sha256 not in self._holders}
+        orphans = {e.path for e in judged if e.status == DUPLICATE and _content(e.path, e) not in self._holders}
         return [replace(e, status=STALE) if e.path in orphans else e for e in judged], left_out
 
     def _is_forgotten(self, entry: FileEntry, known: Known) -> bool:
@@ -470,8 +480,8 @@ class _Writer:
 
     def _give_up(self, path: str, known: Known | None) -> None:
         """Note that a file no longer holds the content it had."""
-        if known is not None and known.sha256 and self._holders.get(known.sha256) == path:
-            del self._holders[known.sha256]
+        if known is not None and known.sha256 and self._holders.get(content := _content(path, known)) == path:
+            del self._holders[content]
 
     def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> frozenset[int]:
         """Make the parts rows of their table, but for the files to leave out; return files to be read again."""

@@ -314,3 +314,14 @@ def test_a_file_in_an_archive_can_be_named_forgotten_and_told_its_release(store,
     for absent in (f"{path}/z.csv", f"{folder}/b.zip/one.csv"):
         with pytest.raises(FolderNotFound, match="does not exist"):
             load(store, absent)
+
+
+def test_a_region_file_is_a_copy_of_one_in_its_own_folder_only(store, tmp_path):
+    for name in ("one/src.reg", "one/copy.reg", "two/src.reg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('fk5; circle(148.96, 69.68, 5")\n', "utf-8")
+    report = load(store, tmp_path)
+    assert [Path(e.path).parent.name for e in report.duplicates] == ["one"]
+    assert query(store, "SELECT count(*) FROM product.region") == [(2,)]
+    assert len(status(store).unlinked_regions) == 2
+    assert not refresh(store).changed
