@@ -339,7 +339,7 @@ def _say_outcome(outcome: object) -> None:
     if not o.reasons and not o.changed_over and not o.compaction:
         OUT.print(f"{o.space}: up to date ({o.encoder_id})", highlight=False, soft_wrap=True)
         return
-    why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(o.reasons.items()))
+    why = ", ".join(f"{reason}: {n:,}" for reason, n in sorted(o.reasons.items()))
     did = [f"{o.n_encoded:,} vectors made"]
     did += [f"{o.n_skipped:,} skipped"] if o.n_skipped else []
     did += [f"{o.n_removed:,} removed"] if o.n_removed else []

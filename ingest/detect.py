@@ -115,16 +115,24 @@ def _detect(head: bytes, stream: ReplayStream, file: FileName) -> Kind:
             return _detect_fits(buffered, file)
         finally:
             buffered.detach()  # else its end would close the stream
-    if not head:
-        return Kind("other", "the file is empty")
     if is_truth(head):
         return Kind("truth")
     if is_archive(head, file.name):
         return Kind(ARCHIVE)
-    if packed := next((what for magic, what in _PACKED.items() if head.startswith(magic)), None):
-        return Kind("other", f"{packed}: unpack it, and ingest what comes out")
+    if why := _packed(head):
+        return Kind("other", why)
     name = "source_table" if head.startswith(b"PAR1") else detect_text(head, file.name)
     return Kind(name) if name else Kind("other", _describe(head, file))
+
+
+def _packed(head: bytes) -> str:
+    """Say why there is nothing to read in a file that is empty, or packed in a way that is not read."""
+    if not head:
+        return "the file is empty"
+    if head.startswith(_ZIP):
+        return "the file of some program, such as a spreadsheet: save what you need of it as CSV or FITS"
+    packed = next((what for magic, what in _PACKED.items() if head.startswith(magic)), None)
+    return f"{packed}: unpack it, and ingest what comes out" if packed else ""
 
 
 def _read_head(stream: ReplayStream) -> bytes:
@@ -201,12 +209,12 @@ _CLASSES: dict[str, frozenset[str]] = {
 }
 _SOURCE_NAMES = frozenset({"name", "master_source.name", "m.name", "2cxo", "iauname"})
 
+_ZIP = b"PK\x03\x04"
 _PACKED = {
     b"\x1f\x9d": "a file packed by compress (.Z)",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a rar archive",
     b"\x04\x22\x4d\x18": "a file packed by lz4",
-    b"PK\x03\x04": "a zip of some program, such as a spreadsheet",
 }
 
 

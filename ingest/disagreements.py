@@ -24,7 +24,7 @@ class Disagreement:
     columns : dict of str to int
         In which columns, and in how many rows.
     n_behind : int
-        Rows of it that give nothing, because a row of another release holds.
+        Rows of it that give nothing, because they are of another release than the row that holds.
     """
 
     path: str
@@ -43,7 +43,7 @@ def disagreements(connection: lake.Connection) -> list[Disagreement]:
     for table, key in _KEYS.items():
         query = f"""
             WITH said AS MATERIALIZED (
-              SELECT s.file_ids[1] AS file_id, s.disputed, s.release IS DISTINCT FROM m.release AS behind
+              SELECT s.file_ids[1] AS file_id, s.disputed, coalesce(s.release <> m.release, false) AS behind
               FROM lake.{table}_said AS s JOIN lake.{table} AS m USING ({key})
               WHERE len(s.disputed) > 0 OR behind
             ),
@@ -63,11 +63,14 @@ def disagreements(connection: lake.Connection) -> list[Disagreement]:
 
 
 def without_release(connection: lake.Connection) -> dict[str, int]:
-    """Return the tables that do not state their CSC release, and how many rows of sources and detections they gave."""
-    query = """
+    """Return the tables that do not state their CSC release, and how many sources and detections they speak of."""
+    rows = " UNION ALL ".join(
+        f"SELECT DISTINCT {key}, unnest(file_ids) AS file_id FROM lake.{name} WHERE release IS NULL"
+        for table, key in _KEYS.items()
+        for name in (table, f"{table}_said")
+    )
+    query = f"""
         SELECT f.path, count(*) FROM (
-          SELECT unnest(file_ids) AS file_id FROM lake.csc.master_source WHERE release IS NULL
-          UNION ALL
-          SELECT unnest(file_ids) FROM lake.csc.observation_source WHERE release IS NULL
+          {rows}
         ) JOIN lake.meta.file AS f USING (file_id) GROUP BY f.path ORDER BY f.path"""
     return dict(connection.execute(query).fetchall())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,6 +46,7 @@ class Status:
     unlinked: dict[str, list[str]]
     disagreements: list[Disagreement]
     without_release: dict[str, int]
+    unlinked_regions: list[str] = field(default_factory=list)
 
 
 def sources(store: Path) -> list[Source]:
@@ -79,6 +80,7 @@ def status(store: Path) -> Status:
             _unlinked(connection),
             disagreements(connection),
             without_release(connection),
+            _unlinked_regions(connection),
         )
 
 
@@ -87,6 +89,15 @@ def _unlinked(connection: lake.Connection) -> dict[str, list[str]]:
     named = f"SELECT f.path, u.* FROM ({unlinked_query()}) u JOIN lake.meta.file f USING (file_id)"
     query = f"SELECT path, list(name ORDER BY what) FROM ({named}) GROUP BY path ORDER BY path"
     return dict(connection.execute(query).fetchall())
+
+
+def _unlinked_regions(connection: lake.Connection) -> list[str]:
+    """Return the paths of files with source regions that are of no detection."""
+    query = (
+        "SELECT DISTINCT f.path FROM lake.product.region AS r JOIN lake.meta.file AS f USING (file_id) "
+        "WHERE r.role = 'source' AND r.detection_id IS NULL AND r.told_by <> 'spectrum' ORDER BY f.path"
+    )
+    return [path for (path,) in connection.execute(query).fetchall()]
 
 
 def _entries(connection: lake.Connection, where: str) -> Iterator[FileEntry]:

@@ -131,8 +131,7 @@ def _load(found: Found, gathered: _Gatherer) -> Iterator[FileEntry]:
     if entry.kind == ARCHIVE:
         try:
             for path, n_bytes, open_, problem in members(found.path):
-                member = found._replace(path=path, bytes=n_bytes, problem=problem)
-                inner = _load_file(member, open_, gathered)
+                inner = _load_file(found.member(path, n_bytes, problem), open_, gathered)
                 if inner.kind == ARCHIVE:
                     why = "an archive within an archive: unpack the outer one, and ingest what comes out"
                     inner = replace(inner, status=SKIPPED, kind="other", error=why)

@@ -6,14 +6,14 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from catalog.errors import Terminal
 from catalog.schema.identifiers import parse_product_name
-from catalog.store.manifest import FORGOTTEN, SETTLED, Known
+from catalog.store.manifest import SETTLED, Known
 from ingest.content import file_id_of
 from ingest.streams import on_disk, spelled
 
@@ -37,6 +37,8 @@ class Found(NamedTuple):
         CSC release that the user vouches for.
     problem : str
         Why it cannot be read at all; empty for a file.
+    inside : tuple of (str, str)
+        Of an archive: paths in it, and the release that the user vouches for each.
     """
 
     path: str
@@ -44,6 +46,12 @@ class Found(NamedTuple):
     mtime_ns: int
     release: str | None = None
     problem: str = ""
+    inside: tuple[tuple[str, str], ...] = ()
+
+    def member(self, path: str, n_bytes: int, problem: str) -> Found:
+        """Return a file in this archive; the nearest release that is told counts."""
+        near = [(len(p), release) for p, release in self.inside if f"{path}/".startswith(f"{p}/")]
+        return Found(path, n_bytes, self.mtime_ns, max(near)[1] if near else self.release, problem)
 
     @property
     def file_id(self) -> int:
@@ -84,7 +92,7 @@ def find_files(root: Path, *, leave_out: Path | None = None) -> Iterator[Found]:
     Parameters
     ----------
     root : Path
-        Folder or file, as the ledger spells it.
+        Folder or file, as the ledger spells it. A path below a file names what is in an archive: the archive is found.
     leave_out : Path, optional
         The store's directory, which may lie inside.
 
@@ -96,7 +104,10 @@ def find_files(root: Path, *, leave_out: Path | None = None) -> Iterator[Found]:
     top = on_disk(str(root))
     try:
         mode = os.stat(top).st_mode  # noqa: PTH116 - names may be no text
-    except (FileNotFoundError, NotADirectoryError):
+    except NotADirectoryError:
+        yield _found(next(str(p) for p in Path(top).parents if p.is_file()))
+        return
+    except FileNotFoundError:
         raise FolderNotFound(f"{root} does not exist; name a folder or file of Chandra data") from None
     except OSError as error:
         yield _not_walked(top, error)
@@ -197,9 +208,7 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def make_plan(
-    found: Iterable[Found], ledger: Mapping[str, Known], *, again: bool = False, named: Collection[str] = ()
-) -> Plan:
+def make_plan(found: Iterable[Found], ledger: Mapping[str, Known], *, again: bool = False) -> Plan:
     """Compare files with the ledger.
 
     Parameters
@@ -210,8 +219,6 @@ def make_plan(
         meta.file by path.
     again : bool
         Read failed and skipped files again though they did not change.
-    named : collection of str
-        Files that the user named, one by one: they are read again though the store was told to forget them.
 
     Examples
     --------
@@ -228,8 +235,7 @@ def make_plan(
     for path, file in files.items():
         known = ledger.get(path)
         same = known is not None and (known.bytes, known.mtime_ns) == (file.bytes, file.mtime_ns)
-        recalled = known is not None and known.status == FORGOTTEN and path in named
-        if same and known is not None and known.status in settled and path not in opened and not recalled:
+        if same and known is not None and known.status in settled and path not in opened:
             plan.unchanged += 1
         else:
             plan.read.append(file)

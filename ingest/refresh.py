@@ -41,6 +41,7 @@ from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
 from ingest.products.region_links import link_regions
+from ingest.streams import on_disk
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ STATES = {
     detections.STATE: detections.TELLING,
 }
 """What follows from rows of several files, and the tables from which it does: new rows leave it to be worked out."""
+
+REGION = "region"
+"""Kind of region files."""
 
 MERGED = frozenset({"csc.master_source", "csc.observation_source"})
 """Tables in whose rows files may disagree."""
@@ -180,6 +184,7 @@ def refresh(
     for source in add:
         next(find_files(Path(source.specification)), None)
     with contextlib.closing(_open(store)) as connection:
+        _find_in_archives(add, manifest.read_ledger(connection))
         known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
         add = [s if s.release else known.get(s.specification, s) for s in add]
         new = [s for s in add if s != known.get(s.specification)]
@@ -193,6 +198,22 @@ def refresh(
             _Writer(store, report, workers, on_progress).run(job)
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _find_in_archives(add: Sequence[Source], ledger: Mapping[str, Known]) -> None:
+    """Check that places below a file are files in an archive that was read, or folders of these.
+
+    Raises
+    ------
+    FolderNotFound
+        If one is not.
+    """
+    for path in (s.specification for s in add):
+        if not os.path.lexists(on_disk(path)) and not any(f"{known}/".startswith(f"{path}/") for known in ledger):
+            raise FolderNotFound(
+                f"{path} does not exist; name a folder or file of Chandra data, or a file in an archive as "
+                "`python -m ingest status` shows it"
+            )
 
 
 def _is_linked(connection: lake.Connection) -> bool:
@@ -233,10 +254,15 @@ def _plan(connection: lake.Connection, store: Path, job: _Job) -> tuple[Report, 
             roots.append(source.specification)
         except FolderNotFound:
             report.missing_sources.append(source.specification)
-    named = {s.specification for s in job.new}
-    plan = make_plan(
-        (f._replace(release=job.release(f.path)) for f in found.values()), ledger, again=job.again, named=named
+    inside: dict[str, dict[str, str]] = defaultdict(dict)
+    for source in (*manifest.read_sources(connection), *job.new):
+        if source.release and (archive := archive_of(source.specification, found)):
+            inside[archive][source.specification] = source.release
+    told = (
+        f._replace(release=job.release(f.path), inside=tuple(inside[f.path].items()) if f.path in inside else ())
+        for f in found.values()
     )
+    plan = make_plan(told, ledger, again=job.again)
     if job.only_stale:
         stale = {archive_of(path, found) or path for path, known in ledger.items() if known.status == STALE}
         plan.read = [file for file in plan.read if file.path in stale]
@@ -262,6 +288,11 @@ def _releases(sources: Mapping[str, Source]) -> Callable[[str], str | None]:
         return given.get(path) or (of(above) if above != path else None)
 
     return of if given else lambda _: None
+
+
+def _content(path: str, file: FileEntry | Known) -> tuple[str | None, str]:
+    """Return what makes two files one: their content; a region's text means another source in another folder."""
+    return file.sha256, os.path.dirname(path) if file.kind == REGION else ""  # noqa: PTH120 - a hundred thousand times
 
 
 class _Writer:
@@ -317,20 +348,25 @@ class _Writer:
             self._report.linked = paper_links.relink(connection)
 
     def _remember(self, job: _Job) -> None:
-        """Add places; files that are known under another release are to be read again."""
+        """Add places; files that are known under another release are to be read again, and forgotten ones named now."""
         connection = self._connection
         known = {s.specification: s for s in manifest.read_sources(connection) if s.kind == "files"}
         before = _releases(known)
         with lake.transaction(connection, f"sources: {', '.join(s.specification for s in job.new)}"):
             for source in job.new:
                 manifest.remember_source(connection, source)
-            if any(s.release for s in job.new):
-                changed = [p for p in manifest.read_ledger(connection) if before(p) != job.release(p)]
-                manifest.mark_stale(connection, map(file_id_of, changed))
+            named = {s.specification for s in job.new}
+            again = [
+                path
+                for path, entry in manifest.read_ledger(connection).items()
+                if (path in named if entry.status == FORGOTTEN else before(path) != job.release(path))
+            ]
+            manifest.mark_stale(connection, map(file_id_of, again))
 
     def _read(self, plan: Plan, folder: Path) -> None:
         self._ledger = manifest.read_ledger(self._connection)
-        self._holders = {k.sha256: path for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
+        held = {path: k for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
+        self._holders = {_content(path, k): path for path, k in held.items()}
         total = plan.bytes
         workers = 1 if total < SERIAL_BYTES and self._workers is None else self._workers
         workers = workers or cpu_count()
@@ -430,7 +466,8 @@ class _Writer:
                     entry = replace(entry, n_rows=known.n_rows, error=kept)  # noqa: PLW2901 - the same file, judged
                 judged.append(entry)
                 continue
-            holder = self._holders.get(entry.sha256)
+            content = _content(entry.path, entry)
+            holder = self._holders.get(content)
             if holder == entry.path and known is not None and known.status == LOADED:
                 left_out.add(entry.file_id)  # touched, not changed
                 judged.append(replace(entry, n_rows=known.n_rows))
@@ -440,10 +477,10 @@ class _Writer:
                 judged.append(replace(entry, status=DUPLICATE, n_rows=0, error=f"same content as {holder}"))
             else:
                 self._give_up(entry.path, known)
-                self._holders[entry.sha256] = entry.path
+                self._holders[content] = entry.path
                 judged.append(entry)
         # A file may repeat what its holder held until this very commit: then it is read again.
-        orphans = {e.path for e in judged if e.status == DUPLICATE and e.sha256 not in self._holders}
+        orphans = {e.path for e in judged if e.status == DUPLICATE and _content(e.path, e) not in self._holders}
         return [replace(e, status=STALE) if e.path in orphans else e for e in judged], left_out
 
     def _is_forgotten(self, entry: FileEntry, known: Known) -> bool:
@@ -454,8 +491,8 @@ class _Writer:
 
     def _give_up(self, path: str, known: Known | None) -> None:
         """Note that a file no longer holds the content it had."""
-        if known is not None and known.sha256 and self._holders.get(known.sha256) == path:
-            del self._holders[known.sha256]
+        if known is not None and known.sha256 and self._holders.get(content := _content(path, known)) == path:
+            del self._holders[content]
 
     def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> frozenset[int]:
         """Make the parts rows of their table, but for the files to leave out; return files to be read again."""

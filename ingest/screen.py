@@ -80,10 +80,21 @@ def megabytes(n: float) -> str:
     return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.1f} kB"  # noqa: PLR2004
 
 
+def counted(n: int, noun: str) -> str:
+    """Write how many of something there are.
+
+    Examples
+    --------
+    >>> counted(1, "file"), counted(2_000, "row")
+    ('1 file', '2,000 rows')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def show_report(console: Console, report: Report, store: Path) -> None:
     """Print what a refresh did: a table by kind, then what went wrong, then what to type next."""
     if not report.changed:
-        console.print(f"Nothing new: {report.unchanged:,} files known and unchanged ({report.seconds:.2f} s).")
+        console.print(f"Nothing new: {counted(report.unchanged, 'file')} known and unchanged ({report.seconds:.2f} s).")
     if report.kinds:
         grid = Grid(
             "kind",
@@ -105,11 +116,11 @@ def show_report(console: Console, report: Report, store: Path) -> None:
             soft_wrap=True,
         )
     if report.changed and report.unchanged:
-        console.print(f"{report.unchanged:,} files were known and unchanged.")
+        console.print(f"Known and unchanged: {counted(report.unchanged, 'file')}.")
     if report.gone:
         advice = f"python -m ingest forget PATH --store {store}"
         console.print(
-            f"{report.gone:,} files in the ledger are no longer on disk; their rows stay until you type: {advice}",
+            f"No longer on disk: {counted(report.gone, 'file')} of the ledger; the rows stay until you type: {advice}",
             soft_wrap=True,
         )
     for place in report.missing_sources:
@@ -121,7 +132,8 @@ def show_report(console: Console, report: Report, store: Path) -> None:
     _list(console, "not loaded", report.problems, store)
     if n_left := sum(any(word_of(flag) in QUIET for flag in e.flags) for e in report.notes):
         console.print(
-            f"\n{n_left:,} files have columns or tables that are not kept: python -m ingest status --store {store}",
+            f"\nWith columns or tables that are not kept: {counted(n_left, 'file')}; see them: "
+            f"{command('ingest status', store)}",
             soft_wrap=True,
             highlight=False,
         )
@@ -135,12 +147,12 @@ def loud(entries: Sequence[FileEntry]) -> list[FileEntry]:
 
 def show_left_out(console: Console, entries: Sequence[FileEntry]) -> None:
     """Print what readers leave out, summed up over the files of a kind."""
-    counted = Counter((e.kind, flag) for e in entries for flag in e.flags if word_of(flag) in QUIET)
-    if not counted:
+    files = Counter((e.kind, flag) for e in entries for flag in e.flags if word_of(flag) in QUIET)
+    if not files:
         return
     console.print("\n[bold]left out of what was loaded")
-    for (kind, flag), n in sorted(counted.items(), key=lambda item: (item[0][0] or "", item[0][1])):
-        line = f"  {n:,} {kind} file{'s' if n > 1 else ''}: {flag}"
+    for (kind, flag), n in sorted(files.items(), key=lambda item: (item[0][0] or "", item[0][1])):
+        line = f"  {counted(n, f'{kind} file')}: {flag}"
         console.print(escape(line), soft_wrap=True, highlight=False)
 
 
@@ -160,42 +172,47 @@ def show_disagreements(console: Console, found: Sequence[Disagreement], store: P
         return
     console.print(f"\n[bold]tables that say something else than better ones ({len(found):,})")
     for one in found[:SHOWN]:
-        kind = "sources" if one.table == "csc.master_source" else "detections"
+        kind = "source" if one.table == "csc.master_source" else "detection"
         said = []
         if one.n_rows:
             columns = ", ".join(f"{column} ({n:,})" for column, n in list(one.columns.items())[:COLUMNS_SHOWN])
             left = len(one.columns) - COLUMNS_SHOWN
-            more = f" and {left:,} more columns" if left > 0 else ""
-            said.append(f"other values for {one.n_rows:,} {kind}: {columns}{more}")
+            more = f" and {counted(left, 'more column')}" if left > 0 else ""
+            said.append(f"other values for {counted(one.n_rows, kind)}: {columns}{more}")
         if one.n_behind:
-            said.append(f"{one.n_behind:,} {kind} stand behind a row of another release")
+            said.append(f"nothing used for {counted(one.n_behind, kind)}, which the store has of another release")
         console.print(f"  {escape(one.path)}: {'; '.join(said)}", soft_wrap=True, highlight=False)
-    query = "SELECT * FROM meta.conflict"
-    console.print(
-        f'  the better values hold; see both: python -m catalog sql "{query}" --store {store}', soft_wrap=True
-    )
+    if any(one.n_rows for one in found):
+        asked = query_command("SELECT * FROM meta.conflict", store)
+        console.print(f"  the better values hold; see both: {escape(asked)}", soft_wrap=True, highlight=False)
+    if behind := sorted({one.table for one in found if one.n_behind}):
+        asked = query_command(f"SELECT * FROM {behind[0]}_said", store)
+        console.print(f"  releases never mix; see all: {escape(asked)}", soft_wrap=True, highlight=False)
 
 
 def show_without_release(console: Console, found: Mapping[str, int], store: Path) -> None:
     """Print which tables do not state their CSC release, and how to state it."""
     if not found:
         return
-    console.print(f"\n[bold]tables that do not state their CSC release: it is NULL in their rows ({len(found):,})")
+    console.print(f"\n[bold]tables that do not state their CSC release ({len(found):,})")
     for path in list(found)[:SHOWN]:
         console.print(f"  {escape(path)}", soft_wrap=True, highlight=False)
     example = f"python -m ingest files {next(iter(found))} --release 2.1 --store {store}"
-    console.print(f"  state it: {escape(example)}", soft_wrap=True, highlight=False)
+    why = "their values do not mix with those of a known release"
+    console.print(f"  {why}; state it: {escape(example)}", soft_wrap=True, highlight=False)
 
 
 def show_forgotten(console: Console, done: Forgotten, store: Path) -> None:
     """Print what was taken out of a store, and what was read in its place."""
-    console.print(f"Forgotten: {done.n_files:,} files, from which {done.n_rows:,} rows had been read.")
+    console.print(
+        f"Forgotten: {counted(done.n_files, 'file')}, from which {counted(done.n_rows, 'row')} had been read."
+    )
     for path in done.sources:
         console.print(f"{escape(path)} is not refreshed any more.", soft_wrap=True, highlight=False)
     if done.kept_out:
         console.print(
-            f"{len(done.kept_out):,} of them lie in folders that are refreshed: they are passed over until they "
-            f"change, or until you name them: python -m ingest files PATH --store {store}",
+            f"In folders that are refreshed: {counted(len(done.kept_out), 'file')} of these, passed over until it "
+            f"changes or you name it: python -m ingest files PATH --store {store}",
             soft_wrap=True,
         )
     if done.report.changed:
@@ -208,7 +225,7 @@ def show_entries(console: Console, entries: Sequence[FileEntry], title: str) -> 
         return
     console.print(f"\n[bold]{title} ({len(entries):,})")
     for entry in entries:
-        line = f"{entry.path}: {entry.error or ', '.join(entry.flags)}".replace("\n", " ")  # names may hold line breaks
+        line = f"{entry.path}: {entry.error or '; '.join(entry.flags)}".replace("\n", " ")  # names may hold line breaks
         console.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
 
 
@@ -237,10 +254,22 @@ def show_status(console: Console, status: Status) -> None:
     show_left_out(console, status.flagged)
     show_meanings(console, status.flagged)
     if status.unlinked:
-        console.print(f"\n[bold]spectra that name files the store does not have ({len(status.unlinked):,})")
+        console.print(
+            f"\n[bold]spectra whose files were not found, or are not known to be theirs ({len(status.unlinked):,})"
+        )
         for path, names in status.unlinked.items():
             console.print(f"  {escape(path)}: {escape(', '.join(names))}", soft_wrap=True, highlight=False)
-        console.print("  ingest those files, too: they are linked when they arrive")
+        console.print("  ingest those files, too, from the folder of the spectrum: they are linked when they arrive")
+    if status.unlinked_regions:
+        console.print(f"\n[bold]regions that are of no detection, and not used ({len(status.unlinked_regions):,})")
+        for path in status.unlinked_regions:
+            console.print(f"  {escape(path)}", soft_wrap=True, highlight=False)
+        console.print(
+            "  name the file after its detection ('10542.0.17.reg'), or put it beside the event file and ingest the "
+            "detection's row of the catalog",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def show_links(console: Console, linked: Linked, store: Path) -> None:

@@ -74,7 +74,8 @@ def fit_all(
 ) -> list[Fitted]:
     """Cluster one representation in every way, and choose among the ways without labels.
 
-    Of each algorithm: a mixture by the least BIC, the others by the greatest silhouette. Among these: the most stable.
+    Of each algorithm: a mixture by the least BIC, the others by the greatest silhouette. Among these: the most stable,
+    or where there are too few sources to tell, the one with the greatest silhouette.
     Left out is what puts more than 80 % of the rows in one cluster (or in noise): very stable, and useless. HDBSCAN
     takes part where there is nothing else: to agree on what is noise is not to agree on clusters.
 
@@ -101,10 +102,10 @@ def fit_all(
         best = int(np.nanargmax(ranks)) if np.isfinite(ranks).any() else -1
         fitted += [replace(f, best_of_algorithm=i == best) for i, f in enumerate(own)]
     alone = all(f.clustering.algorithm == "hdbscan" for f in fitted if f.best_of_algorithm)
-    rival = [
-        f.stability if f.best_of_algorithm and (alone or f.clustering.algorithm != "hdbscan") else float("nan")
-        for f in fitted
-    ]
+    running = [f.best_of_algorithm and (alone or f.clustering.algorithm != "hdbscan") for f in fitted]
+    rival = [f.stability if runs else float("nan") for f, runs in zip(fitted, running, strict=True)]
+    if not np.isfinite(rival).any():  # too few sources for two halves
+        rival = [f.silhouette if runs else float("nan") for f, runs in zip(fitted, running, strict=True)]
     if np.isfinite(rival).any():
         best = int(np.nanargmax(rival))
         fitted[best] = replace(fitted[best], best_of_features=True)

@@ -46,16 +46,36 @@ def understood(query: str, given: Mapping[str, object]) -> tuple[str, dict[str, 
     {'radius': 120.0}
     """
     values: dict[str, object] = {}
+    query = apart(query)
+    # Positions first: each becomes two arguments, and only then is it known which argument a quantity is.
     for name, value in given.items():
-        kind = _astropy_kind(value)
-        if kind == "SkyCoord":
+        if _astropy_kind(value) == "SkyCoord":
             query, position = _position(query, name, value)
             values |= position
-        elif kind in {"Quantity", "Time"}:
+    for name, value in given.items():
+        kind = _astropy_kind(value)
+        if kind in {"Quantity", "Time"}:
             values[name] = _number(query, name, value)
-        else:
+        elif kind != "SkyCoord":
             values[name] = plain(value)
     return query, values
+
+
+def apart(query: str) -> str:
+    """Write a space behind a parameter that another follows: sqlglot takes '$a,$' for the start of a text.
+
+    Examples
+    --------
+    >>> apart("SELECT '$a,$b' FROM cone($a,$b, 60)")
+    "SELECT '$a,$b' FROM cone($a ,$b, 60)"
+    """
+    return _PARAMETER.sub(lambda found: f"{found[0]} " if found["name"] else found[0], query)
+
+
+_PARAMETER = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<name>\$[A-Za-z_]\w*)(?=[^\s\w$']+\$)""",
+    re.DOTALL,
+)
 
 
 def plain(value: object) -> object:

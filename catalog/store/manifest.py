@@ -136,10 +136,11 @@ def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) 
 
 
 def mark_stale(connection: duckdb.DuckDBPyConnection, file_ids: Iterable[int]) -> None:
-    """Note that loaded files are to be read again, inside the caller's transaction."""
+    """Note that loaded or forgotten files are to be read again, inside the caller's transaction."""
     if ids := ", ".join(str(int(n)) for n in sorted(file_ids)):
         connection.execute(
-            f"UPDATE lake.meta.file SET status = '{STALE}' WHERE status = '{LOADED}' AND file_id IN ({ids})"
+            f"UPDATE lake.meta.file SET status = '{STALE}' "
+            f"WHERE status IN ('{LOADED}', '{FORGOTTEN}') AND file_id IN ({ids})"
         )
 
 

@@ -304,9 +304,11 @@ def _disputed(table: Table, columns: Sequence[Column]) -> str:
     """Return SQL for the columns in which a contribution says something else than the row; NULL for none."""
     if "standing" not in table.column_names:
         return "NULL"
+    # A contribution that does not tell its release gives a row of a known one nothing, and yet speaks of this source.
+    speaks = "coalesce(p.extra_place, p.kin_place)" if "extra" in table.column_names else "p.kin_place"
     judged = [c for c in columns if c.name not in {"release", "file_ids", "standing", "extra"}]
     cases = ", ".join(f"CASE WHEN {_differs(c)} THEN '{c.name}' END" for c in judged)
-    return f"CASE WHEN p.kin_place > 1 THEN nullif(list_filter([{cases}], lambda c: c IS NOT NULL), []) END"
+    return f"CASE WHEN {speaks} > 1 THEN nullif(list_filter([{cases}], lambda c: c IS NOT NULL), []) END"
 
 
 def _differs(column: Column) -> str:

@@ -132,6 +132,7 @@ def plain(text: str) -> str:
     for i in range(0, len(parts), 2):
         part = _LATEX.sub(lambda match: _letters(match[0]), _TIE.sub(" ", parts[i]))
         parts[i] = part.translate(_DASHES).replace("---", "-").replace("--", "-")
+        parts[i] = parts[i].replace("``", "\u201c").replace("''", "\u201d")
     return " ".join(unicodedata.normalize("NFC", "".join(parts)).split())
 
 

@@ -25,7 +25,7 @@ SOURCES_FIELD = "photonlake_sources"
 
 _METHOD = "ADS object query"
 _BIBCODE = re.compile(r"^\d{4}\S{15}$")
-_IN_URL = re.compile(r"abs/([^/?#\s{}]+)")
+_IN_URL = re.compile(r"(?:abs/|bibcode=)(\d{4}[^/?#\s{}]{15})(?![^/?#&\s{}])")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = re.compile("|".join(_MONTHS), re.IGNORECASE)
 _MONTH_NUMBER = re.compile(r"(?<!\d)(0?[1-9]|1[0-2])(?!\d)")
@@ -235,7 +235,7 @@ def _of_entry(entry: Entry) -> Paper:
     journal = fields.get("journal", "").strip()
     eprint = fields.get("eprint", "").strip()
     return {
-        "bibcode": entry.key if _BIBCODE.match(entry.key) else _addressed(fields.get("adsurl", "")),
+        "bibcode": _bibcode(entry),
         "title": _letters(fields.get("title", "")),
         "abstract": _abstract(_letters(fields.get("abstract", ""))),
         "author": [a for name in re.split(r"\s+and\s+", fields.get("author", "")) if (a := _letters(name))] or None,
@@ -249,10 +249,17 @@ def _of_entry(entry: Entry) -> Paper:
     }
 
 
+def _bibcode(entry: Entry) -> str | None:
+    """Find the bibcode of an entry: its key, a field of its own, or an address of ADS."""
+    said = (entry.key, entry.fields.get("bibcode", ""))
+    addresses = (_addressed(entry.fields.get(name, "")) for name in ("adsurl", "url"))
+    return next(filter(None, (*filter(_BIBCODE.match, said), *addresses)), None)
+
+
 def _addressed(url: str) -> str | None:
-    """Find the bibcode in an address of ADS, of today (/abs/...) or of yesterday (/#abs/..., escaped or not)."""
+    """Find the bibcode in an address of ADS, of today (/abs/...) or before (/#abs/..., ?bibcode=...), escaped too."""
     match = _IN_URL.search(unquote(url.replace("\\", "")))
-    return match[1] if match and _BIBCODE.match(match[1]) else None
+    return match[1] if match else None
 
 
 def _month(text: str) -> int:

@@ -249,7 +249,7 @@ class _Splitter:
         unit = self.sheet.fields[target.index].unit
         factor = conversion(column, unit)
         if factor is None:
-            self.foreign[target.label] = f"{target.label} [{unit}], not [{column.unit}]"
+            self.foreign[target.label] = f"{target.label} [{unit}], not [{column.unit or 'a pure number'}]"
             there = pc.is_valid(as_text(values))
             return Cast(pa.nulls(len(values), column.type), there if pc.any(there).as_py() else None)
         angle = target.column.partition("_")[0]

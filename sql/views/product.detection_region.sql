@@ -7,7 +7,8 @@
 -- pos_angle_aper); a region file of the user; where its position is all that is known, a circle of
 -- 1 + 10 (theta / 10 arcmin)^2 arcsec, which holds some 90 % of a point source's counts at 1.5 keV (Hickox &
 -- Markevitch 2006, ApJ 645, 95). A region file that does not hold the position, or is of another release than the
--- events, is another detection's. Where nothing tells the region, it is NULL: no photon is known to be the source's.
+-- events, is another detection's; a position more than a degree off axis is outside of every field. Where nothing tells
+-- the region, it is NULL: no photon is known to be the source's.
 -- columns:
 --   detection_id {meta.id;src} obsid.obi.region_id, as the event file says, else as the catalog does
 --   obsid {meta.id;obs} Observation identifier
@@ -165,7 +166,7 @@ decided AS (
       WHEN reach_arcsec IS NOT NULL AND y_step_arcsec IS NOT NULL AND (told.told_by <> 'reg' OR mjr_axis_aper IS NULL)
         AND coalesce(power((fmod(abs(told.ra - ra) + 180, 360) - 180) * cos(radians("dec")), 2)
           + power(told."dec" - "dec", 2) <= power(reach_arcsec / 3600, 2), true) THEN told.told_by
-      WHEN ra IS NULL OR "dec" IS NULL OR wcs.x_cdelt IS NULL THEN NULL
+      WHEN ra IS NULL OR "dec" IS NULL OR wcs.x_cdelt IS NULL OR off_axis > 60 THEN NULL
       WHEN mjr_axis_aper IS NOT NULL THEN 'catalog'
       ELSE 'circle' END AS region_from
   FROM scaled

@@ -199,3 +199,12 @@ def test_neither_order_nor_batches_nor_files_that_came_and_went_matter(rows, ord
         add(other, [r for f in files for r in f if r["file_ids"][0] not in gone])
         assert rows_of(one) == rows_of(other)
         assert rows_of(one, "t_said") == rows_of(other, "t_said")
+
+
+def test_a_contribution_that_does_not_tell_its_release_is_compared_and_one_of_another_release_is_not():
+    with store() as connection:
+        add(connection, [row("x", a=1.0, release="2.1", standing=OWN)])
+        add(connection, [row("x", a=9.0, file_id=2), row("x", a=9.0, release="2.0", file_id=3)])
+        said = rows_of(connection, "t_said")
+        assert {r["file_ids"][0]: r["disputed"] for r in said} == {1: None, 2: ["a"], 3: None}
+        assert rows_of(connection, "t")[0]["a"] == 1.0

@@ -51,6 +51,9 @@ def test_a_position_stands_for_ra_and_dec(opened):
             43_200.0,
         ),
         ('SELECT $r FROM cone(ra := 83.75, "dec" := -5.4, radius_arcsec := $r) LIMIT 1', {"r": 1 * u.arcmin}, 60.0),
+        ("SELECT $r FROM cone($here,$r) LIMIT 1", {"here": HERE, "r": 2 * u.arcmin}, 120.0),
+        ("SELECT $r FROM cone($here, $r) LIMIT 1", {"r": 2 * u.arcmin, "here": HERE}, 120.0),
+        ("SELECT $r FROM cone($ra,$dec,$r) LIMIT 1", {"r": 60, "ra": HERE.ra, "dec": HERE.dec}, 60.0),
         ("SELECT $ra FROM cone($ra, $dec, 60) LIMIT 1", {"ra": HERE.ra, "dec": HERE.dec}, 83.75),
     ],
 )

@@ -22,8 +22,10 @@ from catalog.store import lake
 from catalog.store.manifest import Source
 from ingest import archives, streams
 from ingest.archives import members
+from ingest.forgetting import forget
 from ingest.ledger import status, verify
 from ingest.one_file import read_file
+from ingest.planning import FolderNotFound
 from ingest.refresh import refresh
 
 FORMS = ("a.tar", "a.tar.gz", "a.tgz", "a.tar.bz2", "a.tar.xz", "a.zip", "without an ending")
@@ -183,6 +185,7 @@ def test_what_would_have_to_be_unpacked_is_refused_by_name(store, tmp_path):
     load(store, tmp_path)
     said = {Path(e.path).name: e.error for e in status(store).problems}
     assert set(said) == {"inner.tar", "x.tar.zst", "x.Z", "x.7z", "sheet.xlsx"}
+    assert "save what you need of it as CSV" in said.pop("sheet.xlsx")
     assert all("unpack" in why for why in said.values())
     assert query(store, "SELECT count(*) FROM product.event") == [(6,)]
     with pytest.raises(UnreadableFile, match="an archive; unpack it"):
@@ -289,3 +292,36 @@ def test_a_member_that_needs_a_password_is_named(tmp_path):
     said = found(path)
     assert "password" in said["a.fits"]
     assert said["b.fits"] == b"open"
+
+
+def test_a_file_in_an_archive_can_be_named_forgotten_and_told_its_release(store, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    sources = b"name,ra,dec\n2CXO J000001.0+000001,0.004,0.0003\n"
+    path = pack(folder / "a.zip", [("x/one.csv", sources), ("y/two.csv", sources.replace(b"01.0", b"02.0"))])
+    load(store, folder)
+    releases = "SELECT right(name, 10), release FROM csc.master_source ORDER BY 1"
+    one = f"{path}/x/one.csv"
+    for named, release in ((one, "2.0"), (f"{path}/x", "2.1")):  # the nearest that is told counts
+        refresh(store, [Source("files", named, release)], workers=1)
+        assert dict(query(store, releases)) == {"1.0+000001": "2.0", "2.0+000001": None}
+    assert not refresh(store).changed
+    forget(store, [one])
+    assert [n for n, _ in query(store, releases)] == ["2.0+000001"]
+    assert not load(store, folder).changed
+    assert load(store, one).changed
+    assert dict(query(store, releases))["1.0+000001"] == "2.1"
+    for absent in (f"{path}/z.csv", f"{folder}/b.zip/one.csv"):
+        with pytest.raises(FolderNotFound, match="does not exist"):
+            load(store, absent)
+
+
+def test_a_region_file_is_a_copy_of_one_in_its_own_folder_only(store, tmp_path):
+    for name in ("one/src.reg", "one/copy.reg", "two/src.reg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('fk5; circle(148.96, 69.68, 5")\n', "utf-8")
+    report = load(store, tmp_path)
+    assert [Path(e.path).parent.name for e in report.duplicates] == ["one"]
+    assert query(store, "SELECT count(*) FROM product.region") == [(2,)]
+    assert len(status(store).unlinked_regions) == 2
+    assert not refresh(store).changed

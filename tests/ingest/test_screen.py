@@ -41,5 +41,5 @@ def test_status_sums_up_what_nearly_every_file_has_and_explains_each_flag_once()
 def test_a_refresh_counts_files_with_columns_that_are_not_kept():
     text = shown(show_report, Report(notes=FLAGGED), Path("s"))
     assert "something to know (2)" in text
-    assert "2 files have columns or tables that are not kept: python -m ingest status --store s" in text
+    assert "With columns or tables that are not kept: 2 files; see them: python -m ingest status --store s" in text
     assert CUT not in text

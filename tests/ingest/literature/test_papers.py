@@ -255,6 +255,8 @@ def test_months_are_read_by_name_and_by_number(month, pubdate):
         r"https://ui.adsabs.harvard.edu/\#abs/2021A\&A...650A...2S/abstract",
         "https://ui.adsabs.harvard.edu/#abs/2021A%26A...650A...2S/abstract",
         "http://adsabs.harvard.edu/abs/2021A%26A...650A...2S?x=1",
+        "http://adsabs.harvard.edu/cgi-bin/nph-bib_query?bibcode=2021A%26A...650A...2S&db_key=AST",
+        "}, bibcode = {2021A&A...650A...2S",
     ],
 )
 def test_the_bibcode_is_found_in_addresses_old_and_new(url):
