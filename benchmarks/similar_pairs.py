@@ -72,7 +72,7 @@ connection.execute(f"CREATE TABLE t AS SELECT row_number() OVER () AS i, v::FLOA
 STORE = """
 import contextlib, tempfile
 from pathlib import Path
-from catalog import lake, vectors
+from catalog.store import lake, vectors
 from catalog.catalog import Catalog
 from catalog.store.vectors import Pin
 folder = tempfile.TemporaryDirectory()

@@ -120,7 +120,7 @@ def export_(
     """
     output = output or file
     if graph is not None:
-        from catalog.graphs import write_graph  # noqa: PLC0415 - for this option alone
+        from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
 
         target = output or (Path(relation) if relation else None)
         with open_(store) as cat:

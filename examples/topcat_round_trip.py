@@ -17,8 +17,8 @@ from pathlib import Path
 
 import catalog
 from catalog.errors import PhotonlakeError
-from catalog.formats.export import export
-from catalog.store.manifest import Source
+from catalog.export import export
+from catalog.manifest import Source
 from ingest.refresh import refresh
 
 # A column called otype would come back as one more statement about the source; under another name it is a mere copy.

@@ -111,7 +111,7 @@ def test_a_second_writer_fails_at_once_or_waits_and_says_for_whom(store):
             textwrap.dedent(f"""
                 import sys
                 from pathlib import Path
-                from catalog import lake
+                from catalog.store import lake
                 with lake.lock(Path({str(store)!r}), "a long refresh"):
                     print("held", flush=True)
                     sys.stdin.read()

@@ -121,7 +121,7 @@ def test_the_version_is_told():
 
 
 def test_a_graph_says_it(made_store):
-    from catalog.graphs import _gexf, _graphml  # noqa: PLC0415 - what a run of a study is needed for otherwise
+    from catalog.serve.graphs import _gexf, _graphml  # noqa: PLC0415 - what a run of a study is needed for otherwise
 
     with Catalog(made_store) as cat:
         nodes = cat.sql("SELECT 'a' AS id, 1 AS degree").arrow()

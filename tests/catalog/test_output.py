@@ -221,7 +221,7 @@ def test_an_error_after_the_first_rows_is_ours(opened):
 READS = """
 import sys
 from pathlib import Path
-from catalog import lake
+from catalog.store import lake
 from catalog.catalog import Catalog
 store = Path(sys.argv[1])
 with Catalog(store) as cat:

@@ -126,7 +126,7 @@ ENDING = (
 _EACH_BY_ITSELF = """
 import contextlib, os, sys
 from pathlib import Path
-from catalog import frozen
+from catalog.store import frozen
 for tried in sys.argv[2:]:
     if os.fork():
         os.wait()

@@ -196,7 +196,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = {path!r}
 import lance
-from embed import jobs
+from embed.store import encoding_job
 print("ready", flush=True)
 encoding_job.run(encoding_job.Job(Path({store!r}), commit_rows=60))
 print("done", flush=True)

@@ -146,7 +146,7 @@ sys.path.insert(0, sys.argv[2])
 from dataclasses import replace
 import torch
 torch.set_num_threads(1)  # another number of threads sums in another order
-from embed import encoders
+from embed import registry
 from test_training import QUICK, spectra
 settings = replace(QUICK, scratch=Path(sys.argv[1]), checkpoint_seconds=0.0, epochs=60, patience=60)
 settings = replace(settings, report=lambda p: print(p.epoch, flush=True))

@@ -15,7 +15,7 @@ import catalog
 from analysis.__main__ import app
 from catalog.__main__ import app as catalog_app
 from catalog.errors import QueryError, UnknownName
-from catalog.graphs import write_graph
+from catalog.serve.graphs import write_graph
 from catalog.store import lake, vectors
 
 N = 90

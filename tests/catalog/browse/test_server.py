@@ -239,7 +239,7 @@ def test_half_a_request_is_not_answered_and_holds_up_nobody(server):
 
 
 def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, monkeypatch):
-    monkeypatch.setattr("catalog.browse.server._REQUEST_S", 0.2)
+    monkeypatch.setattr("catalog.serve.server._REQUEST_S", 0.2)
     with BrowseServer(browsed) as impatient:
         threading.Thread(target=impatient.serve_forever, daemon=True).start()
         for begin in (b"", b"GET / HTTP/1.1\r\nHost: "):
