@@ -303,7 +303,7 @@ def difference(a: Sequence[Drawn], b: Sequence[Drawn]) -> Interval:
     Examples
     --------
     >>> draws = np.linspace(0.4, 0.6, 11)
-    >>> difference([Drawn(0.5, draws)], [Drawn(0.4, draws - 0.1)]).low.round(6)
+    >>> round(difference([Drawn(0.5, draws)], [Drawn(0.4, draws - 0.1)]).low, 6)
     0.1
     """
     return pooled([Drawn(x.value - y.value, x.draws - y.draws) for x, y in zip(a, b, strict=True)])
