@@ -21,6 +21,7 @@ MAX_DEPTH = 200
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _OUTSIDE = re.compile(r'["{}\[\],]')
+_RECORD_LINE = re.compile(r"\n(?=\{)")
 _INSIDE = re.compile(r'\\.|"', re.DOTALL)
 
 
@@ -60,12 +61,13 @@ def read_json_records(stream: _Readable, envelopes: Sequence[tuple[str, ...]] = 
     ------
     dict
         Each record; NaN and infinities become None, halves of surrogate pairs the replacement character. An `Answer`
-        for an object that is the envelope of no records, a `LeftOut` for a record that is too deep or too large.
+        for an object that is the envelope of no records, a `LeftOut` for a record that is too deep or too large, or
+        for a line that is no JSON.
 
     Raises
     ------
     UnreadableFile
-        If it is no JSON, with the line.
+        If it is no JSON, with the line; of JSON lines, only where nothing can be read after it.
 
     Examples
     --------
@@ -88,12 +90,17 @@ def read_json_records(stream: _Readable, envelopes: Sequence[tuple[str, ...]] = 
         raise UnreadableFile("JSON: '{' or '[' at the start", repr(text.here(30)))
     enveloped = bool(envelopes)
     while text.peek():
-        if enveloped:
-            enveloped, said = yield from _of_envelope(text, envelopes)
-            if not enveloped:
-                yield said
-        else:
-            yield _record(text)
+        try:
+            if enveloped:
+                enveloped, said = yield from _of_envelope(text, envelopes)
+                if not enveloped:
+                    yield said
+            else:
+                yield _record(text)
+        except UnreadableFile as error:
+            if not text.next_line_of_record():  # nothing follows: the file is cut
+                raise
+            yield LeftOut(error.found)
         if text.peek() == ",":
             text.take()
 
@@ -181,6 +188,13 @@ class _Text:
         """Return what stands next."""
         return self._buffer[self._at : self._at + n]
 
+    def next_line_of_record(self) -> bool:
+        """Step over what is broken, to a line that begins a record; False where there is none."""
+        start = _RECORD_LINE.search(self._buffer, self._at)
+        if start:
+            self._pass(start.end())
+        return start is not None
+
     def next_of(self, end: str) -> bool:
         """Step over a comma to the next value; False where the end mark stands."""
         mark = self.peek()
@@ -217,8 +231,10 @@ class _Text:
                 # Perhaps the value goes on in the next piece; each try reads twice as much as the last.
                 if len(self._buffer) - self._at > MAX_RECORD_CHARACTERS:
                     raise self._unfit(f"more than {MAX_RECORD_CHARACTERS >> 20} MB in line {line}") from None
+                place = self.line + self._buffer.count("\n", self._at, error.pos)
                 if not self._more(size):
-                    raise self._broken(error) from None
+                    found = f"{error.msg!r} in line {place}"
+                    raise UnreadableFile("JSON", found, "the file is cut or damaged: fetch it again") from None
                 size *= 2
                 continue
             except ValueError as error:  # a number of thousands of digits
@@ -267,10 +283,6 @@ class _Text:
         self._ended = not piece
         self._buffer, self._at = self._buffer[self._at :] + text, 0
         return bool(piece)
-
-    def _broken(self, error: json.JSONDecodeError) -> UnreadableFile:
-        line = self.line + self._buffer.count("\n", self._at, error.pos)
-        return UnreadableFile("JSON", f"{error.msg!r} in line {line}", "the file is cut or damaged: fetch it again")
 
 
 def sound(value: Json, depth: int = 0) -> Json:

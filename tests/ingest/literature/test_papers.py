@@ -339,6 +339,16 @@ def test_halves_of_surrogate_pairs_become_a_character_that_can_be_stored():
     assert paper["title"] == "a\ufffdb \U0001f52d"
 
 
+@pytest.mark.parametrize("broken", ['{"bibcode": oops}', '{"bibcode": "2020', '{"title": ["a}', '{"a": 1}}'])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_line_that_is_no_record_costs_itself_alone(broken, at):
+    written = [json.dumps({"bibcode": f"2020ApJ...900....{n}X", "title": ["a"]}) for n in range(1, 4)]
+    written.insert(at, broken)
+    papers, flags = read("\n".join(written).encode())
+    assert [p["bibcode"][-2] for p in papers] == ["1", "2", "3"]
+    assert any("records left out, unreadable: 1" in f and f"in line {at + 1}" in f for f in flags)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
