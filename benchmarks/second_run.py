@@ -1,4 +1,4 @@
-"""A refresh with nothing new, over 10,000 known files, against stat() of the same files."""
+"""A refresh with nothing new, over 10,000 known files, against stat() of the same; and forgetting half of them."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ from ingest.refresh import refresh
 """
 FIRST_WORK = "answer = refresh(Path(store), [Source('files', root)], workers=2).kinds['papers'].files"
 
+FORGET = """
+from pathlib import Path
+from ingest.forgetting import forget
+"""
+FORGET_WORK = "answer = forget(Path(store), paths).n_files"
+
 
 def main() -> None:
     """Print the table."""
@@ -57,6 +63,11 @@ def main() -> None:
         ours, empty_run = 1e3 * median(seconds), 1e3 * median(startup)
         print(f"  second run: {ours:.0f} ms; start-up, the same on one file: {empty_run:.0f} ms")
         print(f"  ratio of the rest to stat(): {known / median(stats):.2f}; answer {seconds[0].answer}")
+        folders = [str(root / f"{n:03d}") for n in range(FILES // 100)]
+        few = measure(FORGET, FORGET_WORK, store=store, paths=[f"{folders[0]}/{n}.bib" for n in range(10)])
+        many = measure(FORGET, FORGET_WORK, store=store, paths=folders[1 : len(folders) // 2])
+        print(f"  forgetting {few.answer} files: {few.seconds:.1f} s; {many.answer:,} files: {many.seconds:.1f} s")
+        print(f"  ratio of the two: {many.seconds / few.seconds:.1f}, for {many.answer / few.answer:.0f} times as many")
 
 
 if __name__ == "__main__":

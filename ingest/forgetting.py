@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import UnknownName, command, suggestion
 from catalog.store import lake, manifest
 from catalog.store.manifest import FORGOTTEN, STALE, FileEntry, Known
 from ingest.content import file_id_of
+from ingest.planning import archive_of
 from ingest.refresh import STATES, Report, refresh
 
 
@@ -70,17 +72,16 @@ def forget(
     ):
         ledger = manifest.read_ledger(connection)
         sources = [s for s in manifest.read_sources(connection) if s.kind == "files"]
-        gone = [s for s in sources if any(_is_in(s.specification, p) for p in paths)]
-        files = [f for f in ledger if any(_is_in(f, p) for p in paths)]
-        for path in paths:
-            if not any(_is_in(known, path) for known in (*files, *(s.specification for s in gone))):
-                hint = suggestion(path, tuple(ledger))
-                raise UnknownName(
-                    f"{store} knows no file {path}{hint}; see them: python -m ingest status --store {store}"
-                )
+        wanted = {path.rstrip("/") for path in paths}
+        gone = [s for s in sources if _in(s.specification, wanted)]
+        files = [f for f in ledger if _in(f, wanted)]
+        known = {_in(path, wanted) for path in (*files, *(s.specification for s in gone))}
+        for path in sorted(wanted - known):
+            found = suggestion(path, tuple(ledger))
+            raise UnknownName(f"{store} knows no file {path}{found}; see them: {command('ingest status', store)}")
         done.sources = [s.specification for s in gone]
-        left = [s.specification for s in sources if s not in gone]
-        done.kept_out = [f for f in files if any(_is_in(f, s) for s in left)]
+        left = {s.specification.rstrip("/") for s in sources if s not in gone}
+        done.kept_out = [f for f in files if _in(f, left)]
         done.n_files, done.n_rows = len(files), sum(ledger[f].n_rows for f in files)
         with lake.transaction(connection, f"forget {', '.join(paths)}"):
             for source in gone:
@@ -93,7 +94,7 @@ def forget(
 
 def _entry(path: str, known: Known, store: Path) -> FileEntry:
     """Return the ledger row of a file that is passed over from now on."""
-    advice = f"forgotten; to have it back, type: python -m ingest files {path} --store {store}"
+    advice = f"forgotten; to have it back, type: {command(f'ingest files {shlex.quote(path)}', store)}"
     return FileEntry(file_id_of(path), path, known.bytes, known.mtime_ns, FORGOTTEN, error=advice)
 
 
@@ -110,5 +111,6 @@ def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:
     lake.remember_all(connection, dict.fromkeys(STATES, STALE))
 
 
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+def _in(path: str, wanted: Container[str]) -> str | None:
+    """Return the one of some files and folders that a path is, or lies in; None where it is in none."""
+    return path if path in wanted else archive_of(path, wanted)

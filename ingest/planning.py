@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import shlex
 import stat
@@ -125,7 +126,7 @@ class _Walk:
         self._root, self._top, self._leave_out = root, top, leave_out
         self._waiting = [top]
         self._walked: set[tuple[int, int]] = set()
-        self._links: list[str] = []
+        self._links: list[str] = []  # a heap: the first by name comes first
 
     def __iter__(self) -> Iterator[Found]:
         while self._waiting:
@@ -136,9 +137,8 @@ class _Walk:
             except OSError as error:
                 yield _not_walked(folder, error)
             # Links come last, and in order: what lies inside the root may have been walked by its own name by now.
-            self._links.sort(reverse=True)
             while self._links and not self._waiting:
-                yield from self._follow(self._links.pop())
+                yield from self._follow(heapq.heappop(self._links))
 
     def _look_into(self, folder: str) -> Iterator[Found]:
         with os.scandir(folder) as entries:
@@ -148,7 +148,7 @@ class _Walk:
                 if entry.is_dir(follow_symlinks=False):
                     self._waiting.append(entry.path)
                 elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - names may be no text
-                    self._links.append(entry.path)
+                    heapq.heappush(self._links, entry.path)
                 else:
                     yield _found(entry.path)
 

@@ -295,6 +295,15 @@ def _content(path: str, file: FileEntry | Known) -> tuple[str | None, str]:
     return file.sha256, os.path.dirname(path) if file.kind == REGION else ""  # noqa: PTH120 - a hundred thousand times
 
 
+def _members(ledger: Mapping[str, Known]) -> dict[str, list[str]]:
+    """Return the files in each archive that a ledger knows."""
+    members: dict[str, list[str]] = {path: [] for path, known in ledger.items() if known.kind == ARCHIVE}
+    for path in ledger if members else ():
+        if archive := archive_of(path, members):
+            members[archive].append(path)
+    return members
+
+
 class _Writer:
     """The one process that commits, for the length of one refresh."""
 
@@ -365,6 +374,7 @@ class _Writer:
 
     def _read(self, plan: Plan, folder: Path) -> None:
         self._ledger = manifest.read_ledger(self._connection)
+        self._members = _members(self._ledger)
         held = {path: k for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
         self._holders = {_content(path, k): path for path, k in held.items()}
         total = plan.bytes
@@ -442,7 +452,7 @@ class _Writer:
         if not changed:
             return []
         present = {e.path for e in entries}
-        vanished = [path for path in self._ledger if path not in present and archive_of(path, changed)]
+        vanished = [path for archive in changed for path in self._members[archive] if path not in present]
         for path in vanished:
             self._give_up(path, self._ledger.pop(path))
         return vanished
@@ -506,7 +516,7 @@ class _Writer:
         source = f"read_parquet([{', '.join(literal(part.path) for part in parts)}])"
         ids = f"[{', '.join(map(str, drop))}]::BIGINT[]"
         if table.writing == "file":
-            kept = f"SELECT * FROM {source} WHERE NOT list_contains({ids}, file_id)"
+            kept = f"SELECT * FROM {source} WHERE file_id NOT IN (SELECT unnest({ids}))"
             self._connection.execute(f"INSERT INTO lake.{table.full_name} BY NAME {kept}")
         elif table.writing == "content":
             key = table.key[0]
@@ -517,7 +527,7 @@ class _Writer:
             lake.add_parts(self._connection, self._store, table.full_name, [path] if self._write(new, path) else [])
             path.unlink(missing_ok=True)
         else:
-            kept = f"(SELECT * FROM {source} WHERE NOT list_has_any(file_ids, {ids}))" if drop else source
+            kept = f"(SELECT * FROM {source} WHERE file_ids[1] NOT IN (SELECT unnest({ids})))" if drop else source
             adopt = functools.partial(lake.add_parts, self._connection, self._store, table.full_name, whole)
             merged = merge(self._connection, table, kept, adopt=None if drop else adopt)
             self._shared |= merged.shared

@@ -101,7 +101,7 @@ def write_entries(connection: duckdb.DuckDBPyConnection, entries: Sequence[FileE
 
 def forget_entries(connection: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> None:
     """Remove ledger rows of files that have no other rows, inside the caller's transaction."""
-    connection.execute("DELETE FROM lake.meta.file WHERE list_contains(?, path)", [list(paths)])
+    connection.execute("DELETE FROM lake.meta.file WHERE path IN (SELECT unnest(?))", [list(paths)])
 
 
 def remove_rows(connection: duckdb.DuckDBPyConnection, file_ids: Sequence[int]) -> set[int]:

@@ -125,28 +125,39 @@ def take_back(connection: duckdb.DuckDBPyConnection, table: Table, file_ids: Seq
     frozenset of int
         Files to be read again, as from `merge`.
     """
-    ids, key = _listed(file_ids), _keys(table)
+    key = _keys(table)
+    # Joins, not functions of lists: those compare each row with each file.
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gone AS SELECT unnest({_listed(file_ids)}) AS file_id")
+    from_gone = f"(SELECT {key}, unnest(file_ids) AS file_id FROM {{}}) SEMI JOIN gone USING (file_id)"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE affected AS
-        SELECT {key} FROM {_stored(table)} WHERE list_has_any(file_ids, {ids})
-        UNION SELECT {key} FROM {_stored(table.said)} WHERE list_has_any(file_ids, {ids})""")
+        SELECT {key} FROM {from_gone.format(_stored(table))}
+        UNION SELECT {key} FROM {from_gone.format(_stored(table.said))}""")
     if not _holds(connection, "SELECT EXISTS (FROM affected)"):
         return frozenset()
     # What only these files say needs no more than to go.
-    alone = f"{_stored(table)} WHERE len(file_ids) > 0 AND list_has_all({ids}, file_ids)"
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE alone AS
-        SELECT {key} FROM {alone} EXCEPT SELECT {key} FROM {_stored(table.said)}""")
+        SELECT {key}
+        FROM (SELECT {key}, unnest(file_ids) AS file_id FROM {_stored(table)} SEMI JOIN affected USING ({key}))
+        LEFT JOIN (SELECT file_id, true AS is_gone FROM gone) USING (file_id)
+        GROUP BY {key} HAVING count(*) = count(is_gone) EXCEPT SELECT {key} FROM {_stored(table.said)}""")
     _delete(connection, table, _stored(table), "alone")
     _delete(connection, table, "affected", "alone")
     connection.execute("DROP TABLE alone")
     if not _holds(connection, "SELECT EXISTS (FROM affected)"):
         return frozenset()
     apart = _gather(connection, table)
-    connection.execute(f"DELETE FROM contribution WHERE len(file_ids) > 0 AND list_has_all({ids}, file_ids)")
-    connection.execute(f"""
-        UPDATE contribution SET file_ids = list_filter(file_ids, lambda f: NOT list_contains({ids}, f))
-        WHERE list_has_any(file_ids, {ids})""")
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE remaining AS
+        SELECT id, list(file_id ORDER BY file_id) FILTER (is_gone IS NULL) AS file_ids
+        FROM (SELECT rowid AS id, unnest(file_ids) AS file_id FROM contribution)
+        LEFT JOIN (SELECT file_id, true AS is_gone FROM gone) USING (file_id)
+        GROUP BY id HAVING count(is_gone) > 0""")
+    connection.execute("DELETE FROM contribution WHERE rowid IN (SELECT id FROM remaining WHERE file_ids IS NULL)")
+    connection.execute(
+        "UPDATE contribution SET file_ids = r.file_ids FROM remaining AS r WHERE r.id = contribution.rowid"
+    )
     return _write(connection, table, apart=apart)
 
 
