@@ -34,9 +34,8 @@ import pyarrow as pa
 from catalog import errors
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.query.frames import Frame, FrameKind, frames, packed
-from catalog.store import confinement, frozen, sqlite_catalog
-from catalog.store.location import CATALOG, check_exists
-from catalog.store.sqlite_catalog import Signature
+from catalog.store import confinement, frozen
+from catalog.store.location import check_exists
 
 GIB = 1 << 30
 _TICK_S = 0.05
@@ -221,22 +220,14 @@ class _Copy:
     """A copy of a store's catalog, in a folder that the processes may read; removed with this object."""
 
     def __init__(self, store: Path) -> None:
-        self._catalog = store / CATALOG
-        self._signature: Signature = sqlite_catalog.signature(self._catalog)
         folder = confinement.spill_folder() / "copies"
         folder.mkdir(mode=0o700, exist_ok=True)
         self.file = folder / confinement.private_file(".duckdb").name
-        self._version = frozen.freeze(store, self.file)
+        self._watch = frozen.freeze(store, self.file)
         weakref.finalize(self, self.file.unlink, missing_ok=True)
 
     def is_newest(self) -> bool:
-        now = sqlite_catalog.signature(self._catalog)
-        if now.files == self._signature.files and self._signature.sure:
-            return True
-        with sqlite_catalog.opened(self._catalog) as cursor:
-            is_newest = sqlite_catalog.version(sqlite_catalog.asking(cursor)) == self._version
-        self._signature = now
-        return is_newest
+        return self._watch.is_newest()
 
 
 class _Process:

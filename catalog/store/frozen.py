@@ -20,14 +20,14 @@ from catalog.schema.columns import literal, quote
 from catalog.store import confinement, engine, inspection, location, sqlite_catalog
 from catalog.store.confinement import ROOT, UNLIMITED, EngineLimits
 from catalog.store.inlined import types_of
-from catalog.store.sqlite_catalog import Ask, Signature, Version
+from catalog.store.sqlite_catalog import Ask, Watch
 
 _LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 14  # the smallest: most tables hold a few rows
 
 
-def freeze(store: Path, copy: Path) -> Version:
-    """Copy a store's catalog into a new DuckDB file, and return of which version it is.
+def freeze(store: Path, copy: Path) -> Watch:
+    """Copy a store's catalog into a new DuckDB file, and return what tells when it is out of date.
 
     Views and macros that do more than read tables are left out, with a warning: a query that names one is told that
     there is no such view.
@@ -43,7 +43,9 @@ def freeze(store: Path, copy: Path) -> Version:
     UntrustedStore
         If the catalog names files outside the store.
     """
-    with sqlite_catalog.opened(store / location.CATALOG) as cursor:
+    catalog = store / location.CATALOG
+    before = sqlite_catalog.signature(catalog)
+    with sqlite_catalog.opened(catalog) as cursor:
         ask = sqlite_catalog.asking(cursor)
         inspection.check(ask, store)
         refused = inspection.refused_definitions(ask)
@@ -59,7 +61,7 @@ def freeze(store: Path, copy: Path) -> Version:
             with contextlib.suppress(duckdb.Error):
                 cursor.execute("ROLLBACK")
             cursor.execute("DETACH DATABASE IF EXISTS frozen")
-    return version
+    return Watch(catalog, before, version)
 
 
 def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
@@ -96,35 +98,22 @@ _COLUMNS = (
 
 @dataclass
 class Reader:
-    """A connection that queries run in, and which version of a store it sees.
+    """A connection that queries run in, and what tells whether it still sees the newest of its store.
 
     Attributes
     ----------
     connection : duckdb.DuckDBPyConnection
         Confined, with the store attached as `lake`.
-    version : tuple of int or None
-        Of the store's catalog; it never changes here. None where it was given as a copy.
+    watch : Watch or None
+        On the store's catalog; None where a copy was given: whoever gave it knows better.
     """
 
     connection: duckdb.DuckDBPyConnection
-    version: Version | None
-    _catalog: Path
-    _signature: Signature
+    watch: Watch | None
 
     def is_newest(self) -> bool:
-        """Tell whether nothing was committed since; where no file of the catalog was touched, without opening it."""
-        if self.version is None:
-            return True  # whoever gave the copy knows better
-        now = sqlite_catalog.signature(self._catalog)
-        if now.files == self._signature.files and self._signature.sure:
-            return True
-        if not self._catalog.is_file():
-            return False  # whoever opens it next says so
-        with sqlite_catalog.opened(self._catalog) as cursor:
-            if sqlite_catalog.version(sqlite_catalog.asking(cursor)) != self.version:
-                return False
-        self._signature = now
-        return True
+        """Tell whether nothing was committed since it was opened."""
+        return self.watch is None or self.watch.is_newest()
 
 
 def connect(
@@ -162,12 +151,10 @@ def connect(
         If a limit makes no sense.
     """
     location.check_exists(store)
-    catalog = store / location.CATALOG
     own = confinement.private_file(".duckdb") if copy is None else None
     connection = engine.start(sqlite=False)
     try:
-        signature = sqlite_catalog.signature(catalog)  # before it is read: what comes later is a change
-        version = freeze(store, own) if own else None
+        watch = freeze(store, own) if own else None
         from catalog.store.lake_files import LakeFiles  # noqa: PLC0415 - brings fsspec, for those who ask alone
 
         connection.register_filesystem(LakeFiles(store / location.DATA))
@@ -182,4 +169,4 @@ def connect(
     finally:
         if own is not None:
             own.unlink(missing_ok=True)  # the engine has it open; nobody else can
-    return Reader(connection, version, catalog, signature)
+    return Reader(connection, watch)

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import duckdb
 
-from catalog.errors import QueryError, StoreLocked
+from catalog.errors import QueryError, StoreLocked, command
 from catalog.schema.columns import literal
 from catalog.store import confinement, engine
 
@@ -79,6 +79,38 @@ def _looked_at(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@dataclass
+class Watch:
+    """Tells whether anything was committed to a catalog since it was read.
+
+    Attributes
+    ----------
+    file : Path
+        The catalog.
+    before : Signature
+        How it looked before it was read: what comes later is a change.
+    version : tuple of int
+        What was read.
+    """
+
+    file: Path
+    before: Signature
+    version: Version
+
+    def is_newest(self) -> bool:
+        """Tell whether nothing was committed since; where no file was touched, without opening it."""
+        now = signature(self.file)
+        if now.files == self.before.files and self.before.sure:
+            return True
+        if not self.file.is_file():
+            return False  # whoever opens it next says so
+        with opened(self.file) as cursor:
+            if version(asking(cursor)) != self.version:
+                return False
+        self.before = now
+        return True
 
 
 @functools.cache
@@ -150,7 +182,7 @@ def _copied(file: Path, error: duckdb.Error) -> Path:
     if log.exists() and log.stat().st_size:
         raise QueryError(
             f"{log}: expected no unfinished log in a store without write permission; its owner can finish it with: "
-            f"python -m catalog snapshots --store {file.parent}"
+            f"{command('catalog snapshots', file.parent)}"
         ) from error
     copy = confinement.private_file(".sqlite")
     shutil.copyfile(file, copy)
