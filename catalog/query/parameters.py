@@ -7,6 +7,7 @@ more than 2000. A position stands for its two numbers, ICRS in degrees: `cone($h
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from sqlglot import exp
 from catalog.errors import QueryError, suggestion
 from catalog.query.known_names import MACROS
 from catalog.query.provenance import meaning
+from catalog.store.engine_parser import words_of
 from sql.guard import Statement
 from sql.syntax import NotUnderstood, parse
 
@@ -69,13 +71,18 @@ def apart(query: str) -> str:
     >>> apart("SELECT '$a,$b' FROM cone($a,$b, 60)")
     "SELECT '$a,$b' FROM cone($a ,$b, 60)"
     """
-    return _PARAMETER.sub(lambda found: f"{found[0]} " if found["name"] else found[0], query)
-
-
-_PARAMETER = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<name>\$[A-Za-z_]\w*)(?=[^\s\w$']+\$)""",
-    re.DOTALL,
-)
+    try:
+        words = words_of(query)
+    except UnicodeError:  # no SQL, as will be said
+        return query
+    last = query.rfind("$")
+    ends = [
+        place + len(word)
+        for (mark_at, mark), (place, word) in itertools.pairwise(words)
+        if mark == "$" and place == mark_at + 1 and place < last
+    ]
+    pieces = [query[a:b] for a, b in itertools.pairwise([0, *ends, len(query)])]
+    return "".join(f"{a} " if b[:1].strip() else a for a, b in itertools.pairwise([*pieces, ""]))
 
 
 def plain(value: object) -> object:
