@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from catalog.errors import UnreadableFile
+from catalog.errors import UnreadableFile, command
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
 from catalog.store import lake, location, manifest
@@ -142,7 +142,7 @@ def _compare(entry: FileEntry, open_: Callable[[], BinaryIO], store: Path) -> li
     except (OSError, UnreadableFile, *DAMAGED) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         return [f"{entry.path}: {said}; its {entry.n_rows:,} rows stay"]
-    changed = f"{entry.path}: changed since it was loaded; type: python -m ingest --store {store}"
+    changed = f"{entry.path}: changed since it was loaded; type: {command('ingest', store)}"
     return [] if same else [changed]
 
 

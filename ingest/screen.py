@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -118,7 +119,7 @@ def show_report(console: Console, report: Report, store: Path) -> None:
     if report.changed and report.unchanged:
         console.print(f"Known and unchanged: {counted(report.unchanged, 'file')}.")
     if report.gone:
-        advice = f"python -m ingest forget PATH --store {store}"
+        advice = command("ingest forget PATH", store)
         console.print(
             f"No longer on disk: {counted(report.gone, 'file')} of the ledger; the rows stay until you type: {advice}",
             soft_wrap=True,
@@ -127,6 +128,8 @@ def show_report(console: Console, report: Report, store: Path) -> None:
         console.print(f"[yellow]{escape(place)} is not there now; it is asked again next time.")
     _list(console, "the same content twice, loaded once", report.duplicates, store)
     _list(console, "loaded, with something to know", loud(report.notes), store)
+    if any(meaning(word_of(flag)) for e in loud(report.notes) for flag in e.flags):
+        console.print(f"  what each word means: {command('ingest status', store)}", soft_wrap=True, highlight=False)
     show_disagreements(console, report.disagreements, store)
     show_without_release(console, report.without_release, store)
     _list(console, "not loaded", report.problems, store)
@@ -197,7 +200,7 @@ def show_without_release(console: Console, found: Mapping[str, int], store: Path
     console.print(f"\n[bold]tables that do not state their CSC release ({len(found):,})")
     for path in list(found)[:SHOWN]:
         console.print(f"  {escape(path)}", soft_wrap=True, highlight=False)
-    example = f"python -m ingest files {next(iter(found))} --release 2.1 --store {store}"
+    example = command(f"ingest files {shlex.quote(next(iter(found)))} --release 2.1", store)
     why = "their values do not mix with those of a known release"
     console.print(f"  {why}; state it: {escape(example)}", soft_wrap=True, highlight=False)
 
@@ -212,7 +215,7 @@ def show_forgotten(console: Console, done: Forgotten, store: Path) -> None:
     if done.kept_out:
         console.print(
             f"In folders that are refreshed: {counted(len(done.kept_out), 'file')} of these, passed over until it "
-            f"changes or you name it: python -m ingest files PATH --store {store}",
+            f"changes or you name it: {command('ingest files PATH', store)}",
             soft_wrap=True,
         )
     if done.report.changed:

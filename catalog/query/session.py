@@ -12,7 +12,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import UnknownName, command, suggestion
 from catalog.store import vectors
 from catalog.store.pinned import Pinned, pinned
 from catalog.store.vectors import Pin
@@ -114,7 +114,7 @@ class Session:
                     "out the snapshot"
                 )
             return UnknownName(f"{advice}{there}")
-        return self._misspelt(name, there or f"; see python -m embed status --store {self.store}")
+        return self._misspelt(name, there or f"; see {command('embed status', self.store)}")
 
     def _misspelt(self, name: str, there: str) -> UnknownName:
         return UnknownName(f"there is no embedding space {name!r}{suggestion(name, self.pins)}{there}")

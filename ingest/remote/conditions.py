@@ -99,7 +99,6 @@ _OF_SOURCES = frozenset({"name", "ra", "dec", "significance", "likelihood", "lik
 """Columns of both tables that mean the source where nothing else is said."""
 
 _OTHER = {"match_type": "a", "detect_stack_id": "s"}
-_TREE_DEPTH = 200
 
 
 def parse_condition(text: str) -> str:
