@@ -199,6 +199,21 @@ def _explain(error: Exception) -> tuple[str, str]:
     return FAILED, f"the reader failed on it ({type(error).__name__}: {error}); please report this file"
 
 
+class _Small:
+    """Rows of small files that wait to be written together."""
+
+    def __init__(self) -> None:
+        self.tables: list[pa.Table] = []
+        self._n_rows, self._n_bytes = 0, 0
+
+    def add(self, rows: pa.Table) -> bool:
+        """Hold the rows of one more file; tell whether these are now enough for a write."""
+        self.tables.append(rows)
+        self._n_rows += rows.num_rows
+        self._n_bytes += rows.nbytes
+        return self._n_rows >= CHUNK_ROWS or self._n_bytes >= HELD_BYTES
+
+
 class _Gatherer:
     """Collect rows of whole files into one part per table; spill a large file into a part of its own."""
 
@@ -210,7 +225,7 @@ class _Gatherer:
         self._spilled: dict[str, PartWriter] = {}
         self._writers: dict[str, PartWriter] = {}
         self._members: dict[str, list[int]] = defaultdict(list)
-        self._small: dict[str, list[pa.Table]] = defaultdict(list)
+        self._small: dict[str, _Small] = defaultdict(_Small)
         self._parts: list[Part] = []
         self._unsorted = False
 
@@ -259,10 +274,8 @@ class _Gatherer:
             counts[table] = rows.num_rows
             if self._unsorted and TABLES[table].order:
                 rows = rows.sort_by([(name, "ascending") for name in TABLES[table].order])
-            self._small[table].append(rows)
             self._members[table].append(self._file_id)
-            small = self._small[table]
-            if sum(t.num_rows for t in small) >= CHUNK_ROWS or sum(t.nbytes for t in small) >= HELD_BYTES:
+            if self._small[table].add(rows):
                 self._flush(table)
         self._held = {}
         # A spectrum's region says something of it; a region file has nothing else.
@@ -278,7 +291,7 @@ class _Gatherer:
     def _flush(self, table: str) -> None:
         if table not in self._writers:
             self._writers[table] = PartWriter(table, self._new_path())
-        self._writers[table].write(pa.concat_tables(self._small.pop(table)))
+        self._writers[table].write(pa.concat_tables(self._small.pop(table).tables))
 
     def _close(self, table: str) -> None:
         """Make a part of the small files' rows of a table, if there are any."""

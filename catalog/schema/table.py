@@ -68,12 +68,12 @@ class Table:
         """The part after the dot."""
         return self.full_name.partition(".")[2]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema; units, UCDs and descriptions are field metadata."""
         return pa.schema([c.field for c in self.columns])
 
-    @property
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         """Names in order."""
         return tuple(c.name for c in self.columns)
