@@ -53,6 +53,12 @@ SpillOption = Annotated[
         "--spill", metavar="AMOUNT", help="On disk, for what does not fit in memory; else 9/10 of what is free."
     ),
 ]
+WithOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with", metavar="NAME=FILE", help="A table of your own, by a name in the query: csv, parquet, fits, vot, ecsv."
+    ),
+]
 FormatOption = Annotated[
     str | None, typer.Option("--format", "-f", help=f"table, {', '.join(FORMATS)}; else what --output's name says.")
 ]
@@ -80,6 +86,7 @@ def sql(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead.")] = None,
     snapshot: SnapshotOption = None,
     param: ParamOption = None,
+    with_: WithOption = None,
     memory: MemoryOption = None,
     spill: SpillOption = None,
     every: Annotated[
@@ -89,11 +96,15 @@ def sql(
     """Ask one SQL query.
 
     Example: python -m catalog sql --store s 'SELECT * FROM cone(148.97, 69.68, $r)' --param r=60 --output m82.vot
+
+    Example: python -m catalog sql --store s 'FROM mine, cone(mine.ra, mine.dec, 2)' --with mine=targets.csv
     """
     if context.args:
         context.fail(f"the query is one argument, put it in quotes; after {query!r} came {' '.join(context.args)!r}")
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
+        for name, file in _pairs("--with", with_, "mine=targets.csv"):
+            cat.register(name, Path(file).expanduser())
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
 
@@ -240,13 +251,17 @@ def _answer(
 
 def _parameters(given: list[str]) -> dict[str, object]:
     """Parse NAME=VALUE; whole numbers and decimals become numbers, the rest stays text."""
-    out: dict[str, object] = {}
-    for item in given:
+    return {name: _number(value) for name, value in _pairs("--param", given, "radius=5")}
+
+
+def _pairs(option: str, given: list[str] | None, example: str) -> list[tuple[str, str]]:
+    pairs = []
+    for item in given or []:
         name, equals, value = item.partition("=")
         if not equals or not name.isidentifier():
-            raise QueryError(f"--param {item}: expected NAME=VALUE, as in --param radius=5")
-        out[name] = _number(value)
-    return out
+            raise QueryError(f"{option} {item}: expected NAME=VALUE, as in {option} {example}")
+        pairs.append((name, value))
+    return pairs
 
 
 def _number(text: str) -> object:

@@ -97,7 +97,10 @@ READ_ONLY = (
     "only one read-only query is answered at a time: SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, PIVOT, EXPLAIN"
 )
 _METADATA = "__ducklake_metadata"
-_NO_FILES = "files come in through python -m ingest files PATH"
+NO_FILES = (
+    "Chandra's files come in through: photonlake ingest files PATH; a table of your own: --with mine=PATH, or in Python "
+    "cat.register('mine', PATH)"
+)
 
 
 def judge(text: str, tree: Json, *, functions: Iterable[str] = (), table_functions: Iterable[str] = ()) -> Statement:
@@ -128,7 +131,7 @@ def judge(text: str, tree: Json, *, functions: Iterable[str] = (), table_functio
     >>> judge("FROM 'a.csv'", {"error": False, "statements": [{"node": table}]})
     Traceback (most recent call last):
     ...
-    sql.guard.Refused: 'a.csv' is a file, not a table of the store; files come in through python -m ingest files PATH
+    sql.guard.Refused: 'a.csv' is a file, not a table of the store; Chandra's files come in through: photonlake ingest files PATH; a table of your own: --with mine=PATH, or in Python cat.register('mine', PATH)
     """
     statements = tree.get("statements") if isinstance(tree, dict) and tree.get("error") is False else None
     if not isinstance(statements, list) or len(statements) != 1:
@@ -242,7 +245,7 @@ def _allowed(name: str, allowed: frozenset[str], what: str) -> str:
     if name in allowed:
         return name
     if re.search(r"read|scan|glob|sniff|parquet|copy|file|getenv|attach", name):
-        raise Refused(f"{name} reads files or the environment; {_NO_FILES}")
+        raise Refused(f"{name} reads files or the environment; {NO_FILES}")
     close = difflib.get_close_matches(name, allowed, n=2)
     hint = f"did you mean {' or '.join(close)}?" if close else "see python -m catalog info"
     raise Refused(f"there is no {what} {name} that a query may call; {hint}", name)
@@ -266,7 +269,7 @@ def _plain_table(parts: list[str]) -> str:
     name = ".".join(parts)
     is_file = len(parts) > 1 and parts[-1].lower() in _ALLOWED["file kinds"]
     if is_file or not all(_PLAIN_NAME.fullmatch(p) for p in parts):
-        raise Refused(f"{name!r} is a file, not a table of the store; {_NO_FILES}")
+        raise Refused(f"{name!r} is a file, not a table of the store; {NO_FILES}")
     if parts[-1].lower() in _ALLOWED["kept from queries"] or parts[0].lower().startswith(_METADATA):
         raise Refused(f"{name} tells of the engine and its files, not of the store's data; see python -m catalog info")
     return name

@@ -9,7 +9,7 @@ import duckdb
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.query import functions
 from catalog.query.known_names import MACROS, known_columns, not_yet, unknown
-from sql.guard import FUNCTIONS, TABLE_FUNCTIONS, Statement
+from sql.guard import FUNCTIONS, NO_FILES, TABLE_FUNCTIONS, Statement
 from sql.habits import advice, misspelt
 
 _TABLE = re.compile(r'Table with name "?([\w.]+)"? does not exist')
@@ -49,7 +49,7 @@ def complaint(error: duckdb.Error, statement: Statement) -> PhotonlakeError:
     if (match := _ARGUMENTS.search(text)) and match[1].lower() in MACROS:
         return QueryError(f"{match[1].lower()}() is called otherwise: {usage(match[1])}")
     if isinstance(error, duckdb.PermissionException):
-        return ForbiddenStatement(f"{first_line(text)}; files come in through python -m ingest files PATH")
+        return ForbiddenStatement(f"{first_line(text)}; {NO_FILES}")
     return QueryError(_mended(error, text, statement))
 
 

@@ -13,7 +13,7 @@ class FrameKind(enum.Enum):
 
     READY = b"r"
     QUESTION = b"q"
-    PARAMETERS = b"p"
+    TABLE = b"t"
     ROWS = b"a"
     END = b"d"
     ERROR = b"e"

@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -136,6 +136,7 @@ class Outside:
         *,
         snapshot: int | str | datetime | None = None,
         limits: Limits | None = None,
+        own: Mapping[str, pa.Table] | None = None,
     ) -> Answer:
         """Answer one read-only query.
 
@@ -145,6 +146,8 @@ class Outside:
             As for `Catalog.sql`.
         limits : Limits, optional
             Other limits of seconds, rows and bytes for this query; memory and spill are those of the process.
+        own : mapping of str to pyarrow.Table, optional
+            Tables that the query sees besides the store's.
 
         Raises
         ------
@@ -159,13 +162,14 @@ class Outside:
             "answer_bytes": limits.answer_bytes,
             "seconds": limits.seconds,
         }
-        content = _arrow_bytes(parameters or {})
+        own = own or {}
+        contents = [_parameter_bytes(parameters or {}), *map(_arrow_bytes, own.values())]
         if not self._turns.acquire(timeout=limits.seconds):
             raise QueryError(f"too many queries at once: no turn came within {limits.seconds:g} s; try again")
         try:
             process, copy = self._process()
             try:
-                found = process.ask(asked | {"copy": str(copy)}, content, limits)
+                found = process.ask(asked | {"copy": str(copy), "own": list(own)}, contents, limits)
             finally:
                 self._back(process)
         finally:
@@ -261,17 +265,17 @@ class _Process:
     def end(self) -> None:
         self._ended()
 
-    def ask(self, asked: Mapping[str, object], parameters: bytes, limits: Limits) -> Answer:
+    def ask(self, asked: Mapping[str, object], contents: Sequence[bytes], limits: Limits) -> Answer:
         """Hand a query over, and take the answer; the process is ended where it passes a limit."""
         try:
-            return self._answer(asked, parameters, limits)
+            return self._answer(asked, contents, limits)
         except BaseException as error:
             # Of an error that the process has told, it is ready for the next; else nobody knows what it is at.
             if not getattr(error, "told", False):
                 self.end()
             raise
 
-    def _answer(self, asked: Mapping[str, object], parameters: bytes, limits: Limits) -> Answer:
+    def _answer(self, asked: Mapping[str, object], contents: Sequence[bytes], limits: Limits) -> Answer:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise QueryError("the process that answers queries has no pipes")
@@ -279,20 +283,21 @@ class _Process:
         try:
             self._wait_until_ready(received)
             stdin.write(packed(FrameKind.QUESTION, json.dumps(asked).encode()))
-            stdin.write(packed(FrameKind.PARAMETERS, parameters))
+            for content in contents:
+                stdin.write(packed(FrameKind.TABLE, content))
             stdin.flush()
         except OSError:  # it has ended: what it said last, or how it ended, comes below
             pass
-        content = io.BytesIO()
+        rows = io.BytesIO()
         for frame in received:
             if frame.kind is FrameKind.ROWS:
-                content.write(frame.content)
+                rows.write(frame.content)
             elif frame.kind is FrameKind.ERROR:
                 raise _told(frame)
             elif frame.kind is FrameKind.END:
                 said = json.loads(frame.content)
-                content.seek(0)
-                table = pa.ipc.open_stream(content).read_all()
+                rows.seek(0)
+                table = pa.ipc.open_stream(rows).read_all()
                 why_empty = tuple(map(str, said["why_empty"]))
                 return Answer(table, said["more"], said["text"], said["query"], said["snapshot"], why_empty)
         raise self._how_it_ended(limits)
@@ -402,13 +407,16 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _arrow_bytes(parameters: Mapping[str, object]) -> bytes:
+def _parameter_bytes(parameters: Mapping[str, object]) -> bytes:
     """Write values of parameters so that they can be read without running anything: one row of Arrow."""
     try:
-        row = pa.table({name: [value] for name, value in parameters.items()})
+        return _arrow_bytes(pa.table({name: [value] for name, value in parameters.items()}))
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise QueryError(f"a parameter has a value that cannot be handed over: {error}") from error
+
+
+def _arrow_bytes(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, row.schema) as writer:
-        writer.write_table(row)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
     return sink.getvalue()

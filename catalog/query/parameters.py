@@ -59,6 +59,8 @@ def understood(query: str, given: Mapping[str, object]) -> tuple[str, dict[str, 
         if kind in {"Quantity", "Time"}:
             values[name] = _number(query, name, value)
         elif kind != "SkyCoord":
+            if hasattr(value, "columns"):
+                raise QueryError(f"${name} is a table; a query names a table that it reads: cat.register({name!r}, ...)")
             values[name] = plain(value)
     return query, values
 

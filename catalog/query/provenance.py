@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+import pyarrow as pa
 from sqlglot import exp
 
 from catalog.query.known_names import MACROS, columns_of
@@ -27,7 +28,9 @@ _KEEP_UNIT = frozenset(
 )
 
 
-def trace(sql: str, names: Sequence[str]) -> list[Described | None]:
+def trace(
+    sql: str, names: Sequence[str], own: Mapping[str, Sequence[Described]] | None = None
+) -> list[Described | None]:
     """Tell for each column of a query's result what it is.
 
     Parameters
@@ -36,6 +39,8 @@ def trace(sql: str, names: Sequence[str]) -> list[Described | None]:
         The query.
     names : sequence of str
         The result's column names, in order.
+    own : mapping of str to sequence of Described, optional
+        Tables that the user registered, and their columns.
 
     Returns
     -------
@@ -47,13 +52,15 @@ def trace(sql: str, names: Sequence[str]) -> list[Described | None]:
     >>> [c and c.unit for c in trace("SELECT obsid, max(energy_ev) m, 2 * x FROM product.event GROUP BY 1", "abc")]
     ['', 'eV', None]
     """
-    return list(_trace(sql, tuple(names)))
+    return list(_trace(sql, tuple(names), tuple((name, tuple(columns)) for name, columns in (own or {}).items())))
 
 
 @lru_cache(256)  # a program asks the same again and again, for other parameters
-def _trace(sql: str, names: tuple[str, ...]) -> tuple[Described | None, ...]:
+def _trace(
+    sql: str, names: tuple[str, ...], own: tuple[tuple[str, tuple[Described, ...]], ...]
+) -> tuple[Described | None, ...]:
     try:
-        outputs = _outputs(parse(sql), {})
+        outputs = _outputs(parse(sql), {name: [(c.name, c) for c in columns] for name, columns in own})
     except (NotUnderstood, RecursionError):
         return (None,) * len(names)
     if len(outputs) == len(names):
@@ -62,6 +69,20 @@ def _trace(sql: str, names: tuple[str, ...]) -> tuple[Described | None, ...]:
         by_name = {name.lower(): column for name, column in reversed(outputs)}
         found = [by_name.get(name.lower()) for name in names]
     return tuple(replace(column, name=name) if column else None for name, column in zip(names, found, strict=True))
+
+
+def described(table: pa.Table) -> tuple[Described, ...]:
+    """Return the columns of a table that the user registered, with unit, UCD and meaning where it has them."""
+    found = []
+    for field in table.schema:
+        unit, ucd, meaning = _about(field)
+        found.append(Described(field.name, meaning, unit, ucd))
+    return tuple(found)
+
+
+def _about(field: pa.Field) -> tuple[str, str, str]:
+    about = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+    return about.get("unit", ""), about.get("ucd", ""), about.get("description", "")
 
 
 @lru_cache(256)

@@ -19,7 +19,7 @@ from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.origin import NOTE, Origin
 from catalog.formats.plain_types import check_values, has_times, plain, plain_type
 from catalog.query.complaints import complaint
-from catalog.query.provenance import has_star, trace
+from catalog.query.provenance import described, has_star, trace
 from sql.guard import Statement
 from sql.objects import Described
 
@@ -74,7 +74,9 @@ class Result:
         as_written: Callable[[str], str] = str,
         origin: Origin | None = None,
         why_empty: Callable[[], list[str]] = list,
+        own: Mapping[str, pa.Table] | None = None,
     ) -> None:
+        self._own = dict(own or {})
         self.origin = origin or Origin(statement.text)
         self._why_empty = why_empty
         self._remarks: list[str] = []
@@ -139,7 +141,7 @@ class Result:
     @cached_property
     def described(self) -> list[Described | None]:
         """What each column is, where it can be told: unit, UCD, meaning."""
-        return trace(self.statement.query, self._names)
+        return trace(self.statement.query, self._names, {name: described(t) for name, t in self._own.items()})
 
     def reader(self, n_rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
         """Stream the rows as Arrow batches, with unit, UCD and description in the fields' metadata.

@@ -75,7 +75,7 @@ def _serve(given: Mapping[str, object], questions: BinaryIO, answers: BinaryIO) 
     received = frames(_pieces(questions))
     for question in received:
         asked = json.loads(question.content)
-        parameters = next(received).content
+        parameters, *own = [next(received).content for _ in range(1 + len(asked["own"]))]
         try:
             if asked["seconds"] is not None:
                 signal.setitimer(signal.ITIMER_REAL, float(asked["seconds"]))  # ends the process, whatever it is at
@@ -84,7 +84,8 @@ def _serve(given: Mapping[str, object], questions: BinaryIO, answers: BinaryIO) 
                     catalog.close()
                 opened = asked["copy"]
                 catalog = _open(Catalog, given, opened, half, spill)
-            _answer(catalog, asked, parameters, answers)
+            with _registered(catalog, dict(zip(asked["own"], own, strict=True))):
+                _answer(catalog, asked, parameters, answers)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side is told
             kind = type(error).__name__ if isinstance(error, PhotonlakeError) else "QueryError"
             message = str(error) if isinstance(error, PhotonlakeError) else f"this cannot be answered: {error!r:.300}"
@@ -97,6 +98,20 @@ def _open(catalog: type[Catalog], given: Mapping[str, object], copy: str, memory
     return catalog(
         str(given["store"]), memory=memory, spill=None if spill is None else int(str(spill)), copy=Path(copy)
     )
+
+
+@contextlib.contextmanager
+def _registered(catalog: Catalog, own: Mapping[str, bytes]) -> Iterator[None]:
+    """Let one query see tables of its own."""
+    import pyarrow as pa  # noqa: PLC0415 - see above
+
+    for name, content in own.items():
+        catalog.register(name, pa.ipc.open_stream(content).read_all())
+    try:
+        yield
+    finally:
+        for name in own:
+            catalog.unregister(name)
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

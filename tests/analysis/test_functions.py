@@ -47,7 +47,7 @@ def add_model(store, space, dim, encoder="e1", function="weight_of"):
 @contextlib.contextmanager
 def asking(store, *spaces, snapshot=None):
     """What a query of the store gives the function."""
-    with catalog.open(store) as cat, cat._cursor(snapshot) as cursor:
+    with catalog.open(store) as cat, cat._questions.cursor(snapshot) as cursor:
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         yield WEIGHED.make(Session(store, cursor, lambda _: None).about(spaces))
 

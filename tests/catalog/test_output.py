@@ -271,7 +271,7 @@ def test_a_store_without_write_permission_can_be_read(sealed):
 def test_limits_of_a_catalog_are_the_engines(made_store):
     with Catalog(made_store, threads=1, memory="200MB", spill=1 << 20) as cat:
         settings = [f"current_setting('{name}')" for name in ("threads", "memory_limit", "max_temp_directory_size")]
-        found = cat._connection(None).execute(f"SELECT {', '.join(settings)}").fetchall()
+        found = cat._questions.cursor().execute(f"SELECT {', '.join(settings)}").fetchall()
         assert found == [(1, "190.7 MiB", "1.0 MiB")]
         with pytest.raises(QueryError, match="memory"):
             cat.sql("SELECT length(list(repeat('x', 1000000) || range)::VARCHAR) FROM range(900)").fetchall()
