@@ -15,11 +15,9 @@ from analysis.anomalies.detectors import DETECTORS, Judged, fit, judge
 from analysis.anomalies.injection import Found, hidden
 from analysis.papers.pair_samples import PROPERTIES, NothingToRead
 from analysis.statistics import bootstrap, shuffled
-from analysis.study import source_samples
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Model, Record, Run, once
-from analysis.study.samples import Rows, read
-from analysis.study.source_samples import MASTER
+from analysis.study.samples import MASTER, Rows, read, read_master
 from catalog import Catalog
 from catalog.errors import command
 from catalog.schema.identifiers import whole_number
@@ -68,7 +66,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         If there is no such space.
     """
     if asked.space == MASTER:
-        found = source_samples.read(cat, asked.where, artefacts.COLUMNS)
+        found = read_master(cat, asked.where, artefacts.COLUMNS)
     else:
         found = read(cat, asked.space, artefacts.COLUMNS, asked.where)
     if found.n < LEAST or len(set(found.sources.tolist())) < LEAST:

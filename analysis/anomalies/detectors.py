@@ -1,7 +1,7 @@
 """Three detectors of anomalies whose fits are arrays: isolation forest, local outlier factor, distance to neighbours.
 
 A detection is judged among those of other sources: a source that was observed ten times would otherwise be a crowd of
-its own. A fit answers for new vectors in SQL as it did for those that it learned from.
+its own. A fit answers for new vectors in SQL, as anomaly_score(), as it did for those that it learned from.
 
 Source: Liu, Ting & Zhou 2008 (isolation forest); Breunig et al. 2000 (local outlier factor); Ramaswamy et al. 2000
 (distance to the k-th neighbour).
@@ -14,6 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from analysis.study.models import Stored, of_vector
+from sql.objects import Described
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -203,3 +207,20 @@ def _isolation(tensors: Tensors, x: Floats) -> Doubles:
         path = (depth + rest[at]).mean(axis=1)
         out[i : i + _BLOCK] = np.exp2(-path / float(tensors["usual_path"][0]))
     return out
+
+
+def _anomalous(model: Stored, x: Floats) -> pa.Array:
+    return pa.array(judge(model.tensors(), x).score, pa.float64())
+
+
+ANOMALY_SCORE = of_vector(
+    "anomaly_score",
+    "DOUBLE",
+    _anomalous,
+    "python -m analysis anomalies --space {space} --store {store}",
+    Described(
+        "anomaly_score",
+        "Mean share of the space's detections that isolation forest, local outlier factor and distance to the 20th "
+        "neighbour find less anomalous, 0 to 1",
+    ),
+)

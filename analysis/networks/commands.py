@@ -1,4 +1,4 @@
-"""The command of this study. Heavy imports happen inside it: `--help` needs no science."""
+"""The command of this study, and what it prints. Heavy imports happen inside it: `--help` needs no science."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from analysis.networks.sweep import ANY_RARE
+from analysis.score_tables import interval, rows_of, show
 from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog
-from catalog.console import StoreOption, WaitOption
-from catalog.errors import QueryError
+from catalog.console import StoreOption, WaitOption, hint
+from catalog.errors import QueryError, query_command
 from catalog.store import location
 
 
@@ -41,10 +43,8 @@ def network(  # noqa: PLR0917 - typer's way to declare options
 
     Example: python -m analysis network --spaces events,papers --threshold 0.5,0.7,0.9 --where 'var_prob_b > 0.9'
     """
-    from analysis.networks import network_tables  # noqa: PLC0415 - as above
     from analysis.networks.edges import RULES  # noqa: PLC0415
-    from analysis.networks.network_run import run  # noqa: PLC0415
-    from analysis.networks.network_study import Asked  # noqa: PLC0415
+    from analysis.networks.network_study import Asked, run  # noqa: PLC0415
     from analysis.networks.node_samples import read  # noqa: PLC0415
 
     if combine not in RULES:
@@ -56,7 +56,7 @@ def network(  # noqa: PLR0917 - typer's way to declare options
         nodes = read(cat, chosen, where, authority)
         made = run(path, cat, nodes, asked, where, authority, again=again, wait=wait, on_wait=say)
     with Catalog(path) as cat:
-        network_tables.network(cat, made.run_id)
+        _show_network(cat, made.run_id)
     say_run(made, path)
 
 
@@ -71,3 +71,95 @@ def _thresholds(text: str) -> tuple[float, ...]:
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (network,)
+
+
+def _show_network(cat: Catalog, run_id: int) -> None:
+    """Print graph, types and loners of a run."""
+    graphs = rows_of(cat.sql("SELECT * FROM analysis.graph WHERE run_id = $id ORDER BY threshold", id=run_id))
+    heads = (
+        "threshold",
+        "nodes",
+        "edges",
+        "density",
+        "isolated",
+        "giant",
+        "core-periphery (null, z, p)",
+        "assortativity (null, z, p)",
+        "p, sources shuffled",
+        "edges that share papers",
+        "assortativity without",
+    )
+    show(
+        "graphs; null: random graphs of the same degrees",
+        heads,
+        [
+            (
+                *(g[c] for c in ("threshold", "n_nodes", "n_edges", "density", "n_isolated", "giant_share")),
+                *(_against(g, name) for name in ("core_periphery", "assortativity")),
+                *(g[c] for c in ("assortativity_shuffled_p", "n_sharing_papers", "assortativity_not_sharing")),
+            )
+            for g in graphs
+        ],
+    )
+    for g in graphs:
+        query = "SELECT * FROM analysis.degree_by_type WHERE run_id = $id AND threshold = $t AND n >= 5 ORDER BY n DESC"
+        rows = rows_of(cat.sql(query, id=run_id, t=g["threshold"]))
+        show(
+            f"threshold {g['threshold']:g}: high degree from {g['high_degree']:g} on; balanced: class size taken out; "
+            "q: corrected for the number of all odds of the run (Benjamini & Hochberg)",
+            (
+                "type", "n", "low", "high", "share", "odds ratio", "q", "balanced odds ratio", "q",
+                "shuffled (control)", "mean degree", "expected of its size",
+            ),
+            [
+                (
+                    r["otype"], r["n"], r["low"], r["high"], r["share_high"],
+                    interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]), r["odds_ratio_q"],
+                    interval(r["balanced_odds_ratio"], r["balanced_odds_ratio_low"], r["balanced_odds_ratio_high"]),
+                    r["balanced_odds_ratio_q"],
+                    *(r[c] for c in ("shuffled_odds_ratio", "mean_degree", "expected_degree")),
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
+        query = (
+            "SELECT method, k, n, precision, precision_low, precision_high, chance, chance_low, chance_high "
+            "FROM analysis.rare_precision WHERE run_id = $id AND threshold = $t AND otype = $any ORDER BY k, method"
+        )
+        found = rows_of(cat.sql(query, id=run_id, t=g["threshold"], any=ANY_RARE))
+        if not found:
+            continue
+        show(
+            f"threshold {g['threshold']:g}: share of rare types among the first k, and among any k",
+            ("method", "k", "rare nodes", "precision", "chance"),
+            [
+                (
+                    r["method"], r["k"], r["n"],
+                    interval(r["precision"], r["precision_low"], r["precision_high"]),
+                    interval(r["chance"], r["chance_low"], r["chance_high"]),
+                )
+                for r in found
+            ],
+        )  # fmt: skip
+    loners = cat.sql(
+        "SELECT id, name, otype, degree, greatest_similarity, array_to_string(neighbour_types, ', '), "
+        "array_to_string(flags, ', '), len(bibcodes) "
+        "FROM analysis.loner WHERE run_id = $id ORDER BY rank LIMIT 10",
+        id=run_id,
+    ).fetchall()
+    show(
+        "loneliest first",
+        ("id", "name", "type", "degree", "greatest similarity", "types of the nearest", "flags", "papers"),
+        loners,
+    )
+    query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
+    hint(f"more: {query_command(query, cat.path)}")
+
+
+def _against(graph: dict[str, object], name: str) -> str:
+    value, null, z, p = (graph[f"{name}{s}"] for s in ("", "_null", "_z", "_p"))
+    if value is None:
+        return ""
+    if null is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({null:.3f}, {'' if z is None else f'{z:.0f}'}, {p:.3f})"

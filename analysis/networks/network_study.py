@@ -1,10 +1,12 @@
-"""The study of networks from nodes to tables."""
+"""The study of networks: asked once of the same nodes, from nodes to tables."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +22,8 @@ from analysis.networks.null import null_graphs
 from analysis.networks.sweep import STEPS, rare_precision, sweep
 from analysis.networks.types import balanced_degree, corrected, degree_by_type
 from analysis.statistics import permutation_p, shuffled
-from analysis.study.runs import Answer, Record
+from analysis.study.runs import Answer, Evidence, Question, Record, Run, Value, once
+from catalog import Catalog
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -283,3 +286,59 @@ def _to_others(nodes: Nodes, modalities: Sequence[Modality], rule: Rule, rows: I
     similar = similarities(modalities, rows, rule)
     similar[nodes.sources[rows][:, None] == nodes.sources[None, :]] = -np.inf
     return similar
+
+
+def run(
+    store: Path,
+    cat: Catalog,
+    nodes: Nodes,
+    asked: Asked,
+    where: str,
+    authority: str,
+    *,
+    again: bool = False,
+    wait: bool = True,
+    on_wait: Callable[[str], None] | None = None,
+) -> Run:
+    """Find the run that asked the same of the same nodes, or make it.
+
+    Parameters
+    ----------
+    store : Path
+    cat : Catalog
+        Open on it; tells the newest anomaly scores.
+    nodes : Nodes
+    asked : Asked
+    where, authority : str
+        How the nodes were chosen and typed.
+    again, wait, on_wait
+        See `analysis.study.runs.Question`.
+    """
+    parameters: dict[str, Value] = {
+        "spaces": [m.name for m in nodes.modalities],
+        "thresholds": list(asked.thresholds),
+        "where": where,
+        "combine": asked.rule,
+        "centre": asked.centre,
+        "within_source": asked.within_source,
+        "authority": authority,
+        "n_null": asked.n_null,
+        "n_without": {m.name: int((~m.has).sum()) for m in nodes.modalities},
+    }
+    scores = _anomaly(cat, nodes)
+    read = hashlib.sha256(f"{nodes.sha256} {None if scores is None else scores.tolist()}".encode()).hexdigest()
+    question = Question(store, "network", parameters, asked.seed, again=again, wait=wait, on_wait=on_wait)
+    evidence = Evidence(nodes.snapshot, read, nodes.sources)
+    return once(question, evidence, lambda: study(nodes, asked, scores))
+
+
+def _anomaly(cat: Catalog, nodes: Nodes) -> npt.NDArray[np.float64] | None:
+    """Return the scores of the newest anomaly run for the nodes; None where it knows none of them."""
+    found = cat.sql(
+        "SELECT detection_id, score FROM analysis.anomaly "
+        "WHERE run_id = (SELECT max(run_id) FROM analysis.anomaly) AND score IS NOT NULL",
+        snapshot=nodes.snapshot,
+    ).fetchall()
+    score = {str(i): float(str(s)) for i, s in found}
+    scores = np.array([score.get(str(i), np.nan) for i in nodes.ids])
+    return scores if np.isfinite(scores).any() else None

@@ -12,8 +12,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from analysis.networks.edges import Modality
-from analysis.study import source_samples
-from analysis.study.source_samples import MASTER
+from analysis.study.samples import MASTER, read_master
 from catalog import Catalog
 from catalog.errors import Terminal, command
 from catalog.query.conditions import checked
@@ -88,7 +87,7 @@ def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nod
     snapshot = cat.snapshots()[-1].number
     condition = f"({checked(where, '--where')}\n)" if where.strip() else "true"
     if list(spaces) == [MASTER]:
-        rows = source_samples.read(cat, where, (), snapshot)
+        rows = read_master(cat, where, (), snapshot)
         ids = sources = rows.ids
         modalities: tuple[Modality, ...] = (Modality(MASTER, rows.vectors, np.ones(rows.n, np.bool_)),)
         flags: list[list[str]] = [[] for _ in ids]

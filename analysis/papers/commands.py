@@ -1,4 +1,7 @@
-"""Photons and papers in one space: retrieve, regress, neighbours."""
+"""Photons and papers in one space: retrieve, regress, neighbours, and what they print.
+
+A run is read back from the store and printed: so a run that was found shows what one that was made does.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,9 @@ from catalog.errors import QueryError, suggestion
 
 if TYPE_CHECKING:
     from embed.inputs.pooling import Pooling
+from collections.abc import Sequence
+
+from analysis.score_tables import Row, interval, listed, rows_of, show
 
 PoolingOption = Annotated[
     str, typer.Option("--pooling", help="How a source's papers become one vector: mean, recency, citation, attention.")
@@ -30,14 +36,13 @@ def retrieve(
 
     Example: python -m analysis retrieve --store s
     """
-    from analysis.papers import paper_tables  # noqa: PLC0415 - `--help` needs no NumPy
     from analysis.papers import retrieval_study as study  # noqa: PLC0415
-    from analysis.study.ask_settings import Ways  # noqa: PLC0415
+    from analysis.study.options import Ways  # noqa: PLC0415
 
     with Catalog(store) as cat:
         run = study.run(cat, Ways(seed, again, wait, say))
     with Catalog(store) as cat:
-        paper_tables.retrieval(cat, run.run_id)
+        _show_retrieval(cat, run.run_id)
     say_run(run, cat.path)
     more(f"SELECT * FROM analysis.retrieval WHERE run_id = {run.run_id}", cat.path)
 
@@ -64,16 +69,15 @@ def regress(
 
     Example: python -m analysis regress --columns hard_hs,hard_ms,hard_hm,var_prob_b,flux_significance_b --store s
     """
-    from analysis.papers import paper_tables  # noqa: PLC0415
     from analysis.papers import regression_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
-    from analysis.study.ask_settings import Ways  # noqa: PLC0415
+    from analysis.study.options import Ways  # noqa: PLC0415
 
     names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else _names(columns)
     asked = study.Asked(names, where, _names(data), _pooling(pooling), masked, splits)
     with Catalog(store) as cat:
         run = study.run(cat, asked, Ways(seed, again, wait, say))
     with Catalog(store) as cat:
-        paper_tables.regression(cat, run.run_id)
+        _show_regression(cat, run.run_id)
     say_run(run, cat.path)
     more(f"SELECT * FROM analysis.regression WHERE run_id = {run.run_id} ORDER BY column_name, mae", cat.path)
 
@@ -94,13 +98,12 @@ def neighbours(
     Example: python -m analysis neighbours --store s
     """
     from analysis.papers import neighbour_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
-    from analysis.papers import paper_tables  # noqa: PLC0415
-    from analysis.study.ask_settings import Ways  # noqa: PLC0415
+    from analysis.study.options import Ways  # noqa: PLC0415
 
     with Catalog(store) as cat:
         run = study.run(cat, study.Asked(k, resamples, where), Ways(seed, again, wait, say))
     with Catalog(store) as cat:
-        paper_tables.neighbours(cat, run.run_id)
+        _show_neighbours(cat, run.run_id)
     say_run(run, cat.path)
     query = f"FROM analysis.neighbour WHERE run_id = {run.run_id} AND stability > 0.5 ORDER BY stability DESC"
     more(f"SELECT detection_id, space, stability, neighbours {query}", cat.path)
@@ -122,3 +125,141 @@ def _pooling(text: str) -> Pooling | None:
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (retrieve, regress, neighbours)
+
+
+_LEARNERS = {
+    "knn": "k nearest neighbours, k = 3",
+    "selected": "learner chosen on validation",
+    "experts": "predictions of both weighed on validation",
+}
+_SIDES = ("text", "data", "both")
+
+
+def _show_regression(cat: Catalog, run_id: int) -> None:
+    """Print the tables of a regression run."""
+    gains = rows_of(cat.sql("SELECT * FROM analysis.regression_gain WHERE run_id = $id ORDER BY ALL", id=run_id))
+    for learner, words in _LEARNERS.items():
+        for masked in (False, True):
+            chosen = [g for g in gains if g["learner"] == learner and g["masked"] == masked]
+            if chosen:
+                _talk(f"{'masked texts, ' if masked else ''}{words}: mean absolute error", chosen)
+    scores = rows_of(
+        cat.sql("SELECT * FROM analysis.regression WHERE run_id = $id AND selected AND NOT masked", id=run_id)
+    )
+    _representations(scores)
+
+
+def _talk(title: str, gains: Sequence[Row]) -> None:
+    heads = ("variable", "text", "data", "both", "gain", "relative", "")
+    rows = [
+        (
+            f"{g['column_name']}{_unit(g)}",
+            *(g[f"mae_{side}"] for side in _SIDES),
+            interval(g["gain"], g["gain_low"], g["gain_high"]),
+            f"{100 * float(str(g['relative_gain'])):+.0f} %",
+            _verdict(g),
+        )
+        for g in gains
+    ]
+    show(f"{title}; gain of both over the better single one, 95 % over sources", heads, rows)
+
+
+def _verdict(gain: Row) -> str:
+    if float(str(gain["gain_low"])) > 0:
+        return "better together"
+    return "worse together" if float(str(gain["gain_high"])) < 0 else "no difference"
+
+
+def _representations(scores: Sequence[Row]) -> None:
+    """Print the error of every representation, its best learner on validation, beside the controls."""
+    for column in dict.fromkeys(str(s["column_name"]) for s in scores):
+        mine = [s for s in scores if s["column_name"] == column]
+        heads = ("representation", "learner", "MAE", "validation", "dim", "")
+        rows = [
+            (
+                s["representation"],
+                s["learner"],
+                interval(s["mae"], s["mae_low"], s["mae_high"]),
+                s["validation_mae"],
+                s["dim"],
+                _remark(s),
+            )
+            for s in sorted(mine, key=lambda s: float(str(s["validation_mae"])))
+        ]
+        first = mine[0]
+        counts = f"{first['n_test']} detections of {first['n_test_sources']} unseen sources"
+        show(f"{column}{_unit(first)}: {counts}, learned from {first['n_training']}", heads, rows)
+
+
+def _remark(score: Row) -> str:
+    if score["representation"] in {"median", "shuffled"}:
+        return "control"
+    if score["representation"] == "properties/kin":
+        return "ceiling: it holds columns that contain this one"
+    return "chosen on validation" if score["best"] else ""
+
+
+def _unit(row: Row) -> str:
+    return f" [{row['unit']}]" if row["unit"] else ""
+
+
+def _show_retrieval(cat: Catalog, run_id: int) -> None:
+    """Print the table of a retrieval run."""
+    rows = rows_of(cat.sql("SELECT * FROM analysis.retrieval WHERE run_id = $id ORDER BY direction, answer", id=run_id))
+    names = {
+        "recall_1": "Recall@1%",
+        "recall_5": "Recall@5%",
+        "median_rank": "median rank",
+        "relative_median_rank": "median rank, share",
+        "mrr": "MRR",
+    }
+    cells = [
+        (
+            r["direction"],
+            r["answer"],
+            names[str(r["metric"])],
+            interval(r["value"], r["low"], r["high"]),
+            interval(r["shuffled"], r["shuffled_low"], r["shuffled_high"]),
+            r["chance"],
+        )
+        for r in sorted(
+            rows, key=lambda r: (str(r["direction"]), str(r["answer"]), list(names).index(str(r["metric"])))
+        )
+    ]
+    title = f"{rows[0]['n_queries']} unseen sources, {rows[0]['n_candidates']} candidates; interval over "
+    title += f"sources and {n} trainings" if (n := rows[0]["n_trainings"] or 1) != 1 else "sources, of one training"
+    show(title, ("direction", "right answer", "metric", "value", "shuffled (control)", "chance"), cells)
+
+
+def _show_neighbours(cat: Catalog, run_id: int) -> None:
+    """Print the tables of a neighbour run."""
+    query = "SELECT * FROM analysis.neighbour_spread WHERE run_id = $id ORDER BY quantity, ratio"
+    rows = rows_of(cat.sql(query, id=run_id))
+    cells: list[tuple[object, ...]] = [
+        (
+            r["quantity"],
+            r["space"],
+            r["spread"],
+            r["random_spread"],
+            interval(r["ratio"], r["ratio_low"], r["ratio_high"]),
+            interval(r["difference"], r["difference_low"], r["difference_high"]) if r["difference"] else "",
+        )
+        for r in rows
+    ]
+    if rows:
+        title = f"spread among {rows[0]['k']} neighbours of each of {rows[0]['n_detections']} detections"
+        heads = ("quantity", "space", "spread", "random sets", "ratio", "less that before the alignment")
+        show(title, heads, cells)
+        say(
+            "properties holds these columns, text and aligned/text and /both these papers: their spread is no discovery"
+        )
+    query = """SELECT space, count(stability) AS n, avg(stability) AS mean,
+          quantile_cont(stability, [0.1, 0.5, 0.9]) AS shares, avg(k) / count(*) AS chance
+        FROM analysis.neighbour WHERE run_id = $id AND stability IS NOT NULL GROUP BY space ORDER BY space"""
+    stable = rows_of(cat.sql(query, id=run_id))
+    shares: list[tuple[object, ...]] = [
+        (r["space"], r["n"], r["mean"], *listed(r["shares"]), r["chance"]) for r in stable
+    ]
+    if shares:
+        words = ("space", "detections", "mean", "10 %", "median", "90 %", "chance")
+        show("share of the neighbours that stay when photons are drawn anew", words, shares)

@@ -1,4 +1,4 @@
-"""Three regressors whose fits are arrays: k nearest neighbours, ridge, gradient-boosted trees.
+"""Three regressors whose fits are arrays: k nearest neighbours, ridge, boosted trees; predict_<column>() in SQL.
 
 A fit is kept in the store and answers in SQL, so that it is numbers and nothing else; predictions are made by NumPy
 from these numbers, here and there alike.
@@ -12,8 +12,14 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from analysis.papers.representations import Scaled
 from analysis.statistics import folds
+from analysis.study.models import Stored, of_vector
+from catalog.query.functions import ScalarFunction
+from catalog.schema import TABLES
+from sql.objects import Described
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -226,3 +232,28 @@ def _predict_boosting(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats)
 
 
 _PREDICT = {"knn": _predict_knn, "ridge": _predict_ridge, "boosting": _predict_boosting}
+
+
+def predict(name: str) -> ScalarFunction:
+    """Return the SQL function `predict_<column>`.
+
+    Parameters
+    ----------
+    name : str
+        'predict_hard_hs'.
+    """
+    column = name.removeprefix("predict_")
+    table = TABLES["csc.observation_source"]
+    known = table.column(column) if column in table.column_names else None
+    what = f"{column} as the newest regression of the vector's space predicts it"
+    described = Described(name, what, known.unit if known else "", known.ucd if known else "")
+    advice = f"python -m analysis regress --columns {column} --store {{store}}"
+    return of_vector(name, "DOUBLE", _predicted, advice, described)
+
+
+def _predicted(model: Stored, x: Floats) -> pa.Array:
+    tensors = model.tensors()
+    learner = next(k for k in LEARNERS if k == model.configuration["learner"])
+    scaled = Scaled(np.asarray(tensors["centre"], np.float32), np.asarray(tensors["factor"], np.float32))
+    values = Fit(learner, tensors).predict(scaled.apply(x[:, np.asarray(tensors["taken"], np.int64)]))
+    return pa.array(10.0**values if model.configuration["log10"] else values, pa.float64())

@@ -1,4 +1,7 @@
-"""The neighbour study of a store: whether neighbours are more alike after the alignment, and stay as photons change."""
+"""The neighbour study of a store: whether neighbours are more alike after the alignment, and stay as photons change.
+
+Alike in what was measured of them, and in what is written about them.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.papers import neighbourhood as near
 from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, read
 from analysis.papers.predictions import is_logarithmic
 from analysis.papers.resampling import EVENTS, aligned_again, encoder_of, photons_again
 from analysis.papers.texts import Papers
 from analysis.statistics import bootstrap
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.study.steps import Steps
 from catalog import Catalog
@@ -25,6 +27,125 @@ from embed.protocol import SidedEncoder
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+_BLOCK = 1024
+
+
+def neighbours(
+    vectors: Floats, sources: npt.NDArray[np.generic], k: int, queries: Floats | None = None
+) -> tuple[Indices, Doubles]:
+    """Return the k nearest rows of other sources by cosine, nearest first, and their distances, (n, k) each.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n, d)
+    sources : ndarray, shape (n,)
+    k : int
+    queries : ndarray, shape (n, d), optional
+        Other vectors of the same rows: where they would stand.
+
+    Examples
+    --------
+    >>> x = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], np.float32)
+    >>> neighbours(x, np.array(["a", "a", "b", "c"]), 1)[0].ravel().tolist()
+    [3, 3, 3, 2]
+    """
+    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1]
+    rows = _unit(vectors)
+    asked = rows if queries is None else _unit(queries)
+    k = min(k, len(rows) - int(np.bincount(code).max()))
+    if k < 1:
+        raise ValueError(f"expected rows of more than one source, found {len(set(code.tolist()))}")
+    numbers, distances = np.empty((len(asked), k), np.int64), np.empty((len(asked), k))
+    for i in range(0, len(asked), _BLOCK):
+        far = 1.0 - asked[i : i + _BLOCK] @ rows.T
+        far[code[i : i + _BLOCK, None] == code[None]] = np.inf
+        near = np.argpartition(far, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(far, near, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        numbers[i : i + _BLOCK] = np.take_along_axis(near, order, axis=1)
+        distances[i : i + _BLOCK] = np.maximum(np.take_along_axis(found, order, axis=1), 0.0)
+    return numbers, distances
+
+
+def random_sets(sources: npt.NDArray[np.generic], k: int, seed: int = 0) -> Indices:
+    """Return k rows of other sources for each row, drawn at random, (n, k): what no neighbourhood would give."""
+    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1]
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, len(code), (len(code), k))
+    for _ in range(_TRIES):
+        own = code[drawn] == code[:, None]
+        if not own.any():
+            break
+        drawn[own] = rng.integers(0, len(code), int(own.sum()))
+    return drawn.astype(np.int64)
+
+
+_TRIES = 50
+
+
+def spread(values: Doubles, sets: Indices) -> Doubles:
+    """Return the standard deviation of a column in each set of rows, shape (n,); NaN where fewer than two have it.
+
+    Examples
+    --------
+    >>> spread(np.array([0.0, 2.0, np.nan]), np.array([[0, 1, 2], [2, 2, 0]])).round(2).tolist()
+    [1.0, nan]
+    """
+    found = values[sets]
+    there = np.isfinite(found)
+    n = there.sum(axis=1)
+    mean = np.divide(np.where(there, found, 0.0).sum(axis=1), n, out=np.zeros(len(n)), where=n > 0)
+    square = (np.where(there, found - mean[:, None], 0.0) ** 2).sum(axis=1)
+    out: Doubles = np.sqrt(np.divide(square, n, out=np.full(len(n), np.nan), where=n > 1))
+    return out
+
+
+def semantic_spread(text: Floats, sets: Indices) -> Doubles:
+    """Return the mean cosine distance between the texts of each set, pair by pair, shape (n,).
+
+    Examples
+    --------
+    >>> semantic_spread(np.eye(2, dtype=np.float32), np.array([[0, 1], [0, 0]])).tolist()
+    [1.0, 0.0]
+    """
+    unit = _unit(text)
+    k = sets.shape[1]
+    out = np.empty(len(sets))
+    for i in range(0, len(sets), _BLOCK):
+        summed = unit[sets[i : i + _BLOCK]].sum(axis=1)
+        # The sum of all products is the square of the sum; k of them are of a text with itself.
+        out[i : i + _BLOCK] = 1.0 - ((summed**2).sum(axis=1) - k) / (k * (k - 1))
+    return out
+
+
+def n_topics(topics: list[frozenset[int]], sets: Indices) -> Doubles:
+    """Return how many topics the papers of each set have together, shape (n,).
+
+    Examples
+    --------
+    >>> n_topics([frozenset({1}), frozenset({1, 2})], np.array([[0, 1], [0, 0]])).tolist()
+    [2.0, 1.0]
+    """
+    return np.array([float(len(frozenset().union(*(topics[j] for j in row)))) for row in sets.tolist()])
+
+
+def overlap(first: Indices, second: Indices) -> Doubles:
+    """Return the share of each row's neighbours that are among its others, shape (n,).
+
+    Examples
+    --------
+    >>> overlap(np.array([[1, 2]]), np.array([[2, 3]])).tolist()
+    [0.5]
+    """
+    return np.asarray((first[:, :, None] == second[:, None, :]).any(axis=2).mean(axis=1), np.float64)
+
+
+def _unit(x: Floats) -> Doubles:
+    double = np.asarray(x, np.float64)
+    lengths = np.linalg.norm(double, axis=1, keepdims=True)
+    out: Doubles = np.divide(double, lengths, out=np.zeros_like(double), where=lengths > 0)
+    return out
+
 
 COLUMNS = ("hard_hs", "hard_ms", "hard_hm", "var_prob_b", "flux_significance_b", "flux_aper_b", "powlaw_gamma")
 PAPERS, TOPICS = "papers", "topics"
@@ -63,8 +184,8 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
 
 def _answer(cat: Catalog, asked: Asked, found: Detections, ways: Ways, steps: Steps) -> Answer:
     spaces = _spaces(found)
-    sets = {name: near.neighbours(v, found.sources, asked.k) for name, v in spaces.items()}
-    random = near.random_sets(found.sources, asked.k, ways.seed)
+    sets = {name: neighbours(v, found.sources, asked.k) for name, v in spaces.items()}
+    random = random_sets(found.sources, asked.k, ways.seed)
     ways.say(f"{found.n} detections in {', '.join(spaces)}; {len(found.held_out)} sources the alignment has not seen")
     stability = _stability(cat, asked, found, sets, ways, steps)
     rows: list[Record] = [r for name in spaces for r in _rows(name, found, sets[name], stability.get(name), asked)]
@@ -152,10 +273,10 @@ class _Spread:
 
     def __call__(self, sets: Indices) -> Doubles:
         if self.values is not None:
-            return near.spread(self.values, sets)
+            return spread(self.values, sets)
         if self.text is not None:
-            return near.semantic_spread(self.text, sets)
-        return near.n_topics(self.topics or [], sets)
+            return semantic_spread(self.text, sets)
+        return n_topics(self.topics or [], sets)
 
 
 def topics_of(papers: Papers, seed: int) -> dict[str, frozenset[int]]:
@@ -204,8 +325,8 @@ def _surviving(vectors: Floats, drawn: npt.NDArray[np.float32], found: Detection
     total = np.zeros(found.n)
     for queries in drawn:
         there = np.isfinite(queries).all(axis=1)
-        after, _ = near.neighbours(vectors, found.sources, k, np.where(there[:, None], queries, 0.0).astype(np.float32))
-        total += np.where(there, near.overlap(before, after), np.nan)
+        after, _ = neighbours(vectors, found.sources, k, np.where(there[:, None], queries, 0.0).astype(np.float32))
+        total += np.where(there, overlap(before, after), np.nan)
     return total / len(drawn)
 
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from analysis.papers import masked_texts
 from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, read
 from analysis.papers.predictions import Predicted, answer, is_logarithmic
 from analysis.papers.regression import EXPERTS, Score, Split, gains, gains_together, scores, together
 from analysis.papers.representations import property_blocks
+from analysis.papers.texts import masked_vectors
 from analysis.statistics import half
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Run, once, unfinished
 from analysis.study.steps import Steps, joined
 from catalog import Catalog
@@ -129,7 +129,7 @@ def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, w
         ways.say(f"texts masked for {quantity}: {n:,} of {of:,} encoded")
 
     about = found.papers.only(found.sources)
-    made = masked_texts.vectors(cat, about, quantity, found.encoders["papers"], found.snapshot, report)
+    made = masked_vectors(cat, about, quantity, found.encoders["papers"], found.snapshot, report)
     return about.with_vectors(made).of(found.sources, asked.pooling or found.pooling)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.papers.pair_samples import ALIGNED, NothingToRead, alignment_of, spaces_of
-from analysis.papers.retrieval import METRICS, Ranks, intervals, ranks, share_papers
+from analysis.papers.retrieval import METRICS, Ranks, curve, intervals, ranks, share_papers
 from analysis.papers.texts import Papers
 from analysis.papers.texts import read as read_papers
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once
 from analysis.study.samples import Rows, read
 from catalog import Catalog
@@ -135,9 +135,7 @@ def _answer(trainings: Sequence[Pairs], seed: int) -> Answer:
             rows += _rows(direction, answer, [f for f, _ in asked], [c.metrics() for _, cs in asked for c in cs], seed)
             if answer == OWN:
                 own[direction], of_others[direction] = asked[0]
-    from analysis.papers import retrieval_curve  # noqa: PLC0415 - Matplotlib takes a second to import
-
-    return Answer({"analysis.retrieval": rows}, figures={"retrieval_curve.svg": retrieval_curve.draw(own, of_others)})
+    return Answer({"analysis.retrieval": rows}, figures={"retrieval_curve.svg": curve(own, of_others)})
 
 
 def _asked(pairs: Pairs, direction: str, answer: str, seed: int) -> tuple[Ranks, list[Ranks]]:

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analysis.report.objects import portrait
+from analysis.report.objects import portrait, reconstructions
 from analysis.report.page import Section, page
-from analysis.report.reconstruction import reconstructions
-from analysis.report.sections import STUDIES
 from analysis.report.store import holdings, maps, simulated
-from analysis.report.studies import study
+from analysis.report.studies import STUDIES, study
 from catalog import Catalog
 from catalog.formats.whole_files import whole
 

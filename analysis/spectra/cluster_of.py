@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.study.model_functions import of_vector
-from analysis.study.stored_models import Stored
+from analysis.study.models import Stored, of_vector
 from sql.objects import Described
 
 Floats = npt.NDArray[np.float64]

@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spectra.candidates import Fitted, Ways, ways_of
 from analysis.spectra.classes import Labels
 from analysis.spectra.cluster_of import scaling
-from analysis.spectra.clustering import ALGORITHMS, Clustering
+from analysis.spectra.clustering import ALGORITHMS, Clustering, Fitted, Ways, ways_of
 from analysis.spectra.contingency import MAPPINGS, Mapping
 from analysis.spectra.features import HARDNESS_NAME, Features, plane
 from analysis.spectra.scoring import N_SPLITS, Protocol, Score, difference, together

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spectra.formulas import LENGTHS, Formula, fitted, pareto
-from analysis.spectra.pruning import pruned
+from analysis.spectra.formulas import LENGTHS, Formula, fitted, pareto, pruned
 from analysis.statistics import Interval, codes, half, shuffled
 
 Floats = npt.NDArray[np.float64]

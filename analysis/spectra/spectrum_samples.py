@@ -20,9 +20,8 @@ from analysis.spectra.features import (
     logarithm,
     principal_components,
 )
-from analysis.study.samples import Rows
+from analysis.study.samples import MASTER, Rows
 from analysis.study.samples import read as read_rows
-from analysis.study.source_samples import MASTER
 from catalog import Catalog
 from catalog.errors import QueryError, Terminal, UnknownName, command, suggestion
 from catalog.schema.columns import literal, quote

@@ -1,14 +1,48 @@
-"""Command-line options that the studies share, and how a run is reported."""
+"""How a study is asked: seed, again or not, waiting, whom to tell; the options that say so, and how its run is told."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from analysis.study.runs import Run
+from analysis.study.runs import Question, Run, Value
 from catalog.console import ERR, hint
 from catalog.errors import query_command
+
+
+def _silent(line: str) -> None:
+    del line
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How to run a study.
+
+    Attributes
+    ----------
+    seed : int
+        Of splits, resamples, and whatever else is drawn.
+    again : bool
+        Answer anew even if the answer is there.
+    wait : bool
+        Wait while another process writes, or fail at once.
+    say : callable
+        Told, line by line, how far it is.
+    """
+
+    seed: int = 0
+    again: bool = False
+    wait: bool = True
+    say: Callable[[str], None] = _silent
+
+    def question(self, store: Path, kind: str, parameters: Mapping[str, Value]) -> Question:
+        """Return the question that `analysis.study.runs.once` answers."""
+        return Question(store, kind, parameters, self.seed, self.again, self.wait, self.say)
+
 
 SeedOption = Annotated[int, typer.Option("--seed", help="Of splits, resamples, and whatever else is drawn.")]
 AgainOption = Annotated[bool, typer.Option("--again", help="Do it anew, even if the same was done on the same data.")]

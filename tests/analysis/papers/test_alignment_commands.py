@@ -14,7 +14,7 @@ import catalog
 from analysis.__main__ import app
 from analysis.anomalies import anomaly_study
 from analysis.papers import neighbour_study, pair_samples, regression_study, retrieval_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from catalog.errors import UnknownName
 from catalog.store import lake
 from embed.store.twins import twins

@@ -11,8 +11,7 @@ from sklearn.neighbors import KNeighborsRegressor, LocalOutlierFactor
 
 from analysis.anomalies import artefacts, detectors
 from analysis.anomalies.injection import hidden
-from analysis.papers import leakage
-from analysis.papers import neighbourhood as near
+from analysis.papers import neighbour_study as near
 from analysis.papers.learners import LEARNERS, fit
 from analysis.papers.regression import (
     EXPERTS,
@@ -26,7 +25,7 @@ from analysis.papers.regression import (
     selected,
     together,
 )
-from analysis.papers.representations import KIN, Scaled, left_out, property_blocks
+from analysis.papers.representations import KIN, Scaled, kin, left_out, property_blocks
 from analysis.papers.resampling import resampled
 from analysis.papers.retrieval import intervals, ranks, share_papers
 from embed.inputs.property_rows import COLUMNS
@@ -221,8 +220,8 @@ def test_kin_are_left_out_of_the_baseline_and_stay_in_the_ceiling():
     assert not held & {"hard_hs", "hard_hm", "hard_ms", "flux_aper_s", "flux_aper_m", "flux_aper_h"}
     assert {"flux_aper_b", "powlaw_gamma", "var_prob_b"} <= held
     assert left_out(KIN, "hard_hs") == ["hard_hs"]
-    assert "var_index_b" in leakage.kin("var_prob_b", COLUMNS)
-    assert "src_cnts_aper_b" in leakage.kin("flux_significance_b", COLUMNS)
+    assert "var_index_b" in kin("var_prob_b", COLUMNS)
+    assert "src_cnts_aper_b" in kin("flux_significance_b", COLUMNS)
 
 
 def test_blocks_weigh_alike_whatever_their_size(rng):

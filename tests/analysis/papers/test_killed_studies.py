@@ -14,7 +14,7 @@ import pytest
 
 import catalog
 from analysis.papers import regression_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = ("hard_hs", "hard_hm", "flux_aper_b", "powlaw_gamma")

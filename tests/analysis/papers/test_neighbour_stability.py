@@ -6,7 +6,7 @@ import pytest
 
 import catalog
 from analysis.papers import neighbour_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from catalog.store.manifest import Source
 from embed.registry import Settings
 from embed.store import encoding_job

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import catalog
 from analysis.__main__ import app
-from analysis.spectra.cluster_questions import ClusterQuestion, ask_clusters
+from analysis.spectra.cluster_run import ClusterQuestion, ask_clusters
 from analysis.spectra.spectrum_samples import TooFewRows, read, read_classes
 from catalog.errors import QueryError, UnknownName
 

@@ -8,12 +8,10 @@ import pytest
 from factories.classed import fill
 
 import catalog
-from analysis.spectra.associations import associations
-from analysis.spectra.explained_columns import inputs
+from analysis.spectra.associations import associations, inputs
 from analysis.spectra.explanations import explain
-from analysis.spectra.formula_questions import FormulaQuestion, ask_formulas
-from analysis.spectra.formulas import Formula, simplified
-from analysis.spectra.pruning import pruned
+from analysis.spectra.formula_run import FormulaQuestion, ask_formulas
+from analysis.spectra.formulas import Formula, pruned, simplified
 from catalog.errors import QueryError
 
 NAMES = ("s", "h", "a", "b")
