@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from catalog.schema.analysis_run import RUN_ID
+from analysis.study.run_tables import RUN_ID, interval_columns
 from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, TEXTS, Column
 from catalog.schema.table import Table
 
 _THRESHOLD = Column("threshold", FLOAT64, "Least similarity of an edge", ucd="stat.value;stat.min")
-_LOW = "Lower end of the 95 % bootstrap interval over sources"
-_HIGH = "Upper end of the 95 % bootstrap interval over sources"
-_WOOLF_LOW = "Lower end of its 95 % interval (Woolf 1955), each source counting once"
-_WOOLF_HIGH = "Upper end of its 95 % interval (Woolf 1955), each source counting once"
+_WOOLF = "its 95 % interval (Woolf 1955), each source counting once"
 _P = "Two-sided p-value of odds of 1, by the same error"
 _Q = (
     "The p-value corrected for the number of all odds ratios of the run, plain and balanced (Benjamini & Hochberg 1995)"
 )
 _TYPE = Column("otype", TEXT, "Object type; '(none)' where nothing is known", ucd="src.class")
 
-NETWORKS: tuple[Table, ...] = (
+TABLES: tuple[Table, ...] = (
     Table(
         "analysis.graph",
         "One row per threshold of a network run: the graph as a whole, and what chance would give",
@@ -116,19 +113,22 @@ NETWORKS: tuple[Table, ...] = (
             Column("high", INT32, "Of high degree", ucd="meta.number"),
             Column("share_high", FLOAT64, "High over all", ucd="stat.value"),
             Column("mean_degree", FLOAT64, "Mean degree of the type", ucd="stat.value;stat.mean"),
-            Column(
-                "odds_ratio", FLOAT64, "Odds of high degree over those of all other nodes, half a node added to each"
+            *interval_columns(
+                Column(
+                    "odds_ratio",
+                    FLOAT64,
+                    "Odds of high degree over those of all other nodes, half a node added to each",
+                ),
+                _WOOLF,
             ),
-            Column("odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
-            Column("odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
             Column("odds_ratio_p", FLOAT64, _P, ucd="stat.probability"),
             Column("odds_ratio_q", FLOAT64, _Q, ucd="stat.probability"),
             Column(
                 "expected_degree", FLOAT64, "Control: mean degree if types differed in nothing but how common they are"
             ),
-            Column("balanced_odds_ratio", FLOAT64, "The same odds by balanced degree: class size taken out"),
-            Column("balanced_odds_ratio_low", FLOAT64, _WOOLF_LOW, ucd="stat.value;stat.min"),
-            Column("balanced_odds_ratio_high", FLOAT64, _WOOLF_HIGH, ucd="stat.value;stat.max"),
+            *interval_columns(
+                Column("balanced_odds_ratio", FLOAT64, "The same odds by balanced degree: class size taken out"), _WOOLF
+            ),
             Column("balanced_odds_ratio_p", FLOAT64, _P, ucd="stat.probability"),
             Column("balanced_odds_ratio_q", FLOAT64, _Q, ucd="stat.probability"),
             Column(
@@ -151,11 +151,14 @@ NETWORKS: tuple[Table, ...] = (
             Column("density", FLOAT64, "Share of all pairs that are edges"),
             Column("n_isolated", INT32, "Nodes without any edge", ucd="meta.number"),
             Column("giant_share", FLOAT64, "Share of nodes in the largest component"),
-            Column(
-                "spearman", FLOAT64, "Rank correlation of degrees with the reference threshold", ucd="stat.correlation"
+            *interval_columns(
+                Column(
+                    "spearman",
+                    FLOAT64,
+                    "Rank correlation of degrees with the reference threshold",
+                    ucd="stat.correlation",
+                )
             ),
-            Column("spearman_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-            Column("spearman_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
             Column("reference", FLOAT64, "The reference: the middle one of the run's thresholds"),
         ),
         writing="internal",
@@ -173,12 +176,11 @@ NETWORKS: tuple[Table, ...] = (
                 "k", INT32, "Typed nodes looked at: as many as there are of the type, 10, 25, 100", ucd="meta.number"
             ),
             Column("n", INT32, "Nodes of the type", ucd="meta.number"),
-            Column("precision", FLOAT64, "Share of the type among them", ucd="stat.value"),
-            Column("precision_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-            Column("precision_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
-            Column("chance", FLOAT64, "Control: share of the type among typed nodes", ucd="stat.value"),
-            Column("chance_low", FLOAT64, "Lower end of 95 % of random choices of k nodes", ucd="stat.value;stat.min"),
-            Column("chance_high", FLOAT64, "Upper end of 95 % of random choices of k nodes", ucd="stat.value;stat.max"),
+            *interval_columns(Column("precision", FLOAT64, "Share of the type among them", ucd="stat.value")),
+            *interval_columns(
+                Column("chance", FLOAT64, "Control: share of the type among typed nodes", ucd="stat.value"),
+                "95 % of random choices of k nodes",
+            ),
         ),
         writing="internal",
     ),

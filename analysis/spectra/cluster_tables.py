@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.schema.analysis_run import RUN_ID
+from analysis.study.run_tables import RUN_ID, interval_columns
 from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, Column
 from catalog.schema.table import Table
 
@@ -34,17 +34,10 @@ _N_TRAININGS = Column(
 )
 
 
-def _interval(name: str, description: str) -> tuple[Column, Column, Column]:
-    """Return a column and the two of its 95 % interval: of bootstraps over sources, in all splits together."""
-    return (
-        Column(name, FLOAT64, description),
-        Column(f"{name}_low", FLOAT64, f"{name}: 2.5 % quantile of bootstraps over sources", ucd="stat.value;stat.min"),
-        Column(f"{name}_high", FLOAT64, f"{name}: 97.5 % quantile", ucd="stat.value;stat.max"),
-    )
-
-
 _ACCURACY = (
-    *_interval("balanced_accuracy", "Mean of the classes' recalls, on sources that nothing was fitted to"),
+    *interval_columns(
+        Column("balanced_accuracy", FLOAT64, "Mean of the classes' recalls, on sources that nothing was fitted to")
+    ),
     Column(
         "control_mean",
         FLOAT64,
@@ -53,10 +46,13 @@ _ACCURACY = (
     ),
     Column("control_high", FLOAT64, "97.5 % quantile of the shuffles", ucd="stat.value;stat.max"),
 )
-_GAIN = _interval(
-    "gain",
-    "Balanced accuracy minus that of the hardness ratios on the same rows, paired: of their clustering that is chosen "
-    "in the same way, with or without labels, among the same algorithms; of a probe, of the same probe",
+_GAIN = interval_columns(
+    Column(
+        "gain",
+        FLOAT64,
+        "Balanced accuracy minus that of the hardness ratios on the same rows, paired: of their clustering that is "
+        "chosen in the same way, with or without labels, among the same algorithms; of a probe, of the same probe",
+    )
 )
 _SAMPLE = (
     Column("n_classes", INT32, "Classes told apart", ucd="meta.number"),
@@ -64,7 +60,7 @@ _SAMPLE = (
     Column("n_sources", INT64, "Their sources", ucd="meta.number"),
 )
 
-CLUSTERS: tuple[Table, ...] = (
+TABLES: tuple[Table, ...] = (
     Table(
         "analysis.cluster_score",
         "One row per task, features, clustering and mapping: what clusters know of classes, with control and gain",
@@ -88,8 +84,8 @@ CLUSTERS: tuple[Table, ...] = (
             Column("n_seeds", INT32, "Fits with other seeds that the splits take turns with", ucd="meta.number"),
             _N_TRAININGS,
             Column("selection", FLOAT64, "Balanced accuracy within the fitting half: what 'with labels' chooses by"),
-            *_interval("ari", "Adjusted Rand index"),
-            *_interval("v_measure", "V-measure"),
+            *interval_columns(Column("ari", FLOAT64, "Adjusted Rand index")),
+            *interval_columns(Column("v_measure", FLOAT64, "V-measure")),
             Column("ami", FLOAT64, "Adjusted mutual information"),
             Column("n_clusters", INT32, "Clusters found, noise not counted", ucd="meta.number"),
             *_SAMPLE,
@@ -152,7 +148,7 @@ CLUSTERS: tuple[Table, ...] = (
             Column("method", TEXT, "Algorithm and setting, or the probe"),
             _MAPPING,
             Column("class", TEXT, "Class", ucd="src.class"),
-            *_interval("recall", "Share of the class's rows that are told right"),
+            *interval_columns(Column("recall", FLOAT64, "Share of the class's rows that are told right")),
             Column("control_mean", FLOAT64, "The same with labels of other sources", ucd="stat.value;stat.mean"),
             Column("n_rows", INT64, "Rows of the class that are scored", ucd="meta.number"),
         ),
@@ -196,7 +192,13 @@ CLUSTERS: tuple[Table, ...] = (
                 "hardness ratios; the same with log counts; five colours, of fluxes that the response is taken out of; "
                 "the same with log counts; PCA-8 of spectra; a space that is there and was not asked for",
             ),
-            *_interval("gain", "Balanced accuracy minus that of the baseline, whose clustering is chosen the same way"),
+            *interval_columns(
+                Column(
+                    "gain",
+                    FLOAT64,
+                    "Balanced accuracy minus that of the baseline, whose clustering is chosen the same way",
+                )
+            ),
         ),
         writing="internal",
     ),
@@ -229,9 +231,9 @@ CLUSTERS: tuple[Table, ...] = (
             Column("formula", TEXT, "Simplified, with the units of what goes in", ucd="meta.note;meta.modelled"),
             Column("units", TEXT, "Unit of each input, 'name [unit]'", ucd="meta.unit"),
             Column("r2_fitted", FLOAT64, "R2 on the half it was fitted to"),
-            *_interval("r2", "R2 on the other half"),
-            *_interval("linear_r2", "R2 of a linear model of all inputs, on the other half"),
-            *_interval("gain", "R2 minus that of the linear model, paired"),
+            *interval_columns(Column("r2", FLOAT64, "R2 on the other half")),
+            *interval_columns(Column("linear_r2", FLOAT64, "R2 of a linear model of all inputs, on the other half")),
+            *interval_columns(Column("gain", FLOAT64, "R2 minus that of the linear model, paired")),
             Column(
                 "control_mean", FLOAT64, "R2 of formulas fitted to shuffled targets, mean", ucd="stat.value;stat.mean"
             ),
@@ -256,7 +258,7 @@ CLUSTERS: tuple[Table, ...] = (
             Column("space", TEXT, "Embedding space"),
             Column("dimension", INT32, "Dimension of the vector, from 0", ucd="meta.number"),
             Column("column_name", TEXT, "Column of csc.observation_source"),
-            *_interval("spearman", "Rank correlation"),
+            *interval_columns(Column("spearman", FLOAT64, "Rank correlation")),
             Column("spearman_p", FLOAT64, "p-value from permuted sources", ucd="stat.probability"),
             Column("spearman_q", FLOAT64, "The same corrected for all pairs (Benjamini & Hochberg)"),
             Column(
