@@ -42,6 +42,8 @@ from sql.guard import Statement
 from sql.objects import Described
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from catalog.query.outside import Outside
 
 _LOG = logging.getLogger(__name__)
@@ -322,6 +324,38 @@ class Catalog:
             held = Session(self.path, cursor, admit, self._pins).space(space)
         ids, rows = held.ids.to_numpy(zero_copy_only=False), held.rows_of(modality or held.usual_modality)
         return (ids, held.block.vectors) if rows is None else (ids[rows], held.block.vectors[rows])
+
+    def graph(
+        self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None
+    ) -> nx.Graph:
+        """Return the graph of a network run as a networkx.Graph, nodes and edges with their attributes.
+
+        Parameters
+        ----------
+        run : int, optional
+            A network run: analysis.run. Else the newest.
+        threshold : float, optional
+            One of the run's thresholds; else the lowest.
+        snapshot : int, str, date or datetime, optional
+            The store as it was.
+
+        Returns
+        -------
+        networkx.Graph
+            Nodes are ids, with name, otype and the other columns of analysis.node. Edges have similarity, and the same
+            as weight.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such run, or it has no such threshold.
+
+        Examples
+        --------
+        >>> cat.graph(3).nodes["4736.0.12"]["otype"]  # doctest: +SKIP
+        'HMXB'
+        """
+        return functions.method("graph")(self, run, threshold, snapshot)
 
     def snapshots(self) -> list[lake.Snapshot]:
         """List the store's snapshots, oldest first."""

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from analysis.networks.sweep import ANY_RARE
 from analysis.score_tables import interval, rows_of, show
 from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog
@@ -75,6 +74,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (network,)
 
 def _show_network(cat: Catalog, run_id: int) -> None:
     """Print graph, types and loners of a run."""
+    from analysis.networks.sweep import ANY_RARE  # noqa: PLC0415 - as above
+
     graphs = rows_of(cat.sql("SELECT * FROM analysis.graph WHERE run_id = $id ORDER BY threshold", id=run_id))
     heads = (
         "threshold",
