@@ -15,6 +15,8 @@ CLASS_COLOURS = (
 )
 """Of classes; after Okabe & Ito (2008), to be told apart by the colour-blind."""
 OTHER_COLOUR = "#c3cad1"
+LINE_COLOUR = "#8a97a5"
+"""Of what lies behind: edges of a graph, measured points under a curve."""
 STYLE = {
     "font.size": 9,
     "axes.spines.top": False,

@@ -91,7 +91,7 @@ def _agreement(pairs: Sequence[Row]) -> None:
     cells = [
         (
             f"{r['detector']}, {r['other_detector']}",
-            interval(r["spearman"], r["spearman_low"], r["spearman_high"]),
+            interval(r, "spearman"),
             r["kendall"],
             r["shuffled_spearman"],
         )
@@ -106,8 +106,8 @@ def _injection(found: Sequence[Row]) -> None:
             r["hidden_class"],
             r["detector"],
             r["space"],
-            interval(r["precision"], r["precision_low"], r["precision_high"]),
-            interval(r["difference"], r["difference_low"], r["difference_high"]),
+            interval(r, "precision"),
+            interval(r, "difference"),
             r["chance"],
         )
         for r in sorted(found, key=lambda r: (str(r["hidden_class"]), str(r["detector"]), str(r["space"])))

@@ -110,8 +110,12 @@ def hidden(
             yield Found(
                 class_,
                 detector,
-                {s: _interval(p) for s, p in of.items()},
-                {s: _interval(p - of[baseline]) for s, p in of.items() if s != baseline and baseline in of},
+                {s: Interval.of(p.mean(), p) for s, p in of.items()},
+                {
+                    s: Interval.of((p - of[baseline]).mean(), p - of[baseline])
+                    for s, p in of.items()
+                    if s != baseline and baseline in of
+                },
                 N_HIDDEN / (N_HIDDEN + n_background),
                 n_background,
                 N_HIDDEN,
@@ -126,8 +130,3 @@ def _one_each(
     rows = rng.permutation(np.flatnonzero(np.isin(code, chosen)))
     _, first = np.unique(code[rows], return_index=True)
     return np.sort(rows[first])
-
-
-def _interval(values: Doubles) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))

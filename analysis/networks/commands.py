@@ -115,8 +115,8 @@ def _show_network(cat: Catalog, run_id: int) -> None:
             [
                 (
                     r["otype"], r["n"], r["low"], r["high"], r["share_high"],
-                    interval(r["odds_ratio"], r["odds_ratio_low"], r["odds_ratio_high"]), r["odds_ratio_q"],
-                    interval(r["balanced_odds_ratio"], r["balanced_odds_ratio_low"], r["balanced_odds_ratio_high"]),
+                    interval(r, "odds_ratio"), r["odds_ratio_q"],
+                    interval(r, "balanced_odds_ratio"),
                     r["balanced_odds_ratio_q"],
                     *(r[c] for c in ("shuffled_odds_ratio", "mean_degree", "expected_degree")),
                 )
@@ -136,8 +136,8 @@ def _show_network(cat: Catalog, run_id: int) -> None:
             [
                 (
                     r["method"], r["k"], r["n"],
-                    interval(r["precision"], r["precision_low"], r["precision_high"]),
-                    interval(r["chance"], r["chance_low"], r["chance_high"]),
+                    interval(r, "precision"),
+                    interval(r, "chance"),
                 )
                 for r in found
             ],

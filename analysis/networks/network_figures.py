@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.collections import LineCollection
 from scipy.stats import binom, rankdata
 
-from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, as_svg, figure
+from analysis.figures import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR, as_png, as_svg, figure
 from analysis.networks.edges import Edges
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def layout(edges: Edges, coreness: Floats, types: Ints, names: Sequence[str], se
         axes = drawn.add_subplot()
         ends = np.stack([edges.left[some], edges.right[some]], axis=1)
         lines = list(np.stack([x[ends], y[ends]], axis=2))
-        drawn_edges = LineCollection(lines, color="#8a97a5", linewidth=0.3, alpha=0.15)
+        drawn_edges = LineCollection(lines, color=LINE_COLOUR, linewidth=0.3, alpha=0.15)
         axes.add_collection(drawn_edges, autolim=False)
         rest = (types < 0) | (types >= _N_TYPES)
         axes.scatter(

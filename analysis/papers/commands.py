@@ -155,7 +155,7 @@ def _talk(title: str, gains: Sequence[Row]) -> None:
         (
             f"{g['column_name']}{_unit(g)}",
             *(g[f"mae_{side}"] for side in _SIDES),
-            interval(g["gain"], g["gain_low"], g["gain_high"]),
+            interval(g, "gain"),
             f"{100 * float(str(g['relative_gain'])):+.0f} %",
             _verdict(g),
         )
@@ -179,7 +179,7 @@ def _representations(scores: Sequence[Row]) -> None:
             (
                 s["representation"],
                 s["learner"],
-                interval(s["mae"], s["mae_low"], s["mae_high"]),
+                interval(s, "mae"),
                 s["validation_mae"],
                 s["dim"],
                 _remark(s),
@@ -218,8 +218,8 @@ def _show_retrieval(cat: Catalog, run_id: int) -> None:
             r["direction"],
             r["answer"],
             names[str(r["metric"])],
-            interval(r["value"], r["low"], r["high"]),
-            interval(r["shuffled"], r["shuffled_low"], r["shuffled_high"]),
+            interval(r, "value"),
+            interval(r, "shuffled"),
             r["chance"],
         )
         for r in sorted(
@@ -241,8 +241,8 @@ def _show_neighbours(cat: Catalog, run_id: int) -> None:
             r["space"],
             r["spread"],
             r["random_spread"],
-            interval(r["ratio"], r["ratio_low"], r["ratio_high"]),
-            interval(r["difference"], r["difference_low"], r["difference_high"]) if r["difference"] else "",
+            interval(r, "ratio"),
+            interval(r, "difference") if r["difference"] else "",
         )
         for r in rows
     ]

@@ -230,7 +230,7 @@ def _spreads(found: Detections, sets: Mapping[str, Indices], random: Indices, se
 
 def _compared(
     values: Doubles, chance: Doubles, before: Doubles, sources: npt.NDArray[np.generic], seed: int
-) -> dict[str, float]:
+) -> dict[str, object]:
     ratio = bootstrap(sources, lambda r: float(values[r].mean() / chance[r].mean()), N_RESAMPLES, seed)
     difference = bootstrap(
         sources, lambda r: float((values[r].mean() - before[r].mean()) / chance[r].mean()), N_RESAMPLES, seed
@@ -238,12 +238,8 @@ def _compared(
     return {
         "spread": float(values.mean()),
         "random_spread": float(chance.mean()),
-        "ratio": ratio.value,
-        "ratio_low": ratio.low,
-        "ratio_high": ratio.high,
-        "difference": difference.value,
-        "difference_low": difference.low,
-        "difference_high": difference.high,
+        **ratio.columns("ratio"),
+        **difference.columns("difference"),
     }
 
 

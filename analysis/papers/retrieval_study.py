@@ -16,6 +16,7 @@ from analysis.papers.pair_samples import ALIGNED, NothingToRead, alignment_of, s
 from analysis.papers.retrieval import METRICS, Ranks, curve, intervals, ranks, share_papers
 from analysis.papers.texts import Papers
 from analysis.papers.texts import read as read_papers
+from analysis.statistics import Interval
 from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once
 from analysis.study.samples import Rows, read
@@ -161,12 +162,8 @@ def _rows(
                 "direction": direction,
                 "answer": answer,
                 "metric": metric,
-                "value": interval.value,
-                "low": interval.low,
-                "high": interval.high,
-                "shuffled": float(chance.mean()),
-                "shuffled_low": float(np.quantile(chance, 0.025)),
-                "shuffled_high": float(np.quantile(chance, 0.975)),
+                **interval.columns("value"),
+                **Interval.of(chance.mean(), chance).columns("shuffled"),
                 "chance": _chance(metric, found[0].n_candidates) if answer == OWN else None,
                 "n_queries": len(found[0].rank),
                 "n_candidates": found[0].n_candidates,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from analysis.figures import as_svg, figure
+from analysis.figures import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR, as_svg, figure
 from analysis.report.page import Cell, Figure, Section, Shown
 from analysis.report.store import simulated
 from catalog import Catalog
@@ -21,8 +21,6 @@ from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Prepared
 from embed.inputs.spectrum_grid import EDGES_KEV
 from embed.store.reconstruction import Reconstructs
-
-_INK = "#0b6e99"
 
 
 def portrait(store: Path, detection_id: str, title: str, about: str) -> Section:
@@ -57,8 +55,10 @@ def _spectrum(found: dict[str, object]) -> bytes:
     edges, rate, error = (np.asarray(found[k], np.float64) for k in ("edges_kev", "rate", "error"))
     with figure(4.2, 2.6) as drawn:
         axes = drawn.add_subplot()
-        axes.errorbar(np.sqrt(edges[:-1] * edges[1:]), rate, error, fmt=".", color=_INK, markersize=4, linewidth=0.8)
-        axes.axhline(0, color="#c3cad1", linewidth=0.6)
+        axes.errorbar(
+            np.sqrt(edges[:-1] * edges[1:]), rate, error, fmt=".", color=CLASS_COLOURS[0], markersize=4, linewidth=0.8
+        )
+        axes.axhline(0, color=OTHER_COLOUR, linewidth=0.6)
         axes.set(xscale="log", xlabel="energy [keV]", ylabel="count/s/keV")
         axes.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
         axes.set_xticks([], minor=True)
@@ -79,7 +79,7 @@ def _light_curve(found: dict[str, object]) -> bytes:
     error = np.clip([(rate - low)[known], (high - rate)[known]], 0, None)
     with figure(4.2, 2.6) as drawn:
         axes = drawn.add_subplot()
-        axes.errorbar(time_ks[known], rate[known], error, fmt=".", color=_INK, markersize=4, linewidth=0.8)
+        axes.errorbar(time_ks[known], rate[known], error, fmt=".", color=CLASS_COLOURS[0], markersize=4, linewidth=0.8)
         axes.set(xlabel="time since start [ks]", ylabel="count/s", ylim=(0, None))
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
         return as_svg(drawn)
@@ -147,8 +147,8 @@ def _draw(prepared: Prepared, back: np.ndarray, order: list[int]) -> bytes:
         axes = drawn.subplots(2, 3, sharex=True, sharey=True).ravel()
         for one, i in zip(axes, order, strict=False):
             there = mask[i]
-            one.plot(_MIDDLE_KEV[there], values[i][there], ".", markersize=1.6, color="#8a97a5")
-            one.plot(_MIDDLE_KEV[there], back[i][there], color="#d55e00", linewidth=1.3)
+            one.plot(_MIDDLE_KEV[there], values[i][there], ".", markersize=1.6, color=LINE_COLOUR)
+            one.plot(_MIDDLE_KEV[there], back[i][there], color=CLASS_COLOURS[3], linewidth=1.3)
             one.set_title(f"{prepared.names[i] or prepared.ids[i]}", fontsize=7)
             one.set_xscale("log")
             one.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])

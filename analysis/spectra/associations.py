@@ -119,7 +119,7 @@ def _pair(
         null_mutual[start : start + _BLOCK] = _mutual(z_bins[block], column_bins)
     mutual = float(_mutual(z_bins[there][None], column_bins)[0])
     return (
-        Interval(value, *_bootstrap(own, other, source[there])),
+        Interval.of(value, _bootstrap(own, other, source[there])),
         float((1 + np.count_nonzero(np.abs(null) >= abs(value))) / (1 + len(null))),
         mutual - float(null_mutual.mean()),
         float((1 + np.count_nonzero(null_mutual >= mutual)) / (1 + len(null_mutual))),
@@ -147,16 +147,15 @@ def _mutual(a: Integers, b: Integers) -> Floats:
     return np.asarray(terms.sum(axis=(1, 2)))
 
 
-def _bootstrap(a: Floats, b: Floats, source: Integers) -> tuple[float, float]:
-    """Return the interval over sources of the correlation of two rankings, from sums by source."""
+def _bootstrap(a: Floats, b: Floats, source: Integers) -> Floats:
+    """Return bootstraps over sources of the correlation of two rankings, from sums by source."""
     number = np.unique(source, return_inverse=True)[1]
     n = int(number.max()) + 1
     sums = np.stack([np.bincount(number, w, n) for w in (np.ones(len(a)), a, b, a * a, b * b, a * b)], axis=1)
     weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP)
     count, sa, sb, saa, sbb, sab = (weights @ sums).T
     spread = np.sqrt(np.maximum(saa - sa**2 / count, 1e-300) * np.maximum(sbb - sb**2 / count, 1e-300))
-    low, high = np.quantile((sab - sa * sb / count) / spread, [0.025, 0.975])
-    return float(low), float(high)
+    return np.asarray((sab - sa * sb / count) / spread)
 
 
 DETECTIONS = "csc.observation_source"

@@ -5,17 +5,15 @@ Every score is printed with its control, its interval and its gain beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
 
+from analysis.score_tables import Row, cell, interval, rows_of, show
 from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
 from catalog import Catalog
-from catalog.console import OUT, StoreOption, WaitOption, wide
+from catalog.console import OUT, StoreOption, WaitOption
 from catalog.errors import QueryError, UnknownName, suggestion
 
 SpacesOption = Annotated[
@@ -173,8 +171,6 @@ def _one_of(name: str, known: tuple[str, ...], option: str) -> str:
 COMMANDS: tuple[Callable[..., None], ...] = (cluster, symbolic)
 
 
-Row = Mapping[str, object]
-
 # Of the baselines, that which is hardest to beat.
 _HARDEST = """
 WITH hardest AS (
@@ -207,15 +203,33 @@ WHERE run_id = $run AND (h.by IS NULL OR h.by = s.probe) ORDER BY rows_are, task
 def _show_clusters(cat: Catalog, run_id: int) -> None:
     """Print the chosen clusterings and the probes of a run, task by task."""
     for title, query in (("clusters, many-to-one", _SCORES), ("supervised probes", _PROBES)):
-        rows = cat.sql(query, run=run_id).arrow().to_pylist()
+        rows = rows_of(cat.sql(query, run=run_id))
         for key in dict.fromkeys((r["rows_are"], r["task"]) for r in rows):
             own = [r for r in rows if (r["rows_are"], r["task"]) == key]
             heading = f"{key[1]}: {title}; {own[0]['n_classes']} classes, {own[0]['n_sources']:,} sources; mean of "
             heading += f"{own[0]['n_splits'] or 1} splits, intervals of one split"
-            _print(heading, own)
+            show(
+                heading,
+                (
+                    *("features", "method", "chosen", "balanced accuracy", "shuffled", "gain over hardness ratios"),
+                    "least gain over a baseline",
+                ),
+                [
+                    (
+                        f"{r['features']}{_remark(r)}",
+                        r["method"],
+                        r["chosen"],
+                        interval(r, "balanced_accuracy"),
+                        _control(r),
+                        interval(r, "gain", signed=True),
+                        f"{interval(r, 'least', signed=True)} {r['hardest']}" if r["hardest"] else "",
+                    )
+                    for r in own
+                ],
+            )
             if own[0]["left_out"]:
                 say(f"  left out, too few sources: {own[0]['left_out']}")
-    simulated(cat, run_id)
+    _simulated(cat, run_id)
 
 
 _FORMULAS = """
@@ -226,29 +240,30 @@ ORDER BY direction DESC, found DESC, r2 DESC, target
 
 def _show_formulas(cat: Catalog, run_id: int) -> None:
     """Print the chosen formula of each target of a run."""
-    rows = cat.sql(_FORMULAS, run=run_id).arrow().to_pylist()
-    for direction in dict.fromkeys(r["direction"] for r in rows):
+    rows = rows_of(cat.sql(_FORMULAS, run=run_id))
+    for direction in dict.fromkeys(str(r["direction"]) for r in rows):
         own = [r for r in rows if r["direction"] == direction]
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, title_justify="left")
-        table.title = f"{direction}; R2 on sources that were not fitted, {own[0]['n_sources']:,} sources in all"
-        for name in ("target", "found", "R2", "linear model", "gain over linear", "shuffled", "formula", "units"):
-            table.add_column(name, overflow="fold")
-        for r in own:
-            table.add_row(
-                escape(str(r["target"])),
-                "yes" if r["found"] else "no",
-                interval(r, "r2"),
-                interval(r, "linear_r2"),
-                interval(r, "gain", signed=True),
-                f"{number(r['control_mean'])} (< {number(r['control_high'])})",
-                escape(str(r["formula"])),
-                escape(str(r["units"] or "")),
-            )
-        wide().print(table)
-    simulated(cat, run_id)
+        show(
+            f"{direction}; R2 on sources that were not fitted, {own[0]['n_sources']:,} sources in all",
+            ("target", "found", "R2", "linear model", "gain over linear", "shuffled", "formula", "units"),
+            [
+                (
+                    r["target"],
+                    "yes" if r["found"] else "no",
+                    interval(r, "r2"),
+                    interval(r, "linear_r2"),
+                    interval(r, "gain", signed=True),
+                    _control(r),
+                    r["formula"],
+                    r["units"],
+                )
+                for r in own
+            ],
+        )
+    _simulated(cat, run_id)
 
 
-def simulated(cat: Catalog, run_id: int) -> None:
+def _simulated(cat: Catalog, run_id: int) -> None:
     """Say that results are of simulated sources, where they are."""
     ((n, n_simulated),) = cat.sql(
         "SELECT n_sources, n_simulated FROM analysis.run WHERE run_id = $run", run=run_id
@@ -257,22 +272,8 @@ def simulated(cat: Catalog, run_id: int) -> None:
         OUT.print(f"{n_simulated:,} of {n:,} sources are SIMULATED", highlight=False)
 
 
-def _print(title: str, rows: Sequence[Row]) -> None:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=escape(title), title_justify="left")
-    heads = ("features", "method", "chosen", "balanced accuracy", "shuffled", "gain over hardness ratios")
-    for name in (*heads, "least gain over a baseline"):
-        table.add_column(name)
-    for r in rows:
-        table.add_row(
-            escape(f"{r['features']}{_remark(r)}"),
-            escape(str(r["method"])),
-            str(r["chosen"]),
-            interval(r, "balanced_accuracy"),
-            f"{number(r['control_mean'])} (< {number(r['control_high'])})",
-            interval(r, "gain", signed=True),
-            f"{interval(r, 'least', signed=True)} {escape(str(r['hardest']))}" if r["hardest"] else "",
-        )
-    wide().print(table)
+def _control(row: Row) -> str:
+    return f"{cell(row['control_mean'])} (< {cell(row['control_high'])})"
 
 
 def _remark(row: Row) -> str:
@@ -280,28 +281,3 @@ def _remark(row: Row) -> str:
         return " (baseline)"
     n = row["n_trainings"]
     return f" ({n} trainings)" if isinstance(n, int) and n > 1 else ""
-
-
-def number(value: object, *, signed: bool = False) -> str:
-    """Write a number with three digits; '-' where there is none.
-
-    Examples
-    --------
-    >>> number(0.12345), number(0.1, signed=True), number(None)
-    ('0.123', '+0.100', '-')
-    """
-    if not isinstance(value, int | float):
-        return "-"
-    return f"{value:+.3f}" if signed else f"{value:.3f}"
-
-
-def interval(row: Row, name: str, *, signed: bool = False) -> str:
-    """Write a number and its interval.
-
-    Examples
-    --------
-    >>> interval({"r2": 0.5, "r2_low": 0.4, "r2_high": 0.61}, "r2")
-    '0.500 [0.400, 0.610]'
-    """
-    low, high = (number(row[f"{name}_{end}"], signed=signed) for end in ("low", "high"))
-    return escape(f"{number(row[name], signed=signed)} [{low}, {high}]")

@@ -120,7 +120,7 @@ def explain(
     for formula, chosen in front:
         predicted = _filled(formula(x, names), y[learns])
         r2, draws = _r2_interval(y[scores], predicted[scores], scored_sources, weights)
-        gain = _interval(r2.value - linear_r2.value, draws - linear_draws)
+        gain = Interval.of(r2.value - linear_r2.value, draws - linear_draws)
         sure = r2.low > max(control_high, 0.0)
         found.append(Scored(formula, _r2(y[learns], predicted[learns]), r2, gain, chosen, sure))
     return Explained(target, found, linear_r2, control_mean, control_high)
@@ -154,7 +154,7 @@ def _front(
 
     def as_good(values: Floats, best: tuple[Interval, Floats], allowed: float) -> bool:
         r2, draws = score(values)
-        loss = _interval(best[0].value - r2.value, best[1] - draws)
+        loss = Interval.of(best[0].value - r2.value, best[1] - draws)
         return loss.low <= 0 or loss.value <= allowed
 
     formulas: dict[str, Formula] = {}
@@ -233,9 +233,4 @@ def _r2_interval(
     parts = (np.ones(len(y)), centred, centred**2, (y - predicted) ** 2)
     count, total, squares, residual = (weights @ np.stack([np.bincount(source, p, n) for p in parts], axis=1)).T
     draws = 1 - residual / np.maximum(squares - total**2 / count, 1e-300)
-    return _interval(_r2(y, predicted), draws), draws
-
-
-def _interval(value: float, draws: Floats) -> Interval:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    return Interval.of(_r2(y, predicted), draws), draws

@@ -221,12 +221,12 @@ def probes(
                     | {"n_splits": n_repeats, "n_trainings": min(len(features.trainings), n_repeats)}
                     | {"n_rows": len(sources), "n_sources": protocol.n_sources}
                     | {"control_mean": own.control.mean, "control_high": own.control.high}
-                    | _columns("balanced_accuracy", own.balanced_accuracy)
-                    | _columns("gain", gain)
+                    | own.balanced_accuracy.columns("balanced_accuracy")
+                    | gain.columns("gain")
                 )
                 recalls += _recall_rows(key | {"method": kind}, protocol, own)
                 gains += [
-                    key | {"method": kind, "baseline": b} | _columns("gain", difference(own.splits, done[b].splits))
+                    key | {"method": kind, "baseline": b} | difference(own.splits, done[b].splits).columns("gain")
                     for b in baselines
                     if b != features.name
                 ]
@@ -240,11 +240,7 @@ def _recall_rows(key: Record, protocol: Protocol, own: Probed) -> list[Record]:
             "class": name,
             "control_mean": float(own.recall_control[i]),
             "n_rows": int((protocol.code == i).sum()),
-            **_columns("recall", own.recall[i]),
+            **own.recall[i].columns("recall"),
         }
         for i, name in enumerate(protocol.labels.names)
     ]
-
-
-def _columns(name: str, interval: Interval) -> dict[str, object]:
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
