@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from analysis.distances import nearest, squares
+from analysis.statistics import codes
 from analysis.study.models import Stored, of_vector
 from sql.objects import Described
 
@@ -83,11 +85,11 @@ def fit(
     0
     """
     rows = np.asarray(vectors, np.float32)
-    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1].astype(np.int64)
+    code = codes(sources)
     if len(rows) > MOST_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))
         rows, code = rows[drawn], code[drawn]
-    distances, neighbours = _neighbours(rows, code, rows, code)
+    neighbours, distances = _nearest(rows, rows, code, code)
     reach = distances[:, -1]
     density = 1.0 / np.maximum(np.maximum(reach[neighbours], distances).mean(axis=1), 1e-12)
     tensors: dict[str, npt.NDArray[np.generic]] = {
@@ -105,7 +107,7 @@ def judge(tensors: Tensors, vectors: Floats) -> Judged:
     """Return how anomalous vectors (n, d) are among the rows that were learned from."""
     x = np.asarray(vectors, np.float32)
     rows, code = np.asarray(tensors["rows"], np.float32), np.asarray(tensors["source"], np.int64)
-    distances, neighbours = _neighbours(x, _code_of(x, rows, code), rows, code)
+    neighbours, distances = _nearest(x, rows, _code_of(x, rows, code), code)
     raw = _raw(tensors, x, distances, neighbours)
     share = {name: _share(np.asarray(tensors[f"sorted_{name}"], np.float64), raw[name]) for name in DETECTORS}
     return Judged(raw, share, np.mean([share[name] for name in DETECTORS], axis=0), neighbours)
@@ -128,37 +130,19 @@ def _share(ordered: Doubles, values: Doubles) -> Doubles:
 
 def _code_of(x: Floats, rows: Floats, code: Indices) -> Indices:
     """Return the source of vectors that are rows themselves, -1 for others."""
-    out = np.full(len(x), -1, np.int64)
+    out, double = np.full(len(x), -1, np.int64), np.asarray(rows, np.float64)
     for i in range(0, len(x), _BLOCK):
-        squares = _squares(x[i : i + _BLOCK], rows)
-        nearest = squares.argmin(axis=1)
+        found = squares(np.asarray(x[i : i + _BLOCK], np.float64), double)
+        closest = found.argmin(axis=1)
         scale = (np.asarray(x[i : i + _BLOCK], np.float64) ** 2).sum(axis=1)
-        same = squares[np.arange(len(nearest)), nearest] <= _SAME * np.maximum(scale, 1e-12)
-        out[i : i + _BLOCK][same] = code[nearest[same]]
+        same = found[np.arange(len(closest)), closest] <= _SAME * np.maximum(scale, 1e-12)
+        out[i : i + _BLOCK][same] = code[closest[same]]
     return out
 
 
-def _neighbours(x: Floats, of: Indices, rows: Floats, code: Indices) -> tuple[Doubles, Indices]:
-    """Return distances and numbers of the k nearest rows of other sources, (n, k) each, nearest first."""
-    k = min(K, len(rows) - int(np.bincount(code).max(initial=0)))
-    if k < 1:
-        raise ValueError(f"expected rows of more than one source, found {len(set(code.tolist()))}")
-    distances, numbers = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
-    for i in range(0, len(x), _BLOCK):
-        squares = _squares(x[i : i + _BLOCK], rows)
-        squares[of[i : i + _BLOCK, None] == code[None]] = np.inf
-        near = np.argpartition(squares, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(squares, near, axis=1)
-        order = np.argsort(found, axis=1, kind="stable")
-        distances[i : i + _BLOCK] = np.sqrt(np.take_along_axis(found, order, axis=1))
-        numbers[i : i + _BLOCK] = np.take_along_axis(near, order, axis=1)
-    return distances, numbers
-
-
-def _squares(x: Floats, rows: Floats) -> Doubles:
-    a, b = np.asarray(x, np.float64), np.asarray(rows, np.float64)
-    found: Doubles = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return np.maximum(found, 0.0)
+def _nearest(x: Floats, rows: Floats, of: Indices, code: Indices) -> tuple[Indices, Doubles]:
+    double = np.asarray(x, np.float64), np.asarray(rows, np.float64)
+    return nearest(*double, K, "euclidean", groups=(of, code))
 
 
 def _forest(rows: Floats, seed: int, n_trees: int) -> dict[str, npt.NDArray[np.generic]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from analysis.score_tables import interval, rows_of, show
-from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
+from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, one_of, say, say_run
 from catalog import Catalog
 from catalog.console import StoreOption, WaitOption, hint
 from catalog.errors import QueryError, query_command
@@ -46,11 +46,10 @@ def network(  # noqa: PLR0917 - typer's way to declare options
     from analysis.networks.network_study import Asked, run  # noqa: PLC0415
     from analysis.networks.node_samples import read  # noqa: PLC0415
 
-    if combine not in RULES:
-        raise QueryError(f"--combine is to be one of {', '.join(RULES)}, found {combine!r}")
+    rule = one_of(combine, RULES, "--combine")
     path = location.store_path(store)
-    chosen = [s.strip() for s in spaces.split(",") if s.strip()]
-    asked = Asked(_thresholds(threshold), combine, centre, within_source, null, seed, say)
+    chosen = by_commas(spaces)
+    asked = Asked(_thresholds(threshold), rule, centre, within_source, null, seed, say)
     with Catalog(path) as cat:
         nodes = read(cat, chosen, where, authority)
         made = run(path, cat, nodes, asked, where, authority, again=again, wait=wait, on_wait=say)

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.study.options import AgainOption, SeedOption, WhereOption, more, say, say_run
+from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, more, one_of, say, say_run
 from catalog import Catalog
 from catalog.console import StoreOption, WaitOption
-from catalog.errors import QueryError, suggestion
 
 if TYPE_CHECKING:
     from embed.inputs.pooling import Pooling
@@ -72,8 +71,8 @@ def regress(
     from analysis.papers import regression_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
     from analysis.study.options import Ways  # noqa: PLC0415
 
-    names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else _names(columns)
-    asked = study.Asked(names, where, _names(data), _pooling(pooling), masked, splits)
+    names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else by_commas(columns)
+    asked = study.Asked(names, where, by_commas(data), _pooling(pooling), masked, splits)
     with Catalog(store) as cat:
         run = study.run(cat, asked, Ways(seed, again, wait, say))
     with Catalog(store) as cat:
@@ -109,19 +108,10 @@ def neighbours(
     more(f"SELECT detection_id, space, stability, neighbours {query}", cat.path)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(n.strip() for n in text.split(",") if n.strip()))
-
-
 def _pooling(text: str) -> Pooling | None:
     from embed.inputs.pooling import POOLINGS  # noqa: PLC0415 - `--help` needs no NumPy
 
-    if not text:
-        return None
-    for known in POOLINGS:
-        if known == text:
-            return known
-    raise QueryError(f"--pooling {text}: there are {', '.join(POOLINGS)}{suggestion(text, POOLINGS)}")
+    return one_of(text, POOLINGS, "--pooling") if text else None
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (retrieve, regress, neighbours)

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from analysis.distances import nearest, unit
 from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, read
 from analysis.papers.predictions import is_logarithmic
 from analysis.papers.resampling import EVENTS, aligned_again, encoder_of, photons_again
 from analysis.papers.texts import Papers
-from analysis.statistics import bootstrap
+from analysis.statistics import bootstrap, codes
 from analysis.study.options import Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.study.steps import Steps
@@ -49,27 +50,13 @@ def neighbours(
     >>> neighbours(x, np.array(["a", "a", "b", "c"]), 1)[0].ravel().tolist()
     [3, 3, 3, 2]
     """
-    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1]
-    rows = _unit(vectors)
-    asked = rows if queries is None else _unit(queries)
-    k = min(k, len(rows) - int(np.bincount(code).max()))
-    if k < 1:
-        raise ValueError(f"expected rows of more than one source, found {len(set(code.tolist()))}")
-    numbers, distances = np.empty((len(asked), k), np.int64), np.empty((len(asked), k))
-    for i in range(0, len(asked), _BLOCK):
-        far = 1.0 - asked[i : i + _BLOCK] @ rows.T
-        far[code[i : i + _BLOCK, None] == code[None]] = np.inf
-        near = np.argpartition(far, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(far, near, axis=1)
-        order = np.argsort(found, axis=1, kind="stable")
-        numbers[i : i + _BLOCK] = np.take_along_axis(near, order, axis=1)
-        distances[i : i + _BLOCK] = np.maximum(np.take_along_axis(found, order, axis=1), 0.0)
-    return numbers, distances
+    code = codes(sources)
+    return nearest(vectors if queries is None else queries, vectors, k, groups=(code, code))
 
 
 def random_sets(sources: npt.NDArray[np.generic], k: int, seed: int = 0) -> Indices:
     """Return k rows of other sources for each row, drawn at random, (n, k): what no neighbourhood would give."""
-    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1]
+    code = codes(sources)
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(code), (len(code), k))
     for _ in range(_TRIES):
@@ -108,11 +95,11 @@ def semantic_spread(text: Floats, sets: Indices) -> Doubles:
     >>> semantic_spread(np.eye(2, dtype=np.float32), np.array([[0, 1], [0, 0]])).tolist()
     [1.0, 0.0]
     """
-    unit = _unit(text)
+    units = unit(text)
     k = sets.shape[1]
     out = np.empty(len(sets))
     for i in range(0, len(sets), _BLOCK):
-        summed = unit[sets[i : i + _BLOCK]].sum(axis=1)
+        summed = units[sets[i : i + _BLOCK]].sum(axis=1)
         # The sum of all products is the square of the sum; k of them are of a text with itself.
         out[i : i + _BLOCK] = 1.0 - ((summed**2).sum(axis=1) - k) / (k * (k - 1))
     return out
@@ -138,13 +125,6 @@ def overlap(first: Indices, second: Indices) -> Doubles:
     [0.5]
     """
     return np.asarray((first[:, :, None] == second[:, None, :]).any(axis=2).mean(axis=1), np.float64)
-
-
-def _unit(x: Floats) -> Doubles:
-    double = np.asarray(x, np.float64)
-    lengths = np.linalg.norm(double, axis=1, keepdims=True)
-    out: Doubles = np.divide(double, lengths, out=np.zeros_like(double), where=lengths > 0)
-    return out
 
 
 COLUMNS = ("hard_hs", "hard_ms", "hard_hm", "var_prob_b", "flux_significance_b", "flux_aper_b", "powlaw_gamma")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from analysis.distances import unit
 from analysis.statistics import Drawn, Interval, drawn, pooled
 
 Floats = npt.NDArray[np.float32]
@@ -76,7 +77,7 @@ def ranks(queries: Floats, candidates: Floats, right: Mask) -> Ranks:
     >>> ranks(e[:1], np.stack([e[0], e[0], e[1]]), np.array([[True, False, False]])).rank.tolist()
     [1.5]
     """
-    similarity = _unit(queries) @ _unit(candidates).T
+    similarity = unit(queries) @ unit(candidates).T
     best = np.where(right, similarity, -np.inf).max(axis=1, keepdims=True)
     close = np.abs(similarity - best) <= _SAME
     better = ((similarity > best) & ~close & ~right).sum(axis=1)
@@ -114,12 +115,6 @@ def intervals(found: Sequence[Ranks], seed: int = 0) -> dict[str, Interval]:
         return drawn(np.arange(len(ranks_.rank)), lambda rows: ranks_.metrics(rows)[metric], N_RESAMPLES, seed)
 
     return {m: pooled([of(r, m) for r in found]) for m in METRICS}
-
-
-def _unit(x: Floats) -> Doubles:
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    out: Doubles = np.divide(x, lengths, out=np.zeros(x.shape), where=lengths > 0)
-    return out
 
 
 _SAME = 1e-9

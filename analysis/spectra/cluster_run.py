@@ -12,6 +12,7 @@ from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, figure
 from analysis.spectra import cluster_study
 from analysis.spectra.baselines import completed, told
 from analysis.spectra.classes import Labels, Task, grouping, labels, task
+from analysis.spectra.clustering import Algorithm
 from analysis.spectra.contingency import normalised
 from analysis.spectra.features import Spectra, plane
 from analysis.spectra.probe import N_REPEATS, probes
@@ -47,7 +48,7 @@ class ClusterQuestion:
     """
 
     spaces: tuple[str, ...]
-    algorithms: tuple[str, ...]
+    algorithms: tuple[Algorithm, ...]
     ks: tuple[int, ...]
     authorities: tuple[str, ...]
     tasks: tuple[str, ...]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from analysis.spectra.classes import Labels
 from analysis.spectra.cluster_of import scaling
-from analysis.spectra.clustering import ALGORITHMS, Clustering, Fitted, Ways, ways_of
+from analysis.spectra.clustering import ALGORITHMS, Algorithm, Clustering, Fitted, Ways, ways_of
 from analysis.spectra.contingency import MAPPINGS, Mapping
 from analysis.spectra.features import HARDNESS_NAME, Features, plane
 from analysis.spectra.scoring import N_SPLITS, Protocol, Score, difference, together
@@ -75,7 +75,7 @@ class Found:
 def clusters_and_classes(
     sample: Sample,
     tasks: Sequence[Labels],
-    algorithms: Sequence[str] = ALGORITHMS,
+    algorithms: Sequence[Algorithm] = ALGORITHMS,
     ks: Sequence[int] = tuple(range(4, 17)),
     seed: int = 0,
     say: Say = lambda _: None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,8 @@ from analysis.statistics import half
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-ALGORITHMS = ("kmeans", "gmm", "agglomerative", "hdbscan")
+Algorithm = Literal["kmeans", "gmm", "agglomerative", "hdbscan"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 FIT_ROWS = 4000
 """Algorithms are fitted to so many rows at most, drawn once; the others are assigned."""
 STABILITY_ROWS = 1500
@@ -43,7 +45,7 @@ class Clustering:
 
     Attributes
     ----------
-    algorithm : str
+    algorithm : {'kmeans', 'gmm', 'agglomerative', 'hdbscan'}
     setting : int
         Number of clusters; of HDBSCAN, the smallest size of one.
     labels : ndarray of int, shape (n,)
@@ -53,7 +55,7 @@ class Clustering:
         Bayesian information criterion of a mixture (lower is better); NaN of others.
     """
 
-    algorithm: str
+    algorithm: Algorithm
     setting: int
     labels: Integers
     assigner: Assigner
@@ -67,7 +69,7 @@ class Clustering:
 
 def clusterings(
     x: npt.NDArray[np.floating],
-    algorithm: str,
+    algorithm: Algorithm,
     ks: Sequence[int],
     seed: int = 0,
     n_starts: int = 2,
@@ -109,8 +111,10 @@ def clusterings(
         found = (_mixture(fitted, k, scale, seed, n_starts) for k in possible)
     elif algorithm == "agglomerative":
         found = _agglomerative(fitted, possible, scale)
-    else:
+    elif algorithm == "hdbscan":
         found = _hdbscan(fitted, scale, sizes or hdbscan_sizes(len(fitted)))
+    else:
+        assert_never(algorithm)
     for setting, assigner, bic in found:
         yield Clustering(algorithm, setting, assigner(x), assigner, bic)
 
@@ -162,7 +166,11 @@ def _hdbscan(x: Floats, scale: Scaling, sizes: Sequence[int]) -> Iterator[_Found
 
 
 def stability(
-    x: npt.NDArray[np.floating], sources: npt.NDArray[np.generic], algorithm: str, ks: Sequence[int], seed: int = 0
+    x: npt.NDArray[np.floating],
+    sources: npt.NDArray[np.generic],
+    algorithm: Algorithm,
+    ks: Sequence[int],
+    seed: int = 0,
 ) -> list[float]:
     """Return how much two clusterings fitted to halves of the sources agree, for each that `clusterings` gives.
 
@@ -250,7 +258,7 @@ class Ways:
 def fit_all(
     features: Features,
     sources: npt.NDArray[np.generic],
-    algorithms: Sequence[str],
+    algorithms: Sequence[Algorithm],
     ks: Sequence[int],
     seed: int = 0,
     more_ks: Sequence[int] = (),
@@ -298,7 +306,7 @@ def fit_all(
 def ways_of(
     features: Features,
     sources: npt.NDArray[np.generic],
-    algorithms: Sequence[str],
+    algorithms: Sequence[Algorithm],
     ks: Sequence[int],
     seed: int = 0,
     more_ks: Sequence[int] = (),

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from analysis.score_tables import Row, cell, interval, rows_of, show
-from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
+from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, one_of, say, say_run
 from catalog import Catalog
 from catalog.console import OUT, StoreOption, WaitOption
-from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.errors import QueryError
 
 SpacesOption = Annotated[
     str,
@@ -60,15 +60,16 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
     """
     from analysis.spectra.cluster_run import ClusterQuestion, ask_clusters  # noqa: PLC0415 - `--help` needs no science
+    from analysis.spectra.clustering import ALGORITHMS  # noqa: PLC0415 - as below
     from analysis.spectra.commands import _show_clusters  # noqa: PLC0415 - as above
 
     with Catalog(store) as cat:
         question = ClusterQuestion(
-            _listed(space),
-            tuple(_one_of(a, _ALGORITHMS, "--algorithms") for a in _listed(algorithms)),
+            by_commas(space),
+            tuple(one_of(a, ALGORITHMS, "--algorithms") for a in by_commas(algorithms)),
             numbers(k),
-            _listed(authority),
-            _listed(tasks),
+            by_commas(authority),
+            by_commas(tasks),
             tuple(grouping or ()),
             probes=probes,
             predicted=predicted,
@@ -116,7 +117,7 @@ def symbolic(
     from analysis.spectra.formula_run import FormulaQuestion, ask_formulas  # noqa: PLC0415 - as above
 
     with Catalog(store) as cat:
-        chosen = _listed(columns) if columns else PHYSICAL
+        chosen = by_commas(columns) if columns else PHYSICAL
         question = FormulaQuestion(space, chosen, where, numbers(lengths, "--lengths"), reverse, seed)
         run = ask_formulas(cat, question, again=again, wait=wait, say=say)
     with Catalog(store) as cat:
@@ -128,9 +129,6 @@ def symbolic(
             highlight=False,
             soft_wrap=True,
         )
-
-
-_ALGORITHMS = ("kmeans", "gmm", "agglomerative", "hdbscan")
 
 
 def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
@@ -147,7 +145,7 @@ def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
     (4, 5, 6, 10)
     """
     found: set[int] = set()
-    for part in _listed(text):
+    for part in by_commas(text):
         first, dots, last = part.partition("..")
         try:
             found |= set(range(int(first), int(last) + 1)) if dots else {int(first)}
@@ -156,16 +154,6 @@ def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
     if not found or min(found) < 2:  # noqa: PLR2004 - one cluster is none, one node no formula
         raise QueryError(f"{option} {text!r}: the least is 2")
     return tuple(sorted(found))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _one_of(name: str, known: tuple[str, ...], option: str) -> str:
-    if name not in known:
-        raise UnknownName(f"{option}: no {name!r}{suggestion(name, known)}; there are {', '.join(known)}")
-    return name
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (cluster, symbolic)

@@ -6,7 +6,7 @@ The mathematics is on counts: `counts[class, cluster]`. Rows are normalised, so 
 from __future__ import annotations
 
 from collections.abc import Mapping as Arguments
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +82,8 @@ def mapped(counts: Floats, mapping: Mapping) -> Integers:
     shares = normalised(counts)
     if mapping == "many-to-one":
         return np.where(counts.sum(axis=0) > 0, shares.argmax(axis=0), -1)
+    if mapping != "one-to-one":
+        assert_never(mapping)
     classes, clusters = linear_sum_assignment(shares, maximize=True)
     found = np.full(counts.shape[1], -1, np.int64)
     # A pair without a single row was assigned only because something had to be.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -170,15 +170,17 @@ def recall_bootstrap(
 def _classifier(kind: Kind, seed: int) -> LogisticRegression | RandomForestClassifier:
     if kind == "logistic":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced"))
-    return RandomForestClassifier(
-        N_TREES,
-        max_depth=DEEPEST,
-        max_samples=TREE_SHARE,
-        min_samples_leaf=3,
-        class_weight="balanced",
-        random_state=seed,
-        n_jobs=1,
-    )
+    if kind == "forest":
+        return RandomForestClassifier(
+            N_TREES,
+            max_depth=DEEPEST,
+            max_samples=TREE_SHARE,
+            min_samples_leaf=3,
+            class_weight="balanced",
+            random_state=seed,
+            n_jobs=1,
+        )
+    assert_never(kind)
 
 
 def probes(

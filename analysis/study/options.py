@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from analysis.study.runs import Question, Run, Value
 from catalog.console import ERR, hint
-from catalog.errors import query_command
+from catalog.errors import UnknownName, query_command, suggestion
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def _silent(line: str) -> None:
@@ -47,6 +49,36 @@ class Ways:
 SeedOption = Annotated[int, typer.Option("--seed", help="Of splits, resamples, and whatever else is drawn.")]
 AgainOption = Annotated[bool, typer.Option("--again", help="Do it anew, even if the same was done on the same data.")]
 WhereOption = Annotated[str, typer.Option("--where", help="SQL condition on csc.observation_source: which rows.")]
+
+
+def by_commas(text: str) -> tuple[str, ...]:
+    """Return the words of an option that takes several, none twice.
+
+    Examples
+    --------
+    >>> by_commas("events, papers,")
+    ('events', 'papers')
+    """
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def one_of(name: str, known: Sequence[Choice], option: str) -> Choice:
+    """Return a word of an option that takes one of a few.
+
+    Raises
+    ------
+    UnknownName
+        If it is none of them.
+
+    Examples
+    --------
+    >>> one_of("max", ("mean", "max"), "--combine")
+    'max'
+    """
+    for choice in known:
+        if choice == name:
+            return choice
+    raise UnknownName(f"{option}: no {name!r}{suggestion(name, known)}; there are {', '.join(known)}")
 
 
 def say(line: str) -> None:

@@ -204,7 +204,7 @@ def test_a_store_without_a_run_has_no_graph(store):
 
 
 def test_wrong_questions_are_told(planted):
-    with pytest.raises(QueryError, match="--combine is to be one of"):
+    with pytest.raises(UnknownName, match="--combine: no 'sum'; there are mean, max, both"):
         run(planted, "--combine", "sum")
     with pytest.raises(QueryError, match="a cosine lies between"):
         run(planted, "--threshold", "1.5")
