@@ -1,9 +1,10 @@
-"""Tables of what the studies found, as their commands print them."""
+"""Tables of what the studies found: as their commands print them, and as the report is to show them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -71,3 +72,35 @@ def listed(value: object) -> list[object]:
     ([], [1])
     """
     return list(value) if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of a section: caption, and the SQL of its rows, in which $run is the run."""
+
+    caption: str
+    query: str
+    n_rows: int = 20
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """How runs of a kind are shown.
+
+    Attributes
+    ----------
+    kind : str
+        analysis.run.kind.
+    title : str
+    about : str
+        What was asked, and how to read the answer.
+    command : str
+        What to type for such a run, without the store.
+    tables : sequence of StudyTable
+    """
+
+    kind: str
+    title: str
+    about: str
+    command: str
+    tables: Sequence[StudyTable]

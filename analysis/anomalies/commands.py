@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from analysis.score_tables import Row, interval, listed, rows_of, show
-from analysis.study.options import AgainOption, SeedOption, WhereOption, more, say, say_run
+from analysis.score_tables import Row, StudySection, StudyTable, interval, listed, rows_of, show
+from analysis.study.options import AgainOption, SeedOption, Ways, WhereOption, say, tell
 from catalog import Catalog
 from catalog.console import StoreOption, WaitOption
 
@@ -36,21 +36,18 @@ def anomalies(
 
     Example: python -m analysis anomalies --space aligned --store s
     """
-    from analysis.anomalies import anomaly_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
-    from analysis.study.options import Ways  # noqa: PLC0415
+    from analysis.anomalies.anomaly_study import AnomalyQuestion, run  # noqa: PLC0415 - `--help` needs no scikit-learn
 
-    with Catalog(store) as cat:
-        run = study.run(cat, study.Asked(space, where, draws), Ways(seed, again, wait, say))
-    with Catalog(store) as cat:
-        _show_anomalies(cat, run.run_id, top)
-    say_run(run, cat.path)
-    more(f"SELECT * FROM analysis.anomaly WHERE run_id = {run.run_id} ORDER BY rank", cat.path)
+    queries = ["SELECT * FROM analysis.anomaly WHERE run_id = $run ORDER BY rank"]
     if "." not in space:
         score = f"SELECT detection_id, anomaly_score(vector) AS score FROM embedding.{space}"
-        more(f"{score} ORDER BY score DESC LIMIT 10", cat.path)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (anomalies,)
+        queries.append(f"{score} ORDER BY score DESC LIMIT 10")
+    tell(
+        store,
+        lambda cat: run(cat, AnomalyQuestion(space, where, draws), Ways(seed, again, wait, say)),
+        lambda cat, run_id: _show_anomalies(cat, run_id, top),
+        *queries,
+    )
 
 
 def _show_anomalies(cat: Catalog, run_id: int, top: int) -> None:
@@ -123,3 +120,34 @@ def _type(row: Row) -> str:
     if row["otype"] is None:
         return ""
     return f"{row['otype']} ({row['authority']}{', predicted' if row['predicted'] else ''})"
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (anomalies,)
+SECTIONS: tuple[StudySection, ...] = (
+    StudySection(
+        "anomalies",
+        "Anomalies",
+        "Detections unlike the rest, by three detectors; beside each what may explain it, and in which columns of the "
+        "catalog it is extreme.",
+        "python -m analysis anomalies",
+        (
+            StudyTable(
+                "Most anomalous first",
+                "SELECT name, obsid, hard_hs, otype AS type, score, warnings AS may_explain_it, extremes "
+                "FROM analysis.anomaly WHERE run_id = $run ORDER BY rank",
+                15,
+            ),
+            StudyTable(
+                "Do the detectors agree? Rank correlations, with shuffled scores as control",
+                "SELECT detector, other_detector, spearman, spearman_low, spearman_high, shuffled_spearman AS control "
+                "FROM analysis.anomaly_agreement WHERE run_id = $run ORDER BY ALL",
+            ),
+            StudyTable(
+                "Rare simulated types hidden among common ones: share found among as many as there are",
+                "SELECT hidden_class, detector, precision, precision_low, precision_high, difference, difference_low, "
+                "difference_high, chance FROM analysis.anomaly_injection WHERE run_id = $run ORDER BY ALL",
+            ),
+        ),
+    ),
+)
+"""Of the report."""

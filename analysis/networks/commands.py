@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from analysis.score_tables import interval, rows_of, show
-from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, one_of, say, say_run
+from analysis.score_tables import StudySection, StudyTable, interval, rows_of, show
+from analysis.study.options import AgainOption, SeedOption, Ways, WhereOption, by_commas, one_of, say, tell
 from catalog import Catalog
-from catalog.console import StoreOption, WaitOption, hint
-from catalog.errors import QueryError, query_command
-from catalog.store import location
+from catalog.console import StoreOption, WaitOption
+from catalog.errors import QueryError
 
 
 def network(  # noqa: PLR0917 - typer's way to declare options
@@ -42,20 +41,19 @@ def network(  # noqa: PLR0917 - typer's way to declare options
 
     Example: python -m analysis network --spaces events,papers --threshold 0.5,0.7,0.9 --where 'var_prob_b > 0.9'
     """
-    from analysis.networks.edges import RULES  # noqa: PLC0415
-    from analysis.networks.network_study import Asked, run  # noqa: PLC0415
-    from analysis.networks.node_samples import read  # noqa: PLC0415
+    from analysis.networks.edges import RULES  # noqa: PLC0415 - as above
+    from analysis.networks.network_study import NetworkQuestion, run  # noqa: PLC0415
 
     rule = one_of(combine, RULES, "--combine")
-    path = location.store_path(store)
-    chosen = by_commas(spaces)
-    asked = Asked(_thresholds(threshold), rule, centre, within_source, null, seed, say)
-    with Catalog(path) as cat:
-        nodes = read(cat, chosen, where, authority)
-        made = run(path, cat, nodes, asked, where, authority, again=again, wait=wait, on_wait=say)
-    with Catalog(path) as cat:
-        _show_network(cat, made.run_id)
-    say_run(made, path)
+    asked = NetworkQuestion(
+        by_commas(spaces), _thresholds(threshold), where, rule, centre, within_source, authority, null
+    )
+    tell(
+        store,
+        lambda cat: run(cat, asked, Ways(seed, again, wait, say)),
+        _show_network,
+        "SELECT * FROM analysis.degree_by_type WHERE run_id = $run ORDER BY threshold, n DESC",
+    )
 
 
 def _thresholds(text: str) -> tuple[float, ...]:
@@ -66,9 +64,6 @@ def _thresholds(text: str) -> tuple[float, ...]:
     if not values or not -1 <= values[0] <= values[-1] <= 1:
         raise QueryError(f"--threshold: a cosine lies between -1 and 1, found {text!r}")
     return tuple(values)
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (network,)
 
 
 def _show_network(cat: Catalog, run_id: int) -> None:
@@ -152,8 +147,6 @@ def _show_network(cat: Catalog, run_id: int) -> None:
         ("id", "name", "type", "degree", "greatest similarity", "types of the nearest", "flags", "papers"),
         loners,
     )
-    query = f"SELECT * FROM analysis.degree_by_type WHERE run_id = {run_id} ORDER BY threshold, n DESC"
-    hint(f"more: {query_command(query, cat.path)}")
 
 
 def _against(graph: dict[str, object], name: str) -> str:
@@ -163,3 +156,34 @@ def _against(graph: dict[str, object], name: str) -> str:
     if null is None:
         return f"{value:.3f}"
     return f"{value:.3f} ({null:.3f}, {'' if z is None else f'{z:.0f}'}, {p:.3f})"
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (network,)
+SECTIONS: tuple[StudySection, ...] = (
+    StudySection(
+        "network",
+        "Variable sources as a network",
+        "Observations that vary, joined where their vectors are alike. z and p are against random graphs of the same "
+        "degrees. High degree: the median or more; balanced odds take class size out; q is corrected for the number of "
+        "all odds (Benjamini & Hochberg).",
+        "python -m analysis network",
+        (
+            StudyTable(
+                "Object types by degree",
+                "SELECT threshold, otype, low, high, round(100 * share_high, 1) AS percent_high, odds_ratio, "
+                "odds_ratio_low, odds_ratio_high, odds_ratio_q AS q, balanced_odds_ratio, balanced_odds_ratio_low, "
+                "balanced_odds_ratio_high, balanced_odds_ratio_q AS balanced_q, shuffled_odds_ratio AS control "
+                "FROM analysis.degree_by_type "
+                "WHERE run_id = $run AND n >= 5 ORDER BY threshold, n DESC",
+                30,
+            ),
+            StudyTable(
+                "Graphs",
+                "SELECT threshold, n_nodes, n_edges, density, n_isolated, giant_share, core_periphery, "
+                "core_periphery_null, core_periphery_z, assortativity, assortativity_null, assortativity_z "
+                "FROM analysis.graph WHERE run_id = $run ORDER BY threshold",
+            ),
+        ),
+    ),
+)
+"""Of the report."""

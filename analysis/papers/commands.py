@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, more, one_of, say, say_run
+from analysis.study.options import AgainOption, SeedOption, Ways, WhereOption, by_commas, one_of, say, tell
 from catalog import Catalog
 from catalog.console import StoreOption, WaitOption
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embed.inputs.pooling import Pooling
 from collections.abc import Sequence
 
-from analysis.score_tables import Row, interval, listed, rows_of, show
+from analysis.score_tables import Row, StudySection, StudyTable, interval, listed, rows_of, show
 
 PoolingOption = Annotated[
     str, typer.Option("--pooling", help="How a source's papers become one vector: mean, recency, citation, attention.")
@@ -35,15 +35,14 @@ def retrieve(
 
     Example: python -m analysis retrieve --store s
     """
-    from analysis.papers import retrieval_study as study  # noqa: PLC0415
-    from analysis.study.options import Ways  # noqa: PLC0415
+    from analysis.papers.retrieval_study import run  # noqa: PLC0415 - `--help` needs no NumPy
 
-    with Catalog(store) as cat:
-        run = study.run(cat, Ways(seed, again, wait, say))
-    with Catalog(store) as cat:
-        _show_retrieval(cat, run.run_id)
-    say_run(run, cat.path)
-    more(f"SELECT * FROM analysis.retrieval WHERE run_id = {run.run_id}", cat.path)
+    tell(
+        store,
+        lambda cat: run(cat, Ways(seed, again, wait, say)),
+        _show_retrieval,
+        "SELECT * FROM analysis.retrieval WHERE run_id = $run",
+    )
 
 
 def regress(
@@ -69,16 +68,15 @@ def regress(
     Example: python -m analysis regress --columns hard_hs,hard_ms,hard_hm,var_prob_b,flux_significance_b --store s
     """
     from analysis.papers import regression_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
-    from analysis.study.options import Ways  # noqa: PLC0415
 
     names = (*study.FIVE, *study.FIFTEEN) if columns == "all" else by_commas(columns)
-    asked = study.Asked(names, where, by_commas(data), _pooling(pooling), masked, splits)
-    with Catalog(store) as cat:
-        run = study.run(cat, asked, Ways(seed, again, wait, say))
-    with Catalog(store) as cat:
-        _show_regression(cat, run.run_id)
-    say_run(run, cat.path)
-    more(f"SELECT * FROM analysis.regression WHERE run_id = {run.run_id} ORDER BY column_name, mae", cat.path)
+    asked = study.RegressionQuestion(names, where, by_commas(data), _pooling(pooling), masked, splits)
+    tell(
+        store,
+        lambda cat: study.run(cat, asked, Ways(seed, again, wait, say)),
+        _show_regression,
+        "SELECT * FROM analysis.regression WHERE run_id = $run ORDER BY column_name, mae",
+    )
 
 
 def neighbours(
@@ -96,25 +94,21 @@ def neighbours(
 
     Example: python -m analysis neighbours --store s
     """
-    from analysis.papers import neighbour_study as study  # noqa: PLC0415 - `--help` needs no scikit-learn
-    from analysis.study.options import Ways  # noqa: PLC0415
+    from analysis.papers.neighbour_study import NeighbourQuestion, run  # noqa: PLC0415 - `--help` needs no NumPy
 
-    with Catalog(store) as cat:
-        run = study.run(cat, study.Asked(k, resamples, where), Ways(seed, again, wait, say))
-    with Catalog(store) as cat:
-        _show_neighbours(cat, run.run_id)
-    say_run(run, cat.path)
-    query = f"FROM analysis.neighbour WHERE run_id = {run.run_id} AND stability > 0.5 ORDER BY stability DESC"
-    more(f"SELECT detection_id, space, stability, neighbours {query}", cat.path)
+    tell(
+        store,
+        lambda cat: run(cat, NeighbourQuestion(k, resamples, where), Ways(seed, again, wait, say)),
+        _show_neighbours,
+        "SELECT detection_id, space, stability, neighbours FROM analysis.neighbour WHERE run_id = $run "
+        "AND stability > 0.5 ORDER BY stability DESC",
+    )
 
 
 def _pooling(text: str) -> Pooling | None:
     from embed.inputs.pooling import POOLINGS  # noqa: PLC0415 - `--help` needs no NumPy
 
     return one_of(text, POOLINGS, "--pooling") if text else None
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (retrieve, regress, neighbours)
 
 
 _LEARNERS = {
@@ -253,3 +247,45 @@ def _show_neighbours(cat: Catalog, run_id: int) -> None:
     if shares:
         words = ("space", "detections", "mean", "10 %", "median", "90 %", "chance")
         show("share of the neighbours that stay when photons are drawn anew", words, shares)
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (retrieve, regress, neighbours)
+SECTIONS: tuple[StudySection, ...] = (
+    StudySection(
+        "retrieve",
+        "Finding papers by photons, and photons by papers",
+        "Sources that took no part in the alignment, one candidate each: where in the list does the right one stand? "
+        "Shuffled: the same with the texts of other sources.",
+        "python -m analysis retrieve",
+        (
+            StudyTable(
+                "Retrieval",
+                "SELECT direction, answer, metric, value, low, high, shuffled, chance, n_queries, n_candidates "
+                "FROM analysis.retrieval WHERE run_id = $run ORDER BY answer, direction, metric",
+            ),
+        ),
+    ),
+    StudySection(
+        "regress",
+        "What photons and papers tell of a source",
+        "Mean absolute errors on unseen sources, predicting a column of the catalog from the papers about a source, "
+        "from its photons, or from both. Gain: error of the better single one less that of both; an interval that "
+        "holds zero says that both are no better than one.",
+        "python -m analysis regress",
+        (
+            StudyTable(
+                "Text, data, both: the learner is the best on validation sources",
+                "SELECT column_name AS variable, unit, masked AS masked_texts, mae_text AS text, mae_data AS data, "
+                "mae_both AS both, gain, gain_low, gain_high, round(100 * relative_gain, 1) AS percent "
+                "FROM analysis.regression_gain WHERE run_id = $run AND learner = 'selected' ORDER BY masked, variable",
+            ),
+            StudyTable(
+                "Every representation, beside the controls",
+                "SELECT column_name AS variable, representation, learner, mae, mae_low, mae_high, dim, n_test "
+                "FROM analysis.regression WHERE run_id = $run AND selected AND NOT masked ORDER BY variable, mae",
+                60,
+            ),
+        ),
+    ),
+)
+"""Of the report."""

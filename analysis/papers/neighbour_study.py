@@ -5,19 +5,20 @@ Alike in what was measured of them, and in what is written about them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.distances import nearest, unit
 from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, read
-from analysis.papers.predictions import is_logarithmic
+from analysis.papers.predictions import on_scale
 from analysis.papers.resampling import EVENTS, aligned_again, encoder_of, photons_again
 from analysis.papers.texts import Papers
 from analysis.statistics import bootstrap, codes
-from analysis.study.options import Ways
+from analysis.study.options import Asked, Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.study.steps import Steps
 from catalog import Catalog
@@ -134,15 +135,17 @@ LEAST = 30
 
 
 @dataclass(frozen=True)
-class Asked:
+class NeighbourQuestion(Asked):
     """What is asked: neighbours per detection, resamples of photons, which detections."""
+
+    kind = "neighbours"
 
     k: int
     n_resamples: int
     where: str
 
 
-def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
+def run(cat: Catalog, asked: NeighbourQuestion, ways: Ways) -> Run:
     """Study the neighbours in every space of a store, or find the run that did.
 
     Raises
@@ -157,12 +160,12 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
             "detections; take a wider --where or a smaller --k"
         )
     evidence = Evidence(found.snapshot, found.sha256(), found.sources)
-    question = ways.question(cat.path, "neighbours", asdict(asked))
+    question = ways.question(cat, asked)
     steps = Steps(unfinished(question, evidence), ways.say)
     return once(question, evidence, lambda: _answer(cat, asked, found, ways, steps))
 
 
-def _answer(cat: Catalog, asked: Asked, found: Detections, ways: Ways, steps: Steps) -> Answer:
+def _answer(cat: Catalog, asked: NeighbourQuestion, found: Detections, ways: Ways, steps: Steps) -> Answer:
     spaces = _spaces(found)
     sets = {name: neighbours(v, found.sources, asked.k) for name, v in spaces.items()}
     random = random_sets(found.sources, asked.k, ways.seed)
@@ -223,36 +226,18 @@ def _compared(
     }
 
 
-def _quantities(found: Detections, seed: int) -> dict[str, _Spread]:
-    out: dict[str, _Spread] = {}
+def _quantities(found: Detections, seed: int) -> dict[str, Callable[[Indices], Doubles]]:
+    """Return what tells how spread each quantity is within sets of detections."""
+    out: dict[str, Callable[[Indices], Doubles]] = {}
     for column in COLUMNS:
-        values = found.column(column)
-        if is_logarithmic(column):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values = np.where(values > 0, np.log10(values), np.nan)
+        values = on_scale(column, found.column(column))
         if np.isfinite(values).sum() >= LEAST:
-            out[column] = _Spread(values=values)
+            out[column] = functools.partial(spread, values)
     if found.text is not None and found.papers is not None:
-        out[PAPERS] = _Spread(text=blocks(found.text)[0])
+        out[PAPERS] = functools.partial(semantic_spread, blocks(found.text)[0])
         topics = topics_of(found.papers, seed)
-        out[TOPICS] = _Spread(topics=[topics.get(s, frozenset()) for s in found.sources.tolist()])
+        out[TOPICS] = functools.partial(n_topics, [topics.get(s, frozenset()) for s in found.sources.tolist()])
     return out
-
-
-@dataclass(frozen=True)
-class _Spread:
-    """How spread a quantity is within sets of detections."""
-
-    values: Doubles | None = None
-    text: Floats | None = None
-    topics: list[frozenset[int]] | None = None
-
-    def __call__(self, sets: Indices) -> Doubles:
-        if self.values is not None:
-            return spread(self.values, sets)
-        if self.text is not None:
-            return semantic_spread(self.text, sets)
-        return n_topics(self.topics or [], sets)
 
 
 def topics_of(papers: Papers, seed: int) -> dict[str, frozenset[int]]:
@@ -269,7 +254,7 @@ def topics_of(papers: Papers, seed: int) -> dict[str, frozenset[int]]:
 
 def _stability(
     cat: Catalog,
-    asked: Asked,
+    asked: NeighbourQuestion,
     found: Detections,
     sets: Mapping[str, tuple[Indices, Doubles]],
     ways: Ways,
@@ -307,7 +292,7 @@ def _surviving(vectors: Floats, drawn: npt.NDArray[np.float32], found: Detection
 
 
 def _rows(
-    space: str, found: Detections, sets: tuple[Indices, Doubles], stability: Doubles | None, asked: Asked
+    space: str, found: Detections, sets: tuple[Indices, Doubles], stability: Doubles | None, asked: NeighbourQuestion
 ) -> list[Record]:
     numbers, distances = sets
     return [

@@ -27,6 +27,14 @@ def is_logarithmic(column: str) -> bool:
     return column in LOG_COLUMNS and not column.startswith("flux_significance")
 
 
+def on_scale(column: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values of a column as they are predicted and compared: NaN where a logarithm does not exist."""
+    if not is_logarithmic(column):
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(values), np.nan)
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What was found of one column.

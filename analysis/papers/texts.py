@@ -16,6 +16,7 @@ import pyarrow as pa
 from safetensors.numpy import load_file, save
 
 from analysis.study.runs import FOLDER
+from analysis.study.samples import numbers, spaces_of
 from catalog import Catalog
 from catalog.errors import UnknownName
 from catalog.formats.whole_files import write_whole
@@ -105,19 +106,10 @@ class Papers:
             self.sources[names],
         )
 
-    @property
-    def sha256(self) -> str:
-        """Hash of all of it."""
-        digest = hashlib.sha256()
-        for array in (self.vectors, self.year, self.citation_count, self.paper_of_link, self.source_of_link):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update("\n".join([*self.bibcodes.tolist(), "", *self.sources.tolist()]).encode())
-        return digest.hexdigest()
-
 
 def read(cat: Catalog, snapshot: int) -> Papers | None:
     """Read the papers of sources; None where the snapshot has no vectors of papers."""
-    if not cat.sql("SELECT 1 FROM meta.space WHERE space = 'papers'", snapshot=snapshot).fetchall():
+    if "papers" not in spaces_of(cat, snapshot):
         return None
     table = cat.sql(
         """SELECT e.id, p.year, p.citation_count, p.title, p.abstract, l.name, e.vector
@@ -132,10 +124,7 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
     sentences = vector.reshape(len(table), -1)[first] if len(table) else np.empty((0, 0), np.float32)
     each = table.select(["title", "abstract"]).take(pa.array(first))
     texts = [as_written(t, a) for t, a in zip(each["title"].to_pylist(), each["abstract"].to_pylist(), strict=True)]
-    year, cited = (
-        np.asarray(table[c].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)[first]
-        for c in ("year", "citation_count")
-    )
+    year, cited = (numbers(table, c)[first] for c in ("year", "citation_count"))
     return Papers(
         bibcodes.astype(object),
         beside(sentences, texts),

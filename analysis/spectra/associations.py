@@ -15,6 +15,7 @@ import pyarrow as pa
 from scipy.stats import rankdata
 
 from analysis.statistics import Interval, codes, false_discovery, shuffled
+from analysis.study.samples import numbers
 from catalog.errors import QueryError
 from catalog.schema import TABLES
 from embed.inputs.property_rows import LOG_COLUMNS
@@ -224,7 +225,7 @@ def inputs(table: pa.Table, columns: Sequence[str] = PHYSICAL) -> Inputs:
     """
     names, units, values, left_out = [], [], [], []
     for column in columns:
-        value = np.asarray(table[column].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        value = numbers(table, column)
         unit = TABLES[DETECTIONS].column(column).unit
         name = column
         if column in LOG_COLUMNS:

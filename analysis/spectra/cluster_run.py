@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, figure
+from analysis.figures import CLASS_COLOURS, as_png, figure, scatter
 from analysis.spectra import cluster_study
-from analysis.spectra.baselines import completed, told
-from analysis.spectra.classes import Labels, Task, grouping, labels, task
+from analysis.spectra.classes import Labels, Said, Task, grouping, labels, read_classes, task
 from analysis.spectra.clustering import Algorithm
 from analysis.spectra.contingency import normalised
 from analysis.spectra.features import Spectra, plane
 from analysis.spectra.probe import N_REPEATS, probes
 from analysis.spectra.scoring import N_SPLITS
-from analysis.spectra.spectrum_samples import Said, Sample, read, read_classes, read_sources
-from analysis.study.runs import Answer, Evidence, Question, Record, Run, find, once
+from analysis.spectra.spectrum_samples import Sample, completed, read, read_sources, told
+from analysis.study.options import Asked, Ways
+from analysis.study.runs import Answer, Evidence, Run, once
 from analysis.study.samples import MASTER
+from analysis.study.steps import joined
 from catalog import Catalog
 
 Say = Callable[[str], None]
@@ -27,7 +28,7 @@ _TO_TELL_APART = 2
 
 
 @dataclass(frozen=True)
-class ClusterQuestion:
+class ClusterQuestion(Asked):
     """What `python -m analysis cluster` is asked.
 
     Attributes
@@ -41,11 +42,12 @@ class ClusterQuestion:
     probes, predicted, candidates : bool
     where : str
         SQL condition on csc.observation_source.
-    seed : int
     splits : int
         How often the sources are split into a half to fit mappings to, and one to score; and cross-validations of a
         probe, up to `analysis.spectra.probe.N_REPEATS`.
     """
+
+    kind = "cluster"
 
     spaces: tuple[str, ...]
     algorithms: tuple[Algorithm, ...]
@@ -57,7 +59,6 @@ class ClusterQuestion:
     predicted: bool = False
     candidates: bool = False
     where: str = ""
-    seed: int = 0
     splits: int = N_SPLITS
 
     def chosen_tasks(self) -> list[Task]:
@@ -65,10 +66,8 @@ class ClusterQuestion:
         return [*(task(t) for t in self.tasks), *(grouping(g) for g in self.groupings)]
 
 
-def ask_clusters(
-    cat: Catalog, asked: ClusterQuestion, *, again: bool = False, wait: bool = True, say: Say = lambda _: None
-) -> Run:
-    """Answer a question on clusters once; see `analysis.study.runs.once`.
+def run(cat: Catalog, asked: ClusterQuestion, ways: Ways) -> Run:
+    """Cluster spaces of a store and score the clusters against classes, or find the run that did.
 
     Raises
     ------
@@ -83,48 +82,41 @@ def ask_clusters(
     if MASTER in asked.spaces:
         samples.append(read_sources(cat, "" if detections else asked.where))
     said = [
-        read_classes(cat, s, asked.authorities, predicted=asked.predicted, candidates=asked.candidates) for s in samples
+        read_classes(
+            cat, s.sources, s.snapshot, asked.authorities, predicted=asked.predicted, candidates=asked.candidates
+        )
+        for s in samples
     ]
     evidence = Evidence(
         samples[0].snapshot,
         samples[0].digest(*((s.digest(told(cat, s)), w) for s, w in zip(samples, said, strict=True))),
         np.concatenate([s.sources for s in samples]),
     )
-    parameters = {k: v for k, v in asdict(asked).items() if k != "seed"}
-    question = Question(cat.path, "cluster", parameters, asked.seed, again, wait, say)
-    if not again and (known := find(question, evidence)) is not None:
-        return known
-    for sample, what in zip(samples, said, strict=True):
-        _tell(sample, what, asked, say)
 
     def answer() -> Answer:
-        parts = [_answer(completed(cat, s, say), w, asked, tasks, say) for s, w in zip(samples, said, strict=True)]
-        tables: dict[str, list[Record]] = {}
-        for part in parts:
-            for name, rows in part.tables.items():
-                tables.setdefault(name, []).extend(rows)
-        return Answer(
-            tables,
-            {name: content for part in parts for name, content in part.figures.items()},
-            [m for part in parts for m in part.models],
-        )
+        for sample, what in zip(samples, said, strict=True):
+            _tell(sample, what, asked, ways.say)
+        parts = [
+            _answer(completed(cat, s, ways.say), w, asked, tasks, ways) for s, w in zip(samples, said, strict=True)
+        ]
+        return replace(joined(parts), figures={name: drawn for part in parts for name, drawn in part.figures.items()})
 
-    return once(question, evidence, answer)
+    return once(ways.question(cat, asked), evidence, answer)
 
 
-def _answer(sample: Sample, said: Said, asked: ClusterQuestion, tasks: Sequence[Task], say: Say) -> Answer:
+def _answer(sample: Sample, said: Said, asked: ClusterQuestion, tasks: Sequence[Task], ways: Ways) -> Answer:
     labelled = [labels(t, said.class_, said.otype, sample.sources) for t in tasks]
     scored = [found for found in labelled if found.n >= _TO_TELL_APART]
     for found in labelled:
         if found.n < _TO_TELL_APART:
             there = f"only {', '.join(found.names)}" if found.names else "no class"
             spare = f"; too few: {', '.join(found.left_out)}" if found.left_out else ""
-            say(f"{found.task} is not scored on {sample.rows_are}: {there} has sources enough{spare}")
+            ways.say(f"{found.task} is not scored on {sample.rows_are}: {there} has sources enough{spare}")
     result = cluster_study.clusters_and_classes(
-        sample, scored, asked.algorithms, asked.ks, asked.seed, say, asked.splits
+        sample, scored, asked.algorithms, asked.ks, ways.seed, ways.say, asked.splits
     )
     if asked.probes and scored:
-        for name, rows in probes(sample, scored, asked.seed, say, min(asked.splits, N_REPEATS)).items():
+        for name, rows in probes(sample, scored, ways.seed, ways.say, min(asked.splits, N_REPEATS)).items():
             result.add(name, rows)
     return Answer(result.tables, _figures(sample, result, scored, said), cluster_study.models(result))
 
@@ -178,7 +170,6 @@ def _plain(name: str) -> str:
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-MARKERS = ("o", "s", "^", "D")
 _DARK = 0.55
 _BIN_KEV_POINTS = 8
 _MAP_ROWS = 3000
@@ -252,23 +243,12 @@ def map_figure(where: Floats, clusters: Integers, labels: Sequence[str | None], 
     rows = np.sort(np.random.default_rng(0).permutation(len(where))[:_MAP_ROWS])
     with figure(10.5, 4.8) as drawn:
         left, right = drawn.subplots(1, 2, sharex=True, sharey=True)
-        by_cluster = [None if c < 0 else f"{c:02d}" for c in clusters[rows].tolist()]
-        for axes, groups, name in ((left, by_cluster, "cluster"), (right, [labels[i] for i in rows], "class")):
-            none = np.array([g is None for g in groups])
-            if none.any():
-                unnamed = "noise" if name == "cluster" else "no class"
-                axes.scatter(*where[rows][none].T, s=5, color=OTHER_COLOUR, marker=".", label=unnamed)
-            for i, group in enumerate(sorted({g for g in groups if g is not None})):
-                own = np.array([g == group for g in groups])
-                axes.scatter(
-                    *where[rows][own].T,
-                    s=9,
-                    color=CLASS_COLOURS[i % len(CLASS_COLOURS)],
-                    marker=MARKERS[i // len(CLASS_COLOURS) % len(MARKERS)],
-                    label=group.lstrip("0") or "0",
-                    linewidths=0,
-                    alpha=0.8,
-                )
+        own = clusters[rows].tolist()
+        numbers = [str(c) for c in sorted({c for c in own if c >= 0})]
+        classes = [labels[i] for i in rows]
+        scatter(left, where[rows], [str(c) for c in own], numbers, 9, "noise")
+        scatter(right, where[rows], classes, sorted({c for c in classes if c is not None}), 9, "no class")
+        for axes, name in ((left, "cluster"), (right, "class")):
             axes.set_title(f"by {name}", fontsize=9)
             axes.set_xlabel("first principal component")
             axes.legend(fontsize=7, ncols=2, markerscale=1.8, loc="best", framealpha=0.85)

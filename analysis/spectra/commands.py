@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from analysis.score_tables import Row, cell, interval, rows_of, show
-from analysis.study.options import AgainOption, SeedOption, WhereOption, by_commas, one_of, say, say_run
+from analysis.score_tables import Row, StudySection, StudyTable, cell, interval, rows_of, show
+from analysis.study.options import AgainOption, SeedOption, Ways, WhereOption, by_commas, one_of, say, tell
 from catalog import Catalog
 from catalog.console import OUT, StoreOption, WaitOption
 from catalog.errors import QueryError
@@ -59,36 +59,30 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m analysis cluster --space spectrum --k 4..16 --authority simbad --store s
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
     """
-    from analysis.spectra.cluster_run import ClusterQuestion, ask_clusters  # noqa: PLC0415 - `--help` needs no science
-    from analysis.spectra.clustering import ALGORITHMS  # noqa: PLC0415 - as below
-    from analysis.spectra.commands import _show_clusters  # noqa: PLC0415 - as above
+    from analysis.spectra.cluster_run import ClusterQuestion, run  # noqa: PLC0415 - `--help` needs no science
+    from analysis.spectra.clustering import ALGORITHMS  # noqa: PLC0415 - as above
 
-    with Catalog(store) as cat:
-        question = ClusterQuestion(
-            by_commas(space),
-            tuple(one_of(a, ALGORITHMS, "--algorithms") for a in by_commas(algorithms)),
-            numbers(k),
-            by_commas(authority),
-            by_commas(tasks),
-            tuple(grouping or ()),
-            probes=probes,
-            predicted=predicted,
-            candidates=candidates,
-            where=where,
-            seed=seed,
-            splits=splits,
-        )
-        run = ask_clusters(cat, question, again=again, wait=wait, say=say)
-    with Catalog(store) as cat:
-        _show_clusters(cat, run.run_id)
-        say_run(run, cat.path)
-        lines = [
-            f"more: SELECT * FROM analysis.cluster_score WHERE run_id = {run.run_id} ORDER BY balanced_accuracy DESC",
-            "      SELECT * FROM analysis.cluster_class_mix; the same of analysis.cluster_outlier, .current_cluster",
-        ]
-        served = cat.sql("SELECT space FROM analysis.model WHERE run_id = $run ORDER BY ALL", run=run.run_id).fetchall()
-        lines += [f"      SELECT name, cluster_of(vector) FROM embedding.{served[0][0]} LIMIT 5"] if served else []
-        OUT.print("\n".join(lines), highlight=False, soft_wrap=True)
+    asked = ClusterQuestion(
+        by_commas(space),
+        tuple(one_of(a, ALGORITHMS, "--algorithms") for a in by_commas(algorithms)),
+        numbers(k),
+        by_commas(authority),
+        by_commas(tasks),
+        tuple(grouping or ()),
+        probes=probes,
+        predicted=predicted,
+        candidates=candidates,
+        where=where,
+        splits=splits,
+    )
+    tell(
+        store,
+        lambda cat: run(cat, asked, Ways(seed, again, wait, say)),
+        _show_clusters,
+        "SELECT * FROM analysis.cluster_score WHERE run_id = $run ORDER BY balanced_accuracy DESC",
+        *(f"SELECT * FROM analysis.{view}" for view in ("cluster_class_mix", "cluster_outlier", "current_cluster")),
+        *(f"SELECT name, cluster_of(vector) FROM embedding.{s} LIMIT 5" for s in asked.spaces[:1] if "." not in s),
+    )
 
 
 def symbolic(
@@ -112,23 +106,18 @@ def symbolic(
     Example: python -m analysis symbolic --space spectrum --store s
     Example: python -m analysis symbolic --space spectrum --columns hard_hs,hard_ms,powlaw_gamma --store s
     """
-    from analysis.spectra.associations import PHYSICAL  # noqa: PLC0415 - `--help` needs no science
-    from analysis.spectra.commands import _show_formulas  # noqa: PLC0415 - as above
-    from analysis.spectra.formula_run import FormulaQuestion, ask_formulas  # noqa: PLC0415 - as above
+    from analysis.spectra.associations import PHYSICAL  # noqa: PLC0415 - as above
+    from analysis.spectra.formula_run import FormulaQuestion, run  # noqa: PLC0415
 
-    with Catalog(store) as cat:
-        chosen = by_commas(columns) if columns else PHYSICAL
-        question = FormulaQuestion(space, chosen, where, numbers(lengths, "--lengths"), reverse, seed)
-        run = ask_formulas(cat, question, again=again, wait=wait, say=say)
-    with Catalog(store) as cat:
-        _show_formulas(cat, run.run_id)
-        say_run(run, cat.path)
-        OUT.print(
-            f"more: SELECT * FROM analysis.formula WHERE run_id = {run.run_id} AND found ORDER BY r2 DESC\n"
-            f"      SELECT * FROM analysis.association WHERE run_id = {run.run_id} ORDER BY mutual_information DESC",
-            highlight=False,
-            soft_wrap=True,
-        )
+    chosen = by_commas(columns) if columns else PHYSICAL
+    asked = FormulaQuestion(space, chosen, where, numbers(lengths, "--lengths"), reverse)
+    tell(
+        store,
+        lambda cat: run(cat, asked, Ways(seed, again, wait, say)),
+        _show_formulas,
+        "SELECT * FROM analysis.formula WHERE run_id = $run AND found ORDER BY r2 DESC",
+        "SELECT * FROM analysis.association WHERE run_id = $run ORDER BY mutual_information DESC",
+    )
 
 
 def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
@@ -154,9 +143,6 @@ def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
     if not found or min(found) < 2:  # noqa: PLR2004 - one cluster is none, one node no formula
         raise QueryError(f"{option} {text!r}: the least is 2")
     return tuple(sorted(found))
-
-
-COMMANDS: tuple[Callable[..., None], ...] = (cluster, symbolic)
 
 
 # Of the baselines, that which is hardest to beat.
@@ -269,3 +255,53 @@ def _remark(row: Row) -> str:
         return " (baseline)"
     n = row["n_trainings"]
     return f" ({n} trainings)" if isinstance(n, int) and n > 1 else ""
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (cluster, symbolic)
+SECTIONS: tuple[StudySection, ...] = (
+    StudySection(
+        "cluster",
+        "Clusters and classes",
+        "Clusters of vectors against what sources are known to be: assigned on one half of the sources, scored on the "
+        "other, in several splits. Balanced accuracy beside shuffled labels (control) and the gain over three hardness "
+        "ratios on the same rows, chosen as freely; an interval that holds zero says that the vectors know no more. "
+        "Intervals are of one split: sources, splits and seeds drawn anew.",
+        "python -m analysis cluster --space spectrum",
+        (
+            StudyTable(
+                "The chosen clustering of each space and task",
+                "SELECT rows_are AS rows, task, features, algorithm, setting, mapping, balanced_accuracy, "
+                "balanced_accuracy_low AS low, balanced_accuracy_high AS high, control_mean AS control, gain, "
+                "gain_low, gain_high, n_sources FROM analysis.cluster_score WHERE run_id = $run AND chosen IS NOT NULL "
+                "AND mapping = 'many-to-one' ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            StudyTable(
+                "Supervised probes on the same rows",
+                "SELECT task, features, probe, balanced_accuracy, balanced_accuracy_low AS low, "
+                "balanced_accuracy_high AS high, control_mean AS control, gain, gain_low, gain_high, n_sources "
+                "FROM analysis.probe_score WHERE run_id = $run ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            StudyTable(
+                "Gains over every baseline",
+                "SELECT task, features, method, baseline, gain, gain_low, gain_high FROM analysis.baseline_gain "
+                "WHERE run_id = $run AND mapping IS DISTINCT FROM 'one-to-one' ORDER BY task, features, method, gain",
+            ),
+        ),
+    ),
+    StudySection(
+        "symbolic",
+        "Latents as formulas",
+        "Each latent dimension as a formula of the catalog's columns, and columns as formulas of latents. R2 on "
+        "sources that the search has not seen, beside a linear model and a shuffled target; 'found' says that the "
+        "formula beats the shuffled one.",
+        "python -m analysis symbolic --space spectrum",
+        (
+            StudyTable(
+                "The chosen formula of each target",
+                "SELECT direction, target, formula, complexity, r2, r2_low, r2_high, linear_r2, control_high AS "
+                "control, found FROM analysis.formula WHERE run_id = $run AND chosen ORDER BY direction, r2 DESC",
+            ),
+        ),
+    ),
+)
+"""Of the report."""

@@ -8,7 +8,7 @@ that cannot be told from the best one on the sources it was chosen on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,6 @@ from analysis.statistics import Interval, codes, half, shuffled
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Say = Callable[[str], None]
 
 N_BOOTSTRAP = 1000
 N_SHUFFLES = 3

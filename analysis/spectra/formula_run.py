@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +14,19 @@ from analysis.spectra.associations import PHYSICAL, Association, Inputs, associa
 from analysis.spectra.explanations import Explained, explain
 from analysis.spectra.formulas import LENGTHS
 from analysis.statistics import codes
-from analysis.study.runs import Answer, Evidence, Question, Record, Run, find, once
+from analysis.study.options import Asked, Ways
+from analysis.study.runs import Answer, Evidence, Record, Run, once
 from analysis.study.samples import Rows, read
 from catalog import Catalog
 from catalog.errors import QueryError, command
 
-Say = Callable[[str], None]
 Floats = npt.NDArray[np.float64]
 _LEAST_ROWS = 60
 _MANY_DIMENSIONS = 32
 
 
 @dataclass(frozen=True)
-class FormulaQuestion:
+class FormulaQuestion(Asked):
     """What `python -m analysis symbolic` is asked.
 
     Attributes
@@ -40,21 +40,19 @@ class FormulaQuestion:
         Greatest lengths of formulas: a search for each.
     reverse : bool
         Columns from latents too.
-    seed : int
     """
+
+    kind = "symbolic"
 
     space: str
     columns: tuple[str, ...] = PHYSICAL
     where: str = ""
     lengths: tuple[int, ...] = LENGTHS
     reverse: bool = True
-    seed: int = 0
 
 
-def ask_formulas(
-    cat: Catalog, asked: FormulaQuestion, *, again: bool = False, wait: bool = True, say: Say = lambda _: None
-) -> Run:
-    """Answer a question on formulas once; see `analysis.study.runs.once`.
+def run(cat: Catalog, asked: FormulaQuestion, ways: Ways) -> Run:
+    """Explain the dimensions of a space by formulas, or find the run that did.
 
     Raises
     ------
@@ -75,29 +73,25 @@ def ask_formulas(
             f"{int(made.complete.sum())} detections of {asked.space} have all of {', '.join(made.names)}; "
             f"at least {_LEAST_ROWS} are needed: name fewer with --columns"
         )
-    parameters = {k: v for k, v in asdict(asked).items() if k != "seed"}
-    question = Question(cat.path, "symbolic", parameters, asked.seed, again, wait, say)
     evidence = Evidence(rows.snapshot, rows.sha256, rows.sources)
-    if not again and (known := find(question, evidence)) is not None:
-        return known
-    say(f"{int(made.complete.sum()):,} of {rows.n:,} detections have all of {', '.join(made.names)}")
+    return once(ways.question(cat, asked), evidence, lambda: _answer(rows, made, asked, ways))
+
+
+def _answer(rows: Rows, made: Inputs, asked: FormulaQuestion, ways: Ways) -> Answer:
+    ways.say(f"{int(made.complete.sum()):,} of {rows.n:,} detections have all of {', '.join(made.names)}")
     if made.left_out:
-        say(f"left out, as too few detections have them: {', '.join(made.left_out)}")
-    return once(question, evidence, lambda: _answer(rows, made, asked, say))
-
-
-def _answer(rows: Rows, made: Inputs, asked: FormulaQuestion, say: Say) -> Answer:
+        ways.say(f"left out, as too few detections have them: {', '.join(made.left_out)}")
     kept = made.complete
     z = np.asarray(rows.vectors[kept], np.float64)
     x, sources = made.values[kept], rows.sources[kept]
     latents = [f"z{i}" for i in range(z.shape[1])]
-    say(f"associations of {len(latents)} dimensions and {len(made.names)} columns")
-    pairs = associations(rows.vectors, made.values, made.names, rows.sources, asked.seed)
-    forward = _explained(latents, z, x, made.names, sources, asked, say)
+    ways.say(f"associations of {len(latents)} dimensions and {len(made.names)} columns")
+    pairs = associations(rows.vectors, made.values, made.names, rows.sources, ways.seed)
+    forward = _explained(latents, z, x, made.names, sources, asked, ways)
     shown = {"pareto_latents.png": pareto_figure(forward, f"{asked.space}: latent dimensions from columns")}
     records = [r for e in forward for r in _rows(e, "latent from columns", made, sources, asked)]
     if asked.reverse:
-        backward = _explained(made.names, x, z, latents, sources, asked, say)
+        backward = _explained(made.names, x, z, latents, sources, asked, ways)
         records += [r for e in backward for r in _rows(e, "column from latents", made, sources, asked)]
         shown["pareto_columns.png"] = pareto_figure(backward, f"{asked.space}: columns from latent dimensions")
     shown["association.png"] = association_figure(pairs, f"{asked.space}: latent dimensions and columns")
@@ -112,14 +106,16 @@ def _explained(
     names: Sequence[str],
     sources: npt.NDArray[np.generic],
     asked: FormulaQuestion,
-    say: Say,
+    ways: Ways,
 ) -> list[Explained]:
     found = []
     for i, target in enumerate(targets):
-        found.append(explain(target, y[:, i], x, names, sources, asked.seed, asked.lengths))
+        found.append(explain(target, y[:, i], x, names, sources, ways.seed, asked.lengths))
         best = found[-1].chosen
         verdict = "found" if best.found else "not found"
-        say(f"{target}: {verdict}, R2 {best.r2.value:.2f} (linear {found[-1].linear.value:.2f}): {best.formula.text}")
+        ways.say(
+            f"{target}: {verdict}, R2 {best.r2.value:.2f} (linear {found[-1].linear.value:.2f}): {best.formula.text}"
+        )
     return found
 
 

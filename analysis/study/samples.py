@@ -14,6 +14,43 @@ import pyarrow as pa
 from catalog import Catalog
 from catalog.query.conditions import checked
 from catalog.schema.columns import literal, quote
+from embed.inputs.pooling import pooled
+
+
+def hashed(*parts: str | npt.NDArray[np.generic] | pa.Table) -> str:
+    """Return a hash of all that was read: the same content gives the same hash, whatever snapshot it is of."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(part.encode())
+        elif isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        else:
+            for column in part.columns:
+                digest.update(repr(column.to_pylist()).encode())
+    return digest.hexdigest()
+
+
+def numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    """Return a column as numbers, NULL as NaN, shape (n,)."""
+    return np.asarray(table[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+
+def spaces_of(cat: Catalog, snapshot: int) -> dict[str, str]:
+    """Return the spaces that have vectors in a snapshot, and their encoders."""
+    rows = cat.sql("SELECT space, encoder_id FROM meta.space ORDER BY space", snapshot=snapshot).fetchall()
+    return {str(space): str(encoder) for space, encoder in rows}
+
+
+def papers_of_sources(cat: Catalog, space: str, snapshot: int) -> dict[str, npt.NDArray[np.floating]]:
+    """Return the mean vector of the papers about each source that has any."""
+    ids, vectors = cat.vectors(space, snapshot)
+    place = {str(i): n for n, i in enumerate(ids)}
+    links = cat.sql("SELECT bibcode, name FROM lit.confident_link ORDER BY ALL", snapshot=snapshot).fetchall()
+    known = [(place[str(b)], str(s)) for b, s in links if str(b) in place]
+    names, source = np.unique([s for _, s in known], return_inverse=True)
+    means = pooled(vectors, np.array([p for p, _ in known], np.int64), source.astype(np.int64), len(names))
+    return dict(zip(names.tolist(), means, strict=True))
 
 
 @dataclass(frozen=True)
@@ -49,18 +86,18 @@ class Rows:
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return a column as numbers, NULL as NaN, shape (n,)."""
-        return np.asarray(self.columns[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        return numbers(self.columns, name)
+
+    def vectors_of(self, ids: npt.NDArray[np.object_]) -> npt.NDArray[np.float32]:
+        """Return the vectors of some ids, all of which are there, in their order, shape (m, d)."""
+        place = {i: n for n, i in enumerate(self.ids.tolist())}
+        return self.vectors[[place[i] for i in ids.tolist()]]
 
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that was read: the same rows give the same hash, whatever snapshot they are of."""
-        digest = hashlib.sha256()
-        for part in ("\n".join(self.ids), "\n".join(self.sources), self.encoder_id, str(self.columns.schema.names)):
-            digest.update(part.encode())
-        digest.update(np.ascontiguousarray(self.vectors).tobytes())
-        for column in self.columns.columns:
-            digest.update(repr(column.to_pylist()).encode())
-        return digest.hexdigest()
+        names = str(self.columns.schema.names)
+        return hashed("\n".join(self.ids), "\n".join(self.sources), self.encoder_id, names, self.vectors, self.columns)
 
     def take(self, rows: npt.NDArray[np.generic]) -> Rows:
         """Return some rows, by mask or number."""

@@ -22,7 +22,7 @@ def test_bright_detections_keep_their_neighbours_and_faint_ones_do_not(store, tm
     train(Training(store, "events", "summary", settings=Settings(device="cpu")))
     encoding_job.run(encoding_job.Job(store), ("events",))
     with catalog.open(store) as cat:
-        run = neighbour_study.run(cat, neighbour_study.Asked(5, 3, ""), Ways())
+        run = neighbour_study.run(cat, neighbour_study.NeighbourQuestion(5, 3, ""), Ways())
     with catalog.open(store) as cat:
         query = """SELECT n.stability, o.cnts_aper_b FROM analysis.neighbour_stability AS n
             JOIN csc.observation_source AS o USING (detection_id) ORDER BY o.cnts_aper_b"""
