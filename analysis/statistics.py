@@ -27,6 +27,24 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, value: float, draws: Floats) -> Interval:
+        """Return a value with the middle 95 % of its draws; those that are NaN do not count."""
+        there = draws[np.isfinite(draws)]
+        low, high = np.quantile(there, [0.025, 0.975]) if there.size else (np.nan, np.nan)
+        return cls(float(value), float(low), float(high))
+
+    def columns(self, name: str) -> dict[str, object]:
+        """Return the three columns of a row that `analysis.study.run_tables.interval_columns` declares.
+
+        Examples
+        --------
+        >>> Interval(0.5, 0.4, 0.6).columns("gain")
+        {'gain': 0.5, 'gain_low': 0.4, 'gain_high': 0.6}
+        """
+        stem = "" if name == "value" else f"{name}_"
+        return {name: self.value, f"{stem}low": self.low, f"{stem}high": self.high}
+
 
 def codes(sources: Sequence[object] | npt.NDArray[np.generic]) -> Rows:
     """Give each source a number from 0, in the order of their names, shape (n,).
@@ -173,11 +191,9 @@ def pooled(repetitions: Sequence[Drawn]) -> Interval:
     (0.35, 0.282, 0.418)
     """
     draws = np.concatenate([r.draws for r in repetitions]) if repetitions else np.empty(0)
-    draws = draws[np.isfinite(draws)]
-    low, high = np.quantile(draws, [0.025, 0.975]) if draws.size else (np.nan, np.nan)
     values = np.array([r.value for r in repetitions])
     values = values[np.isfinite(values)]
-    return Interval(float(values.mean()) if values.size else float("nan"), float(low), float(high))
+    return Interval.of(values.mean() if values.size else np.nan, draws)
 
 
 def shuffled(sources: Sequence[object] | npt.NDArray[np.generic], seed: int = 0) -> Rows:

@@ -56,7 +56,9 @@ SpillOption = Annotated[
 WithOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--with", metavar="NAME=FILE", help="A table of your own, by a name in the query: csv, parquet, fits, vot, ecsv."
+        "--with",
+        metavar="NAME=FILE",
+        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv.",
     ),
 ]
 FormatOption = Annotated[
@@ -78,7 +80,7 @@ def init(store: StoreOption = None) -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True})
-def sql(
+def sql(  # noqa: PLR0917 - typer names each
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="One read-only query; - reads it from standard input.")],
     store: StoreOption = None,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from catalog.schema import SCHEMAS
 from catalog.schema.columns import literal
 from catalog.store import lake, location
 from catalog.store.confinement import EngineLimits
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Catalog", "ColumnInfo", "Info", "Relation", "like", "open_", "parse_snapshot"]
 
@@ -285,6 +288,39 @@ class Catalog:
             held = self._questions.session(cursor).space(space)
         ids, rows = held.ids.to_numpy(zero_copy_only=False), held.rows_of(modality or held.usual_modality)
         return (ids, held.block.vectors) if rows is None else (ids[rows], held.block.vectors[rows])
+
+    def graph(
+        self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None
+    ) -> nx.Graph:
+        """Return the graph of a network run as a networkx.Graph, nodes and edges with their attributes.
+
+        Parameters
+        ----------
+        run : int, optional
+            A network run: analysis.run. Else the newest.
+        threshold : float, optional
+            One of the run's thresholds; else the lowest.
+        snapshot : int, str, date or datetime, optional
+            The store as it was.
+
+        Returns
+        -------
+        networkx.Graph
+            Nodes are ids, with name, otype and the other columns of analysis.node. Edges have similarity, and the same
+            as weight.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such run, or it has no such threshold.
+
+        Examples
+        --------
+        >>> cat.graph(3).nodes["4736.0.12"]["otype"]  # doctest: +SKIP
+        'HMXB'
+        """
+        made: nx.Graph = functions.method("graph")(self, run, threshold, snapshot)
+        return made
 
     def snapshots(self) -> list[lake.Snapshot]:
         """List the store's snapshots, oldest first."""

@@ -98,8 +98,8 @@ READ_ONLY = (
 )
 _METADATA = "__ducklake_metadata"
 NO_FILES = (
-    "Chandra's files come in through: photonlake ingest files PATH; a table of your own: --with mine=PATH, or in Python "
-    "cat.register('mine', PATH)"
+    "Chandra's files come in through: python -m ingest files PATH; a table of your own: --with mine=PATH, "
+    "or cat.register('mine', PATH)"
 )
 
 
@@ -128,10 +128,10 @@ def judge(text: str, tree: Json, *, functions: Iterable[str] = (), table_functio
     Examples
     --------
     >>> table = {"type": "BASE_TABLE", "catalog_name": "", "schema_name": "", "table_name": "a.csv"}
-    >>> judge("FROM 'a.csv'", {"error": False, "statements": [{"node": table}]})
+    >>> judge("FROM 'a.csv'", {"error": False, "statements": [{"node": table}]})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    sql.guard.Refused: 'a.csv' is a file, not a table of the store; Chandra's files come in through: photonlake ingest files PATH; a table of your own: --with mine=PATH, or in Python cat.register('mine', PATH)
+    sql.guard.Refused: 'a.csv' is a file, not a table of the store; Chandra's files come in through: ...
     """
     statements = tree.get("statements") if isinstance(tree, dict) and tree.get("error") is False else None
     if not isinstance(statements, list) or len(statements) != 1:

@@ -11,15 +11,12 @@ import numpy.typing as npt
 from scipy.stats import kendalltau, spearmanr
 
 from analysis.anomalies import artefacts
-from analysis.anomalies.detectors import DETECTORS, Judged, fit, judge
-from analysis.anomalies.injection import Found, hidden
+from analysis.anomalies.detectors import DETECTORS, Found, Judged, fit, hidden, judge
 from analysis.papers.pair_samples import PROPERTIES, NothingToRead
 from analysis.statistics import bootstrap, shuffled
-from analysis.study import source_samples
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Asked, Ways
 from analysis.study.runs import Answer, Evidence, Model, Record, Run, once
-from analysis.study.samples import Rows, read
-from analysis.study.source_samples import MASTER
+from analysis.study.samples import MASTER, Rows, read, read_master, spaces_of
 from catalog import Catalog
 from catalog.errors import command
 from catalog.schema.identifiers import whole_number
@@ -30,8 +27,10 @@ N_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnomalyQuestion(Asked):
     """What is asked: which space, which detections, and how often rare classes are hidden among common ones."""
+
+    kind = "anomalies"
 
     space: str
     where: str
@@ -57,7 +56,7 @@ class Known:
     papers: Mapping[str, list[str]]
 
 
-def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
+def run(cat: Catalog, asked: AnomalyQuestion, ways: Ways) -> Run:
     """Find the anomalies of a space of a store, or the run that did.
 
     Raises
@@ -68,7 +67,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         If there is no such space.
     """
     if asked.space == MASTER:
-        found = source_samples.read(cat, asked.where, artefacts.COLUMNS)
+        found = read_master(cat, asked.where, artefacts.COLUMNS)
     else:
         found = read(cat, asked.space, artefacts.COLUMNS, asked.where)
     if found.n < LEAST or len(set(found.sources.tolist())) < LEAST:
@@ -78,20 +77,17 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
         )
     baseline = _baseline(cat, asked, found)
     evidence = Evidence(found.snapshot, found.sha256 + (baseline.sha256 if baseline else ""), found.sources)
-    parameters: dict[str, str | int] = {"space": asked.space, "where": asked.where, "n_draws": asked.n_draws}
-    question = ways.question(cat.path, "anomalies", parameters)
-    return once(question, evidence, lambda: _answer(cat, asked, found, baseline, ways))
+    return once(ways.question(cat, asked), evidence, lambda: _answer(cat, asked, found, baseline, ways))
 
 
-def _baseline(cat: Catalog, asked: Asked, found: Rows) -> Rows | None:
+def _baseline(cat: Catalog, asked: AnomalyQuestion, found: Rows) -> Rows | None:
     """Read the properties of the same detections, to compare with."""
-    pinned = cat.sql("SELECT 1 FROM meta.space WHERE space = $space", snapshot=found.snapshot, space=PROPERTIES)
-    if asked.space in {PROPERTIES, MASTER} or not asked.n_draws or not pinned.fetchall():
+    if asked.space in {PROPERTIES, MASTER} or not asked.n_draws or PROPERTIES not in spaces_of(cat, found.snapshot):
         return None
     return read(cat, PROPERTIES, (), asked.where, found.snapshot)
 
 
-def _answer(cat: Catalog, asked: Asked, found: Rows, baseline: Rows | None, ways: Ways) -> Answer:
+def _answer(cat: Catalog, asked: AnomalyQuestion, found: Rows, baseline: Rows | None, ways: Ways) -> Answer:
     tensors = fit(found.vectors, found.sources, ways.seed)
     judged = judge(tensors, found.vectors)
     known = known_of(cat, found.snapshot)
@@ -190,9 +186,7 @@ def _agreement(space: str, found: Rows, judged: Judged, seed: int) -> list[Recor
                 "space": space,
                 "detector": first,
                 "other_detector": second,
-                "spearman": interval.value,
-                "spearman_low": interval.low,
-                "spearman_high": interval.high,
+                **interval.columns("spearman"),
                 "kendall": float(kendalltau(a, b).statistic),
                 "shuffled_spearman": float(spearmanr(a, b[shuffled(found.sources, seed)]).statistic),
             }
@@ -200,7 +194,7 @@ def _agreement(space: str, found: Rows, judged: Judged, seed: int) -> list[Recor
     return out
 
 
-def _hidden(asked: Asked, found: Rows, baseline: Rows | None, known: Known, ways: Ways) -> list[Found]:
+def _hidden(asked: AnomalyQuestion, found: Rows, baseline: Rows | None, known: Known, ways: Ways) -> list[Found]:
     ids = found.ids.tolist()
     at = {i: n for n, i in enumerate(baseline.ids.tolist())} if baseline is not None else {}
     chosen = [n for n, i in enumerate(ids) if str(found.sources[n]) in known.classes and (not at or i in at)]
@@ -229,12 +223,8 @@ def _injection_rows(one: Found) -> list[Record]:
                 "space": name,
                 "hidden_class": one.rare,
                 "detector": one.detector,
-                "precision": precision.value,
-                "precision_low": precision.low,
-                "precision_high": precision.high,
-                "difference": difference.value if difference else None,
-                "difference_low": difference.low if difference else None,
-                "difference_high": difference.high if difference else None,
+                **precision.columns("precision"),
+                **(difference.columns("difference") if difference else {}),
                 "chance": one.chance,
                 "k": one.n_hidden,
                 "n_background": one.n_background,

@@ -1,80 +1,89 @@
-"""What a search for anomalies found, read back from the store and printed."""
+"""analysis.*: the most unusual detections of a space."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from analysis.study.run_tables import RUN_ID, interval_columns
+from catalog.schema.columns import BOOL, FLOAT64, INT32, TEXT, TEXTS, Column
+from catalog.schema.table import Table
 
-from analysis.score_tables import Row, interval, listed, rows_of, show
-from catalog import Catalog
+_DETECTION = Column("detection_id", TEXT, "Detection", ucd="meta.id;src")
+_NAME = Column("name", TEXT, "Its source, '2CXO J...'", ucd="meta.id;src")
+_SPACE = Column("space", TEXT, "Embedding space", ucd="meta.id")
+_DETECTORS = "isolation_forest, lof (local outlier factor), knn_distance (to the 20th neighbour)"
 
+_ANOMALY = Table(
+    "analysis.anomaly",
+    "One row per detection of a space: how anomalous it is among those of other sources, and what may explain it",
+    ("run_id", "detection_id"),
+    (
+        RUN_ID,
+        _SPACE,
+        _DETECTION,
+        _NAME,
+        Column("obsid", INT32, "Observation identifier", ucd="meta.id;obs"),
+        Column("rank", INT32, "1 for the most anomalous", ucd="meta.number"),
+        Column("score", FLOAT64, "Mean of the three shares, 0 to 1", ucd="stat.value"),
+        Column("isolation_forest", FLOAT64, "Score of the isolation forest (Liu et al. 2008)", ucd="stat.value"),
+        Column("lof", FLOAT64, "Local outlier factor (Breunig et al. 2000), 1 for the usual", ucd="stat.value"),
+        Column("knn_distance", FLOAT64, "Distance to the 20th neighbour in the space", ucd="stat.value"),
+        Column("isolation_forest_share", FLOAT64, "Share of detections less anomalous to the forest", ucd="stat.rank"),
+        Column("lof_share", FLOAT64, "Share of detections with a lower factor", ucd="stat.rank"),
+        Column("knn_distance_share", FLOAT64, "Share of detections with nearer neighbours", ucd="stat.rank"),
+        Column("hard_hs", FLOAT64, "Hardness ratio of hard and soft band", ucd="phot.flux;arith.ratio"),
+        Column("otype", TEXT, "What the source is said to be", ucd="src.class"),
+        Column("authority", TEXT, "Who says so", ucd="meta.curation"),
+        Column("predicted", BOOL, "True where a model predicted it: never truth", ucd="meta.code"),
+        Column("warnings", TEXTS, "Saturation, streak, edges, confusion, dither, pile-up, other columns than usual"),
+        Column("extremes", TEXTS, "Physical columns in which it is extreme among the detections judged, with robust z"),
+        Column("counts_per_frame", FLOAT64, "Counts per ACIS frame; above some 0.1 photons pile up on axis", "count"),
+        Column("neighbours", TEXTS, "Nearest detections of other sources, nearest first"),
+        Column("bibcodes", TEXTS, "Newest papers about the source", ucd="meta.bib.bibcode"),
+    ),
+    writing="internal",
+)
+_AGREEMENT = Table(
+    "analysis.anomaly_agreement",
+    "One row per pair of detectors: whether they rank detections alike",
+    ("run_id", "detector", "other_detector"),
+    (
+        RUN_ID,
+        _SPACE,
+        Column("detector", TEXT, _DETECTORS),
+        Column("other_detector", TEXT, "Another one"),
+        *interval_columns(Column("spearman", FLOAT64, "Rank correlation", ucd="stat.correlation")),
+        Column("kendall", FLOAT64, "Kendall's tau", ucd="stat.correlation"),
+        Column("shuffled_spearman", FLOAT64, "Control: with the scores of other sources", ucd="stat.correlation"),
+    ),
+    writing="internal",
+)
+_INJECTION = Table(
+    "analysis.anomaly_injection",
+    "One row per hidden class, detector and space: how many of a rare class, hidden among common ones, come out on top",
+    ("run_id", "space", "hidden_class", "detector"),
+    (
+        RUN_ID,
+        _SPACE,
+        Column("hidden_class", TEXT, "The rare class", ucd="src.class"),
+        Column("detector", TEXT, f"{_DETECTORS}, or the mean of their shares"),
+        *interval_columns(
+            Column("precision", FLOAT64, "Share of the hidden ones among the k most anomalous", ucd="stat.value"),
+            "95 % of the draws of sources",
+        ),
+        *interval_columns(
+            Column(
+                "difference",
+                FLOAT64,
+                "Precision less that of properties in the same draws",
+                ucd="stat.value;arith.diff",
+            ),
+            "95 % of the draws",
+        ),
+        Column("chance", FLOAT64, "Precision of a random order", ucd="stat.value"),
+        Column("k", INT32, "Hidden sources", ucd="meta.number"),
+        Column("n_background", INT32, "Common sources around them", ucd="meta.number"),
+        Column("n_draws", INT32, "Draws", ucd="meta.number"),
+    ),
+    writing="internal",
+)
 
-def anomalies(cat: Catalog, run_id: int, top: int) -> None:
-    """Print the most anomalous detections of a run, whether detectors agree, and what they find of hidden ones."""
-    chosen = "WHERE run_id = $id"
-    rows = rows_of(cat.sql(f"SELECT * FROM analysis.anomaly {chosen} ORDER BY rank LIMIT $top", id=run_id, top=top))
-    near = sorted({str(n) for r in rows for n in listed(r["neighbours"])[:3]})
-    named = cat.sql(
-        f"SELECT detection_id, name || coalesce(' ' || otype, '') FROM analysis.anomaly {chosen} "
-        "AND detection_id IN (SELECT unnest($near))",
-        id=run_id,
-        near=near,
-    ).fetchall()
-    types = {str(i): str(n) for i, n in named}
-    heads = ("name", "ObsID", "hard_hs", "type", "score", "may explain it", "extreme in", "near", "papers")
-    cells: list[tuple[object, ...]] = [
-        (
-            r["name"],
-            r["obsid"],
-            r["hard_hs"],
-            _type(r),
-            r["score"],
-            ", ".join(map(str, listed(r["warnings"]))),
-            ", ".join(map(str, listed(r["extremes"]))),
-            "; ".join(str(types.get(str(n), n)) for n in listed(r["neighbours"])[:3]),
-            ", ".join(map(str, listed(r["bibcodes"]))),
-        )
-        for r in rows
-    ]
-    show("most anomalous first; score: mean share of detections that three detectors find less so", heads, cells)
-    _agreement(rows_of(cat.sql(f"SELECT * FROM analysis.anomaly_agreement {chosen} ORDER BY ALL", id=run_id)))
-    found = rows_of(cat.sql(f"SELECT * FROM analysis.anomaly_injection {chosen} ORDER BY ALL", id=run_id))
-    if found:
-        _injection(found)
-
-
-def _agreement(pairs: Sequence[Row]) -> None:
-    cells = [
-        (
-            f"{r['detector']}, {r['other_detector']}",
-            interval(r["spearman"], r["spearman_low"], r["spearman_high"]),
-            r["kendall"],
-            r["shuffled_spearman"],
-        )
-        for r in pairs
-    ]
-    show("do the detectors agree?", ("detectors", "Spearman", "Kendall", "shuffled (control)"), cells)
-
-
-def _injection(found: Sequence[Row]) -> None:
-    cells = [
-        (
-            r["hidden_class"],
-            r["detector"],
-            r["space"],
-            interval(r["precision"], r["precision_low"], r["precision_high"]),
-            interval(r["difference"], r["difference_low"], r["difference_high"]),
-            r["chance"],
-        )
-        for r in sorted(found, key=lambda r: (str(r["hidden_class"]), str(r["detector"]), str(r["space"])))
-    ]
-    f = found[0]
-    title = (
-        f"{f['k']} sources of a rare class hidden among {f['n_background']} common ones; 95 % of {f['n_draws']} draws"
-    )
-    show(title, ("hidden", "detector", "space", "precision@k", "less properties", "chance"), cells)
-
-
-def _type(row: Row) -> str:
-    if row["otype"] is None:
-        return ""
-    return f"{row['otype']} ({row['authority']}{', predicted' if row['predicted'] else ''})"
+TABLES: tuple[Table, ...] = (_ANOMALY, _AGREEMENT, _INJECTION)

@@ -6,7 +6,7 @@ The first: saturation, readout streaks, edges, confusion, dither, pile-up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -174,11 +174,14 @@ def extremes(columns: Mapping[str, Doubles], most: int = 3) -> list[list[str]]:
 
 def _spread_out(name: str, values: Doubles) -> Doubles:
     """Put a column on its scale; a probability is not told nearer to 0 or 1 than a thousandth."""
-    if PHYSICAL[name] == "linear":
+    scale = PHYSICAL[name]
+    if scale == "linear":
         return values
     with np.errstate(invalid="ignore", divide="ignore"):
-        if PHYSICAL[name] == "logit":
+        if scale == "logit":
             clipped = np.clip(values, 1e-3, 1 - 1e-3)
             return np.asarray(np.log(clipped / (1 - clipped)), np.float64)
-        logged = np.log10(values)
-    return np.where(np.isfinite(logged), logged, np.nan)
+        if scale == "log":
+            logged = np.log10(values)
+            return np.where(np.isfinite(logged), logged, np.nan)
+        assert_never(scale)

@@ -1,7 +1,8 @@
 """Three detectors of anomalies whose fits are arrays: isolation forest, local outlier factor, distance to neighbours.
 
 A detection is judged among those of other sources: a source that was observed ten times would otherwise be a crowd of
-its own. A fit answers for new vectors in SQL as it did for those that it learned from.
+its own. A fit answers for new vectors in SQL, as anomaly_score(), as it did for those that it learned from. Whether
+they find what is rare is tried: a rare class is hidden among common ones, and one looks who comes out on top.
 
 Source: Liu, Ting & Zhou 2008 (isolation forest); Breunig et al. 2000 (local outlier factor); Ramaswamy et al. 2000
 (distance to the k-th neighbour).
@@ -9,11 +10,17 @@ Source: Liu, Ting & Zhou 2008 (isolation forest); Breunig et al. 2000 (local out
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+
+from analysis.distances import nearest, squares
+from analysis.statistics import Interval, codes
+from analysis.study.models import Stored, of_vector
+from sql.objects import Described
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -79,11 +86,11 @@ def fit(
     0
     """
     rows = np.asarray(vectors, np.float32)
-    code = np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1].astype(np.int64)
+    code = codes(sources)
     if len(rows) > MOST_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(rows), MOST_ROWS, replace=False))
         rows, code = rows[drawn], code[drawn]
-    distances, neighbours = _neighbours(rows, code, rows, code)
+    neighbours, distances = _nearest(rows, rows, code, code)
     reach = distances[:, -1]
     density = 1.0 / np.maximum(np.maximum(reach[neighbours], distances).mean(axis=1), 1e-12)
     tensors: dict[str, npt.NDArray[np.generic]] = {
@@ -101,7 +108,7 @@ def judge(tensors: Tensors, vectors: Floats) -> Judged:
     """Return how anomalous vectors (n, d) are among the rows that were learned from."""
     x = np.asarray(vectors, np.float32)
     rows, code = np.asarray(tensors["rows"], np.float32), np.asarray(tensors["source"], np.int64)
-    distances, neighbours = _neighbours(x, _code_of(x, rows, code), rows, code)
+    neighbours, distances = _nearest(x, rows, _code_of(x, rows, code), code)
     raw = _raw(tensors, x, distances, neighbours)
     share = {name: _share(np.asarray(tensors[f"sorted_{name}"], np.float64), raw[name]) for name in DETECTORS}
     return Judged(raw, share, np.mean([share[name] for name in DETECTORS], axis=0), neighbours)
@@ -124,37 +131,19 @@ def _share(ordered: Doubles, values: Doubles) -> Doubles:
 
 def _code_of(x: Floats, rows: Floats, code: Indices) -> Indices:
     """Return the source of vectors that are rows themselves, -1 for others."""
-    out = np.full(len(x), -1, np.int64)
+    out, double = np.full(len(x), -1, np.int64), np.asarray(rows, np.float64)
     for i in range(0, len(x), _BLOCK):
-        squares = _squares(x[i : i + _BLOCK], rows)
-        nearest = squares.argmin(axis=1)
+        found = squares(np.asarray(x[i : i + _BLOCK], np.float64), double)
+        closest = found.argmin(axis=1)
         scale = (np.asarray(x[i : i + _BLOCK], np.float64) ** 2).sum(axis=1)
-        same = squares[np.arange(len(nearest)), nearest] <= _SAME * np.maximum(scale, 1e-12)
-        out[i : i + _BLOCK][same] = code[nearest[same]]
+        same = found[np.arange(len(closest)), closest] <= _SAME * np.maximum(scale, 1e-12)
+        out[i : i + _BLOCK][same] = code[closest[same]]
     return out
 
 
-def _neighbours(x: Floats, of: Indices, rows: Floats, code: Indices) -> tuple[Doubles, Indices]:
-    """Return distances and numbers of the k nearest rows of other sources, (n, k) each, nearest first."""
-    k = min(K, len(rows) - int(np.bincount(code).max(initial=0)))
-    if k < 1:
-        raise ValueError(f"expected rows of more than one source, found {len(set(code.tolist()))}")
-    distances, numbers = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
-    for i in range(0, len(x), _BLOCK):
-        squares = _squares(x[i : i + _BLOCK], rows)
-        squares[of[i : i + _BLOCK, None] == code[None]] = np.inf
-        near = np.argpartition(squares, k - 1, axis=1)[:, :k]
-        found = np.take_along_axis(squares, near, axis=1)
-        order = np.argsort(found, axis=1, kind="stable")
-        distances[i : i + _BLOCK] = np.sqrt(np.take_along_axis(found, order, axis=1))
-        numbers[i : i + _BLOCK] = np.take_along_axis(near, order, axis=1)
-    return distances, numbers
-
-
-def _squares(x: Floats, rows: Floats) -> Doubles:
-    a, b = np.asarray(x, np.float64), np.asarray(rows, np.float64)
-    found: Doubles = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
-    return np.maximum(found, 0.0)
+def _nearest(x: Floats, rows: Floats, of: Indices, code: Indices) -> tuple[Indices, Doubles]:
+    double = np.asarray(x, np.float64), np.asarray(rows, np.float64)
+    return nearest(*double, K, "euclidean", groups=(of, code))
 
 
 def _forest(rows: Floats, seed: int, n_trees: int) -> dict[str, npt.NDArray[np.generic]]:
@@ -203,3 +192,140 @@ def _isolation(tensors: Tensors, x: Floats) -> Doubles:
         path = (depth + rest[at]).mean(axis=1)
         out[i : i + _BLOCK] = np.exp2(-path / float(tensors["usual_path"][0]))
     return out
+
+
+def _anomalous(model: Stored, x: Floats) -> pa.Array:
+    return pa.array(judge(model.tensors(), x).score, pa.float64())
+
+
+ANOMALY_SCORE = of_vector(
+    "anomaly_score",
+    "DOUBLE",
+    _anomalous,
+    "python -m analysis anomalies --space {space} --store {store}",
+    Described(
+        "anomaly_score",
+        "Mean share of the space's detections that isolation forest, local outlier factor and distance to the 20th "
+        "neighbour find less anomalous, 0 to 1",
+    ),
+)
+
+
+Strings = npt.NDArray[np.str_]
+
+ALL = "mean of shares"
+N_COMMON, N_RARE, N_HIDDEN = 4, 3, 10
+FEWER_TREES = 60
+SHARE = 0.8
+LEAST = 15
+"""Sources that a rare class must have, so that draws of ten differ."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many of the hidden ones are among the k most anomalous, k being their number.
+
+    Attributes
+    ----------
+    rare : str
+        Hidden class.
+    detector : str
+    precision : dict of str to Interval
+        Space -> precision at k, over draws of sources.
+    difference : dict of str to Interval
+        Space -> its precision less that of the baseline space, draw by draw.
+    chance : float
+    n_background, n_hidden, n_draws : int
+        n_background: mean number of common sources.
+    """
+
+    rare: str
+    detector: str
+    precision: Mapping[str, Interval]
+    difference: Mapping[str, Interval]
+    chance: float
+    n_background: int
+    n_hidden: int
+    n_draws: int
+
+
+def common_and_rare(labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the common classes, and the rare ones to hide, rarest first; `labels` has one entry per source.
+
+    Examples
+    --------
+    >>> common_and_rare(["AGN"] * 40 + ["YSO"] * 30 + ["star"] * 25 + ["CV"] * 24 + ["ULX"] * 16 + ["NS"] * 2)
+    (['AGN', 'YSO', 'star', 'CV'], ['ULX'])
+    """
+    names, counts = np.unique(np.asarray(labels, dtype=str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    common = [str(names[i]) for i in order[:N_COMMON]]
+    rare = [str(names[i]) for i in order[N_COMMON:] if counts[i] >= LEAST]
+    return common, rare[::-1][:N_RARE]
+
+
+def hidden(
+    spaces: Mapping[str, Floats], sources: Strings, labels: Strings, baseline: str, n_draws: int, seed: int = 0
+) -> Iterator[Found]:
+    """Hide each rare class among the common ones, many times.
+
+    Parameters
+    ----------
+    spaces : mapping of str to ndarray, shape (n, d)
+        The space in question and the baseline, of the same rows.
+    sources, labels : ndarray of str, shape (n,)
+    baseline : str
+        One of the spaces.
+    n_draws : int
+        Each takes four fifths of the common sources, ten of the rare ones, and one detection of each.
+    seed : int
+
+    Yields
+    ------
+    Found
+        Per rare class and detector. The interval holds 95 % of the draws.
+    """
+    names, first, code = np.unique(sources, return_index=True, return_inverse=True)
+    label = labels[first]
+    common, rare = common_and_rare(label.tolist())
+    background = np.flatnonzero(np.isin(label, common))
+    for class_ in rare:
+        members = np.flatnonzero(label == class_)
+        rng = np.random.default_rng(seed)
+        precision: dict[tuple[str, str], list[float]] = {(s, d): [] for s in spaces for d in (*DETECTORS, ALL)}
+        for draw in range(n_draws):
+            usual = rng.choice(background, round(SHARE * len(background)), replace=False)
+            strange = rng.choice(members, N_HIDDEN, replace=False)
+            rows = _one_each(code, np.concatenate([usual, strange]), rng)
+            is_strange = np.isin(code[rows], strange)
+            for space, vectors in spaces.items():
+                found = judge(fit(vectors[rows], names[code[rows]], seed + draw, FEWER_TREES), vectors[rows])
+                for detector, score in (*found.raw.items(), (ALL, found.score)):
+                    top = np.argsort(-score, kind="stable")[:N_HIDDEN]
+                    precision[space, detector].append(float(is_strange[top].mean()))
+        n_background = round(SHARE * len(background))
+        for detector in (*DETECTORS, ALL):
+            of = {s: np.array(precision[s, detector]) for s in spaces}
+            yield Found(
+                class_,
+                detector,
+                {s: Interval.of(p.mean(), p) for s, p in of.items()},
+                {
+                    s: Interval.of((p - of[baseline]).mean(), p - of[baseline])
+                    for s, p in of.items()
+                    if s != baseline and baseline in of
+                },
+                N_HIDDEN / (N_HIDDEN + n_background),
+                n_background,
+                N_HIDDEN,
+                n_draws,
+            )
+
+
+def _one_each(
+    code: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return one row of each of some sources, drawn at random."""
+    rows = rng.permutation(np.flatnonzero(np.isin(code, chosen)))
+    _, first = np.unique(code[rows], return_index=True)
+    return np.sort(rows[first])

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.distances import unit
 from catalog.errors import Terminal
 from catalog.neighbours.join import join, operands
 
@@ -132,7 +133,7 @@ def similarities(modalities: Sequence[Modality], rows: Rows, rule: Rule = "mean"
     >>> similarities([Modality("a", x, np.array([True, True, False]))], np.array([0])).tolist()
     [[1.0, 1.0, -inf]]
     """
-    units = [_unit(m) for m in modalities]
+    units = [unit(m.vectors) for m in modalities]
     has = [m.has & u.any(axis=1) for m, u in zip(modalities, units, strict=True)]
     return _rule([u[rows] @ u.T for u in units], [h[rows, None] & h[None, :] for h in has], rule)
 
@@ -145,7 +146,7 @@ def _joined(modality: Modality, threshold: float) -> Iterator[Part]:
 
 def _combined(modalities: Sequence[Modality], threshold: float, rule: Rule) -> Iterator[Part]:
     """Multiply block by block in double precision: no more than a few blocks are held."""
-    units = [_unit(m) for m in modalities]
+    units = [unit(m.vectors) for m in modalities]
     has = [m.has & u.any(axis=1) for m, u in zip(modalities, units, strict=True)]
     n = len(units[0])
     for i in range(0, n, _BLOCK):
@@ -168,12 +169,8 @@ def _rule(cosines: list[Floats], there: list[npt.NDArray[np.bool_]], rule: Rule)
         mean: Floats = np.divide(total, n, out=np.full(total.shape, -np.inf), where=n > 0)
         return mean
     known = [np.where(t, c, -np.inf) for c, t in zip(cosines, there, strict=True)]
-    out: Floats = np.max(known, axis=0) if rule == "max" else np.min(known, axis=0)
-    return out
-
-
-def _unit(modality: Modality) -> Floats:
-    x = modality.vectors.astype(np.float64)
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    units: Floats = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
-    return units
+    if rule == "max":
+        return np.asarray(np.max(known, axis=0))
+    if rule == "both":
+        return np.asarray(np.min(known, axis=0))
+    assert_never(rule)

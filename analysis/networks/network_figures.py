@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.collections import LineCollection
 from scipy.stats import binom, rankdata
 
-from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, as_svg, figure
+from analysis.figures import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR, as_png, as_svg, figure, scatter
 from analysis.networks.edges import Edges
 
 Floats = npt.NDArray[np.float64]
@@ -44,15 +44,10 @@ def layout(edges: Edges, coreness: Floats, types: Ints, names: Sequence[str], se
         axes = drawn.add_subplot()
         ends = np.stack([edges.left[some], edges.right[some]], axis=1)
         lines = list(np.stack([x[ends], y[ends]], axis=2))
-        drawn_edges = LineCollection(lines, color="#8a97a5", linewidth=0.3, alpha=0.15)
+        drawn_edges = LineCollection(lines, color=LINE_COLOUR, linewidth=0.3, alpha=0.15)
         axes.add_collection(drawn_edges, autolim=False)
-        rest = (types < 0) | (types >= _N_TYPES)
-        axes.scatter(
-            x[rest], y[rest], s=6, c=OTHER_COLOUR, linewidths=0, zorder=2, label=f"other, none ({rest.sum():,})"
-        )
-        for code, (name, colour) in enumerate(zip(names[:_N_TYPES], CLASS_COLOURS, strict=False)):
-            mine = types == code
-            axes.scatter(x[mine], y[mine], s=11, c=colour, linewidths=0, zorder=3, label=f"{name} ({mine.sum():,})")
+        groups = [names[t] if t >= 0 else None for t in types]
+        scatter(axes, np.column_stack([x, y]), groups, names[:_N_TYPES], 11, "other, none")
         axes.set(xticks=[], yticks=[], aspect="equal")
         axes.spines[:].set_visible(False)
         drawn.legend(loc="outside right upper", fontsize=8)

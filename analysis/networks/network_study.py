@@ -1,9 +1,10 @@
-"""The study of networks from nodes to tables."""
+"""The study of networks: asked once of the same nodes, from nodes to tables."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,12 +16,14 @@ from scipy.stats import rankdata
 from analysis.networks import measures
 from analysis.networks.edges import Edges, Modality, Rule, TooManyEdges, centred, edges, similarities
 from analysis.networks.network_figures import degrees, layout
-from analysis.networks.node_samples import Nodes
+from analysis.networks.node_samples import Nodes, read
 from analysis.networks.null import null_graphs
 from analysis.networks.sweep import STEPS, rare_precision, sweep
 from analysis.networks.types import balanced_degree, corrected, degree_by_type
 from analysis.statistics import permutation_p, shuffled
-from analysis.study.runs import Answer, Record
+from analysis.study.options import Asked, Ways
+from analysis.study.runs import Answer, Evidence, Record, Run, once
+from catalog import Catalog
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -35,14 +38,18 @@ _BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
-class Asked:
+class NetworkQuestion(Asked):
     """What a network is asked.
 
     Attributes
     ----------
+    spaces : tuple of str
+        See `analysis.networks.node_samples.read`.
     thresholds : tuple of float
         In increasing order.
-    rule : {'mean', 'max', 'both'}
+    where, authority : str
+        How the nodes are chosen and typed.
+    combine : {'mean', 'max', 'both'}
         How several spaces are combined.
     centre : bool
         Subtract each space's mean over the nodes first.
@@ -51,32 +58,42 @@ class Asked:
         alike different sources are.
     n_null : int
         Graphs of the same degrees.
-    seed : int
-    report : callable
-        Told in words how far it is.
     """
 
+    kind = "network"
+
+    spaces: tuple[str, ...]
     thresholds: tuple[float, ...]
-    rule: Rule = "mean"
+    where: str = ""
+    combine: Rule = "mean"
     centre: bool = True
     within_source: bool = False
+    authority: str = "simbad"
     n_null: int = 100
-    seed: int = 0
-    report: Callable[[str], None] = lambda _: None
 
 
-def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
+def run(cat: Catalog, asked: NetworkQuestion, ways: Ways) -> Run:
+    """Make the network of a store, or find the run that did."""
+    nodes = read(cat, asked.spaces, asked.where, asked.authority)
+    scores = _anomaly(cat, nodes)
+    digest = hashlib.sha256(f"{nodes.sha256} {None if scores is None else scores.tolist()}".encode()).hexdigest()
+    question = ways.question(cat, asked, n_without={m.name: int((~m.has).sum()) for m in nodes.modalities})
+    return once(question, Evidence(nodes.snapshot, digest, nodes.sources), lambda: study(nodes, asked, ways, scores))
+
+
+def study(nodes: Nodes, asked: NetworkQuestion, ways: Ways, anomaly: Floats | None = None) -> Answer:
     """Return everything that is told of a network.
 
     Parameters
     ----------
     nodes : Nodes
-    asked : Asked
+    asked : NetworkQuestion
+    ways : Ways
     anomaly : ndarray of float, shape (n,), optional
         Score of the newest anomaly run, the most unusual highest; NaN where it says nothing.
     """
     modalities = [centred(m) if asked.centre else m for m in nodes.modalities]
-    found, lowest = _found(modalities, asked)
+    found, lowest = _found(modalities, asked, ways)
     if not asked.within_source:
         found = found.some(nodes.sources[found.left] != nodes.sources[found.right])
     names = [t for t, _ in Counter(t for t in nodes.otypes if t is not None).most_common()]
@@ -92,20 +109,18 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
     figures: dict[str, bytes] = {}
     for threshold in asked.thresholds:
         some = found.above(threshold)
-        asked.report(f"threshold {threshold:g}: {len(some.left):,} edges of {nodes.n:,} nodes")
-        graph = _Graph(some, nodes, types, names, asked)
+        ways.say(f"threshold {threshold:g}: {len(some.left):,} edges of {nodes.n:,} nodes")
+        graph = _Graph(some, nodes, types, asked, ways.seed)
         tables["analysis.graph"].append({"threshold": threshold, **graph.row()})
-        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, asked.seed))
-        ways = {"low degree": graph.degree.astype(np.float64), "low coreness": graph.core.coreness}
-        ways["both"] = rankdata(ways["low degree"]) + rankdata(ways["low coreness"])
+        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, ways.seed))
+        orders = {"low degree": graph.degree.astype(np.float64), "low coreness": graph.core.coreness}
+        orders["both"] = rankdata(orders["low degree"]) + rankdata(orders["low coreness"])
         if anomaly is not None:
-            ways["anomaly"] = -anomaly
-        rare = rare_precision(ways, types, names, nodes.sources, asked.seed)
+            orders["anomaly"] = -anomaly
+        rare = rare_precision(orders, types, names, nodes.sources, ways.seed)
         tables["analysis.rare_precision"] += [{"threshold": threshold, **r} for r in rare]
         node_tables.append(graph.nodes(threshold))
-        figures[f"core_and_periphery_at_{threshold:g}.png"] = layout(
-            some, graph.core.coreness, types, names, asked.seed
-        )
+        figures[f"core_and_periphery_at_{threshold:g}.png"] = layout(some, graph.core.coreness, types, names, ways.seed)
         figures[f"degrees_at_{threshold:g}.svg"] = degrees(graph.degree, graph.density)
     for threshold, rows in zip(asked.thresholds, corrected(of_types), strict=True):
         tables["analysis.degree_by_type"] += [{"threshold": threshold, **asdict(r)} for r in rows]
@@ -122,29 +137,29 @@ def study(nodes: Nodes, asked: Asked, anomaly: Floats | None = None) -> Answer:
                     "similarity": kept.similarity,
                 }
             ),
-            "analysis.threshold_sweep": sweep(found, nodes.n, nodes.sources, reference, asked.seed, lowest),
-            "analysis.loner": _loners(nodes, kept, modalities, asked.rule),
+            "analysis.threshold_sweep": sweep(found, nodes.n, nodes.sources, reference, ways.seed, lowest),
+            "analysis.loner": _loners(nodes, kept, modalities, asked.combine),
         },
         figures,
     )
 
 
-def _found(modalities: Sequence[Modality], asked: Asked) -> tuple[Edges, float]:
+def _found(modalities: Sequence[Modality], asked: NetworkQuestion, ways: Ways) -> tuple[Edges, float]:
     """Return the edges from the lowest step of the sweep on; where these are too many, from the lowest threshold on."""
     lowest = asked.thresholds[0]
     if STEPS[0] < lowest:
         try:
-            return edges(modalities, STEPS[0], asked.rule), STEPS[0]
+            return edges(modalities, STEPS[0], asked.combine), STEPS[0]
         except TooManyEdges:
-            asked.report(f"the sweep begins at {lowest:g}: below, there are too many edges")
-    return edges(modalities, lowest, asked.rule), lowest
+            ways.say(f"the sweep begins at {lowest:g}: below, there are too many edges")
+    return edges(modalities, lowest, asked.combine), lowest
 
 
 class _Graph:
     """A graph at one threshold, with its measures."""
 
-    def __init__(self, some: Edges, nodes: Nodes, types: Ints, names: Sequence[str], asked: Asked) -> None:
-        self.edges, self.of, self.types, self.names, self.asked = some, nodes, types, names, asked
+    def __init__(self, some: Edges, nodes: Nodes, types: Ints, asked: NetworkQuestion, seed: int) -> None:
+        self.edges, self.of, self.types, self.asked, self.seed = some, nodes, types, asked, seed
         self.matrix: csr_array = measures.adjacency(some, nodes.n)
         self.degree: Ints = np.diff(self.matrix.indptr).astype(np.int64)
         self.core = measures.core_periphery(self.matrix)
@@ -158,7 +173,7 @@ class _Graph:
         """Return the row of analysis.graph."""
         scores, mixings, swapped = self._null()
         like = measures.assortativity(self.edges, self.types)
-        of, seed = self.of.sources, self.asked.seed
+        of, seed = self.of.sources, self.seed
         others = [
             measures.assortativity(self.edges, self.types[shuffled(of, seed + i)])
             for i in range(N_SHUFFLED if np.isfinite(like) else 0)
@@ -192,7 +207,7 @@ class _Graph:
         own = self.edges.left * n + self.edges.right
         scores, mixings, swapped = [], [], []
         groups = None if self.asked.within_source else self.of.sources
-        for made in null_graphs(self.edges, n, self.asked.n_null, self.asked.seed, groups):
+        for made in null_graphs(self.edges, n, self.asked.n_null, self.seed, groups):
             scores.append(measures.core_periphery(measures.adjacency(made, n)).score)
             mixings.append(measures.assortativity(made, self.types))
             swapped.append(1 - np.isin(made.left * n + made.right, own).mean())
@@ -224,7 +239,7 @@ class _Graph:
                 "component": self.component.astype(np.int32),
                 "core_number": measures.core_numbers(self.matrix).astype(np.int32),
                 "clustering": self.clustering,
-                "betweenness": measures.betweenness(self.matrix, seed=self.asked.seed),
+                "betweenness": measures.betweenness(self.matrix, seed=self.seed),
                 "coreness": self.core.coreness,
                 "isolated": self.degree == 0,
             }
@@ -283,3 +298,15 @@ def _to_others(nodes: Nodes, modalities: Sequence[Modality], rule: Rule, rows: I
     similar = similarities(modalities, rows, rule)
     similar[nodes.sources[rows][:, None] == nodes.sources[None, :]] = -np.inf
     return similar
+
+
+def _anomaly(cat: Catalog, nodes: Nodes) -> npt.NDArray[np.float64] | None:
+    """Return the scores of the newest anomaly run for the nodes; None where it knows none of them."""
+    found = cat.sql(
+        "SELECT detection_id, score FROM analysis.anomaly "
+        "WHERE run_id = (SELECT max(run_id) FROM analysis.anomaly) AND score IS NOT NULL",
+        snapshot=nodes.snapshot,
+    ).fetchall()
+    score = {str(i): float(str(s)) for i, s in found}
+    scores = np.array([score.get(str(i), np.nan) for i in nodes.ids])
+    return scores if np.isfinite(scores).any() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,10 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from analysis.networks.edges import Modality
-from analysis.study import source_samples
-from analysis.study.source_samples import MASTER
+from analysis.study.samples import MASTER, hashed, papers_of_sources, read_master
 from catalog import Catalog
 from catalog.errors import Terminal, command
 from catalog.query.conditions import checked
-from embed.inputs.pooling import pooled
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
 _N_PAPERS = 5
@@ -60,10 +57,8 @@ class Nodes:
     @property
     def sha256(self) -> str:
         """Hash of all that the graph is made of."""
-        digest = hashlib.sha256(repr((self.ids.tolist(), self.sources.tolist(), self.otypes)).encode())
-        for m in self.modalities:
-            digest.update(m.name.encode() + np.ascontiguousarray(m.vectors).tobytes() + m.has.tobytes())
-        return digest.hexdigest()
+        spaces = [part for m in self.modalities for part in (m.name, m.vectors, m.has)]
+        return hashed(repr((self.ids.tolist(), self.sources.tolist(), self.otypes)), *spaces)
 
 
 def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nodes:
@@ -88,7 +83,7 @@ def read(cat: Catalog, spaces: Sequence[str], where: str, authority: str) -> Nod
     snapshot = cat.snapshots()[-1].number
     condition = f"({checked(where, '--where')}\n)" if where.strip() else "true"
     if list(spaces) == [MASTER]:
-        rows = source_samples.read(cat, where, (), snapshot)
+        rows = read_master(cat, where, (), snapshot)
         ids = sources = rows.ids
         modalities: tuple[Modality, ...] = (Modality(MASTER, rows.vectors, np.ones(rows.n, np.bool_)),)
         flags: list[list[str]] = [[] for _ in ids]
@@ -147,15 +142,13 @@ def _modality(
 
 
 def _texts(cat: Catalog, sources: npt.NDArray[np.object_], snapshot: int) -> Modality:
-    """Pool the vectors of each source's papers."""
-    known, vectors = cat.vectors("papers", snapshot)
-    names, code = np.unique(sources.astype(str), return_inverse=True)
-    paper, source = {b: i for i, b in enumerate(known)}, {s: i for i, s in enumerate(names)}
-    links = cat.sql("SELECT name, bibcode FROM lit.confident_link ORDER BY ALL", snapshot=snapshot).fetchall()
-    used = np.array([(paper[b], source[n]) for n, b in links if b in paper and n in source], np.int64).reshape(-1, 2)
-    per_source = pooled(vectors, used[:, 0], used[:, 1], len(names))
-    has: npt.NDArray[np.bool_] = np.asarray(np.isfinite(per_source).all(axis=1))
-    return Modality("papers", np.nan_to_num(per_source)[code].astype(np.float32), has[code])
+    """Give each node the mean vector of its source's papers."""
+    means = papers_of_sources(cat, "papers", snapshot)
+    has = np.array([str(s) in means for s in sources], np.bool_)
+    out = np.zeros((len(sources), len(next(iter(means.values()), ()))), np.float32)
+    if has.any():
+        out[has] = np.stack([means[str(s)] for s in sources[has]])
+    return Modality("papers", out, has)
 
 
 def _types(cat: Catalog, authority: str, snapshot: int) -> dict[str, str]:

@@ -10,7 +10,8 @@ from scipy.stats import hypergeom, rankdata
 
 from analysis.networks.edges import Edges
 from analysis.networks.measures import adjacency, components
-from analysis.statistics import bootstrap, resamples
+from analysis.statistics import Interval, bootstrap, resamples
+from analysis.study.runs import Record
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +24,7 @@ _RARE_SOURCES, _RARE_SHARE = 3, 0.05
 
 def sweep(
     edges: Edges, n: int, sources: npt.NDArray[np.generic], reference: float, seed: int, lowest: float = STEPS[0]
-) -> list[dict[str, float | int]]:
+) -> list[Record]:
     """Return a row per threshold: see analysis.threshold_sweep.
 
     Parameters
@@ -40,7 +41,7 @@ def sweep(
         From what similarity on the edges are all.
     """
     ranked = rankdata(_degrees(edges.above(reference), n))
-    rows: list[dict[str, float | int]] = []
+    rows: list[Record] = []
     for step in (s for s in STEPS if s >= lowest):
         some = edges.above(step)
         degree = _degrees(some, n)
@@ -60,9 +61,7 @@ def sweep(
                 "density": 2 * len(some.left) / (n * (n - 1)),
                 "n_isolated": int((degree == 0).sum()),
                 "giant_share": float(np.mean(label == 1)),
-                "spearman": found.value,
-                "spearman_low": found.low,
-                "spearman_high": found.high,
+                **found.columns("spearman"),
                 "reference": reference,
             }
         )
@@ -75,7 +74,7 @@ def _degrees(edges: Edges, n: int) -> Ints:
 
 def rare_precision(
     order_by: Mapping[str, Floats], types: Ints, names: Sequence[str], sources: npt.NDArray[np.generic], seed: int
-) -> list[dict[str, float | int | str]]:
+) -> list[Record]:
     """Tell how many of the first k nodes are of a rare type: of each, and of all of them together.
 
     Parameters
@@ -104,17 +103,15 @@ def rare_precision(
         place[by] = np.empty(n, np.int64)
         place[by][np.lexsort((noise, np.nan_to_num(values[typed], nan=np.inf)))] = np.arange(n)
     rare = [c for c in range(len(names)) if _is_rare(types == c, sources)]
-    rows: list[dict[str, float | int | str]] = []
+    rows: list[Record] = []
     for name, mine in [(names[c], types == c) for c in rare] + [(ANY_RARE, np.isin(types, rare))]:
         n_mine = int(mine.sum())
         for k in sorted({n_mine, *(k for k in _LOOKED_AT if 4 * k <= n)}) if n_mine else ():
             low, high = hypergeom.ppf([0.025, 0.975], n, n_mine, k) / k
-            control = {"chance": n_mine / n, "chance_low": float(low), "chance_high": float(high)}
+            control = Interval(n_mine / n, float(low), float(high)).columns("chance")
             for by, at in place.items():
-                drawn = [_precision(at[r], mine[r], k) for r in samples]
-                bounds = np.nanquantile(drawn, [0.025, 0.975])
-                value = {"precision": _precision(at, mine, k)}
-                value |= {"precision_low": float(bounds[0]), "precision_high": float(bounds[1])}
+                drawn = np.array([_precision(at[r], mine[r], k) for r in samples])
+                value = Interval.of(_precision(at, mine, k), drawn).columns("precision")
                 rows.append({"otype": name, "method": by, "k": k, "n": n_mine, **value, **control})
     return rows
 

@@ -1,4 +1,4 @@
-"""Three regressors whose fits are arrays: k nearest neighbours, ridge, gradient-boosted trees.
+"""Three regressors whose fits are arrays: k nearest neighbours, ridge, boosted trees; predict_<column>() in SQL.
 
 A fit is kept in the store and answers in SQL, so that it is numbers and nothing else; predictions are made by NumPy
 from these numbers, here and there alike.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from analysis.distances import nearest
+from analysis.papers.representations import Scaled
 from analysis.statistics import folds
+from analysis.study.models import Stored, of_vector
+from catalog.errors import QueryError
+from catalog.query.functions import ScalarFunction
+from catalog.schema import TABLES
+from sql.objects import Described
 
 Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
@@ -22,7 +30,6 @@ LEARNERS: tuple[Learner, ...] = get_args(Learner)
 
 K = 3
 ALPHAS: Doubles = np.geomspace(1e-4, 1e3, 15)
-_BLOCK = 2048
 _LEAF = -1
 
 
@@ -44,7 +51,13 @@ class Fit:
 
     def predict(self, x: Floats) -> Doubles:
         """Return predictions of rows x (n, d), shape (n,)."""
-        return _PREDICT[self.learner](self.tensors, np.asarray(x))
+        if self.learner == "knn":
+            return _predict_knn(self.tensors, np.asarray(x))
+        if self.learner == "ridge":
+            return _predict_ridge(self.tensors, np.asarray(x))
+        if self.learner == "boosting":
+            return _predict_boosting(self.tensors, np.asarray(x))
+        assert_never(self.learner)
 
 
 def fit(
@@ -86,8 +99,10 @@ def fit(
         return Fit("knn", {"rows": np.asarray(x, np.float32), "values": np.asarray(y, np.float64)})
     if learner == "ridge":
         return _fit_ridge(np.asarray(x, np.float64), y, held)
-    groups = np.arange(len(x)) if sources is None else sources
-    return _fit_boosting(np.asarray(x, np.float64), y, held, seed, widths or (x.shape[1],), groups)
+    if learner == "boosting":
+        groups = np.arange(len(x)) if sources is None else sources
+        return _fit_boosting(np.asarray(x, np.float64), y, held, seed, widths or (x.shape[1],), groups)
+    assert_never(learner)
 
 
 def _fit_ridge(x: Doubles, y: Doubles, held: tuple[Floats, Doubles]) -> Fit:
@@ -193,15 +208,8 @@ _MOST, _FOLDS = 128, 5
 
 def _predict_knn(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
     rows, values = np.asarray(tensors["rows"], np.float32), np.asarray(tensors["values"], np.float64)
-    k = min(K, len(rows))
-    squares = (rows**2).sum(axis=1)
-    out = np.empty(len(x))
-    for i in range(0, len(x), _BLOCK):
-        block = np.asarray(x[i : i + _BLOCK], np.float32)
-        distance = squares - 2 * block @ rows.T  # less the square of the block's own rows: the order is the same
-        nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
-        out[i : i + _BLOCK] = values[nearest].mean(axis=1)
-    return out
+    numbers, _ = nearest(np.asarray(x, np.float32), rows, K, "euclidean")
+    return np.asarray(values[numbers].mean(axis=1))
 
 
 def _predict_ridge(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats) -> Doubles:
@@ -225,4 +233,31 @@ def _predict_boosting(tensors: Mapping[str, npt.NDArray[np.generic]], x: Floats)
     return total + float(tensors["baseline"][0])
 
 
-_PREDICT = {"knn": _predict_knn, "ridge": _predict_ridge, "boosting": _predict_boosting}
+def predict(name: str) -> ScalarFunction:
+    """Return the SQL function `predict_<column>`.
+
+    Parameters
+    ----------
+    name : str
+        'predict_hard_hs'.
+    """
+    column = name.removeprefix("predict_")
+    table = TABLES["csc.observation_source"]
+    known = table.column(column) if column in table.column_names else None
+    what = f"{column} as the newest regression of the vector's space predicts it"
+    described = Described(name, what, known.unit if known else "", known.ucd if known else "")
+    advice = f"python -m analysis regress --columns {column} --store {{store}}"
+    return of_vector(name, "DOUBLE", _predicted, advice, described)
+
+
+def _predicted(model: Stored, x: Floats) -> pa.Array:
+    tensors = model.tensors()
+    learner = next((k for k in LEARNERS if k == model.configuration["learner"]), None)
+    if learner is None:
+        raise QueryError(
+            f"{model.function}(): run {model.run_id} learned with {model.configuration['learner']!r}; this version "
+            f"knows {', '.join(LEARNERS)}; type: pip install -U photonlake"
+        )
+    scaled = Scaled(np.asarray(tensors["centre"], np.float32), np.asarray(tensors["factor"], np.float32))
+    values = Fit(learner, tensors).predict(scaled.apply(x[:, np.asarray(tensors["taken"], np.int64)]))
+    return pa.array(10.0**values if model.configuration["log10"] else values, pa.float64())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from analysis.papers.texts import Papers
 from analysis.papers.texts import read as read_papers
-from analysis.study.samples import Rows
+from analysis.study.samples import Rows, hashed, numbers, spaces_of
 from analysis.study.samples import read as read_rows
 from catalog import Catalog
 from catalog.errors import Terminal, UnknownName
@@ -81,28 +80,14 @@ class Detections:
 
     def column(self, name: str) -> npt.NDArray[np.float64]:
         """Return a column as numbers, NULL as NaN, shape (n,)."""
-        return np.asarray(self.columns[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        return numbers(self.columns, name)
 
     def sha256(self) -> str:
         """Hash of everything that was read."""
-        digest = hashlib.sha256()
-        for part in ("\n".join(self.ids), "\n".join(self.sources), json.dumps(dict(self.encoders), sort_keys=True)):
-            digest.update(part.encode())
-        for name, vectors in sorted(self.spaces.items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(vectors).tobytes())
-        if self.text is not None:
-            digest.update(np.ascontiguousarray(self.text).tobytes())
-        digest.update("\n".join(sorted(self.held_out)).encode())
-        for column in self.columns.columns:
-            digest.update(repr(column.to_pylist()).encode())
-        return digest.hexdigest()
-
-
-def spaces_of(cat: Catalog, snapshot: int) -> dict[str, str]:
-    """Return the spaces that have vectors in a snapshot, and their encoders."""
-    rows = cat.sql("SELECT space, encoder_id FROM meta.space ORDER BY space", snapshot=snapshot).fetchall()
-    return {str(space): str(encoder) for space, encoder in rows}
+        named = [part for name, vectors in sorted(self.spaces.items()) for part in (name, vectors)]
+        text = () if self.text is None else (self.text,)
+        encoders, held_out = json.dumps(dict(self.encoders), sort_keys=True), "\n".join(sorted(self.held_out))
+        return hashed("\n".join(self.ids), "\n".join(self.sources), encoders, *named, *text, held_out, self.columns)
 
 
 def alignment_of(cat: Catalog, encoder_id: str, snapshot: int) -> dict[str, object]:
@@ -164,7 +149,7 @@ def read(
         raise NothingToRead(next_step(lambda query: cat.sql(query).fetchall(), cat.path, PROPERTIES))
     papers = read_papers(cat, snapshot)
     kind: Pooling = pooling or _pooling(alignment)
-    return _joined(read_, papers, kind, encoders, frozenset(map(str, _listed(alignment, "held_out_sources"))), snapshot)
+    return _joined(read_, papers, kind, encoders, held_out_by(alignment), snapshot)
 
 
 def _pooling(alignment: Mapping[str, object]) -> Pooling:
@@ -172,9 +157,10 @@ def _pooling(alignment: Mapping[str, object]) -> Pooling:
     return found if found in {"recency", "citation", "attention"} else "mean"
 
 
-def _listed(alignment: Mapping[str, object], key: str) -> list[object]:
-    found = alignment.get(key)
-    return found if isinstance(found, list) else []
+def held_out_by(alignment: Mapping[str, object]) -> frozenset[str]:
+    """Return the sources that an alignment has not seen."""
+    found = alignment.get("held_out_sources")
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
 
 
 def _joined(
@@ -208,16 +194,14 @@ def _joined(
         common = [i for i in common if i in common_text]
     if not common:
         raise NothingToRead(f"no detection is in all of {', '.join(read_)}; what each holds: python -m embed status")
-    spaces: dict[str, Floats] = {}
-    for name, rows in read_.items():
-        at = {i: n for n, i in enumerate(rows.ids.tolist())}
-        spaces[name] = rows.vectors[[at[i] for i in common]]
+    ids = np.array(common, object)
+    spaces = {name: rows.vectors_of(ids) for name, rows in read_.items()}
     at = {i: n for n, i in enumerate(first.ids.tolist())}
-    numbers = np.array([at[i] for i in common], np.int64)
+    rows = first.take(np.array([at[i] for i in common], np.int64))
     return Detections(
-        first.ids[numbers],
-        first.sources[numbers],
-        first.columns.take(pa.array(numbers)),
+        rows.ids,
+        rows.sources,
+        rows.columns,
         spaces,
         text,
         papers,

@@ -27,6 +27,14 @@ def is_logarithmic(column: str) -> bool:
     return column in LOG_COLUMNS and not column.startswith("flux_significance")
 
 
+def on_scale(column: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the values of a column as they are predicted and compared: NaN where a logarithm does not exist."""
+    if not is_logarithmic(column):
+        return values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log10(values), np.nan)
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What was found of one column.
@@ -76,9 +84,7 @@ def _rows(p: Predicted, found: Sequence[Score], *, masked: bool) -> list[Record]
             "representation": s.representation,
             "learner": s.learner,
             "masked": masked,
-            "mae": s.mae.value,
-            "mae_low": s.mae.low,
-            "mae_high": s.mae.high,
+            **s.mae.columns("mae"),
             "validation_mae": s.validation_mae,
             "unit": p.unit,
             "selected": s is chosen[s.representation],
@@ -104,9 +110,7 @@ def _gain_row(p: Predicted, g: Gain, *, masked: bool) -> Record:
         "mae_text": g.text.mae.value,
         "mae_data": g.data.mae.value,
         "mae_both": g.both.mae.value,
-        "gain": g.difference.value,
-        "gain_low": g.difference.low,
-        "gain_high": g.difference.high,
+        **g.difference.columns("gain"),
         "relative_gain": g.relative,
         "unit": p.unit,
         "n_splits": len(g.splits),

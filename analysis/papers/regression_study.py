@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.papers import masked_texts
-from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, read
-from analysis.papers.predictions import Predicted, answer, is_logarithmic
+from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections, NothingToRead, held_out_by, read
+from analysis.papers.predictions import Predicted, answer, is_logarithmic, on_scale
 from analysis.papers.regression import EXPERTS, Score, Split, gains, gains_together, scores, together
 from analysis.papers.representations import property_blocks
+from analysis.papers.texts import masked_vectors
 from analysis.statistics import half
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Asked, Ways
 from analysis.study.runs import Answer, Evidence, Run, once, unfinished
 from analysis.study.steps import Steps, joined
 from catalog import Catalog
@@ -29,7 +29,6 @@ from embed.store.next_step import next_step
 from embed.store.twins import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
 
 FIVE = ("hard_hs", "hard_ms", "hard_hm", "var_prob_b", "flux_significance_b")
 FIFTEEN = (
@@ -44,7 +43,7 @@ _FILLED = "SELECT column_name, count FROM (SUMMARIZE csc.observation_source) WHE
 
 
 @dataclass(frozen=True)
-class Asked:
+class RegressionQuestion(Asked):
     """What is asked of a store.
 
     Attributes
@@ -63,6 +62,8 @@ class Asked:
         How often the sources are split.
     """
 
+    kind = "regress"
+
     columns: tuple[str, ...] = FIVE
     where: str = ""
     data: tuple[str, ...] = ()
@@ -71,7 +72,7 @@ class Asked:
     splits: int = N_SPLITS
 
 
-def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
+def run(cat: Catalog, asked: RegressionQuestion, ways: Ways) -> Run:
     """Answer the question of a store, or find the run that did.
 
     Raises
@@ -88,8 +89,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
 
     others = twins(cat.path, found.encoders[ALIGNED], found.snapshot) if ALIGNED in found.encoders else []
     others = others[: asked.splits - 1]
-    parameters = asdict(asked) | {"trainings": [t.encoder_id for t in others]}
-    question = ways.question(cat.path, "regress", parameters)
+    question = ways.question(cat, asked, trainings=[t.encoder_id for t in others])
     evidence = Evidence(found.snapshot, found.sha256(), found.sources)
     steps = Steps(unfinished(question, evidence), ways.say)
 
@@ -118,7 +118,7 @@ def run(cat: Catalog, asked: Asked, ways: Ways) -> Run:
     return once(question, evidence, made)
 
 
-def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, ways: Ways) -> Floats:
+def _masked(cat: Catalog, found: Detections, asked: RegressionQuestion, quantity: Quantity, ways: Ways) -> Floats:
     if found.papers is None:
         advice = next_step(lambda query: cat.sql(query).fetchall(), cat.path, "papers")
         raise NothingToRead(f"--masked needs papers with vectors; {advice}")
@@ -129,7 +129,7 @@ def _masked(cat: Catalog, found: Detections, asked: Asked, quantity: Quantity, w
         ways.say(f"texts masked for {quantity}: {n:,} of {of:,} encoded")
 
     about = found.papers.only(found.sources)
-    made = masked_texts.vectors(cat, about, quantity, found.encoders["papers"], found.snapshot, report)
+    made = masked_vectors(cat, about, quantity, found.encoders["papers"], found.snapshot, report)
     return about.with_vectors(made).of(found.sources, asked.pooling or found.pooling)
 
 
@@ -170,8 +170,7 @@ def aligned_by(cat: Catalog, found: Detections, twin: Twin) -> Detections:
         name: np.where(np.isfinite(v := made[name.partition("/")[2]]), v, 0.0) if name.startswith(ALIGNED) else own
         for name, own in found.spaces.items()
     }
-    held = described(encoder).get("held_out_sources")
-    return replace(found, spaces=spaces, held_out=frozenset(map(str, held)) if isinstance(held, list) else frozenset())
+    return replace(found, spaces=spaces, held_out=held_out_by(described(encoder)))
 
 
 def predict(
@@ -217,10 +216,7 @@ def _predicted(
     found: Detections, column: str, masked_text: Callable[[Quantity], Floats] | None, seed: int
 ) -> Predicted | None:
     """Score all representations of one column in one split."""
-    values = found.column(column)
-    if is_logarithmic(column):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log10(values)
+    values = on_scale(column, found.column(column))
     rows = np.isfinite(values)
     split = split_of(found, rows, seed)
     counts = [int(m.sum()) for m in (split.training, split.validation, split.test)]

@@ -1,19 +1,75 @@
 """What stands for a detection: vectors of its photons, of the papers about its source, of both, of catalog columns.
 
 A representation is a matrix with one row per detection, all of the same detections in the same order, so that scores
-are of the same rows.
+are of the same rows. A baseline of catalog columns does without those that contain the predicted one: hard_hs follows
+from hard_hm and hard_ms, and all three from the fluxes of the bands; var_index_b is another spelling of var_prob_b.
+Such columns are kin. A baseline that keeps them answers the question by arithmetic.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.papers import leakage
 from embed.inputs.property_rows import COLUMNS
+
+_BANDS = r"_[smhuw](_lolim|_hilim)?$"
+_KIN: tuple[tuple[str, ...], ...] = (
+    # Colours: made from the fluxes of the bands.
+    (r"^hard_", rf"^(flux|photflux|src_rate|src_cnts|cnts)_.*{_BANDS}"),
+    # Tests of one light curve for one thing; var_sigma comes out of the same fit (Gregory & Loredo 1992).
+    (r"^(var_prob|var_index|ks_prob|kp_prob|var_sigma)_",),
+    # A significance is about the square root of the counts.
+    (r"^flux_significance_", r"^(src_)?cnts_"),
+    (r"^(flux|photflux|src_rate)_(?!significance)", r"^var_(mean|min|max)_"),
+    (r"^var_(sigma|mean|min|max)_",),
+    # The parameters of one fit.
+    *((rf"^{model}_",) for model in ("powlaw", "bb", "brems", "apec")),
+)
+
+GROUPS: dict[str, str] = {
+    "spectral": r"^(hard|powlaw|bb|brems|apec)_",
+    "timing": r"^(var_prob|var_index|ks_prob|kp_prob|var_sigma)",
+    "brightness": r"^(flux|photflux|src_|cnts|var_mean|var_max)",
+}
+"""Subsets of the catalog's columns that are baselines of their own."""
+
+
+def kin(column: str, known: Sequence[str]) -> list[str]:
+    """Return the columns that contain a column by definition, itself among them.
+
+    Parameters
+    ----------
+    column : str
+        What is to be predicted.
+    known : sequence of str
+        Columns that a baseline has.
+
+    Examples
+    --------
+    >>> kin("hard_hs", ["hard_hm", "flux_aper_b", "flux_aper_h", "var_prob_b", "powlaw_gamma"])
+    ['hard_hm', 'flux_aper_h']
+    >>> kin("var_prob_b", ["var_prob_b", "var_index_b", "ks_prob_b", "var_sigma_b"])
+    ['var_prob_b', 'var_index_b', 'ks_prob_b', 'var_sigma_b']
+    """
+    patterns = [p for group in _KIN if any(re.search(p, column) for p in group) for p in group]
+    return [c for c in known if c == column or any(re.search(p, c) for p in patterns)]
+
+
+def group(name: str, known: Sequence[str]) -> list[str]:
+    """Return the columns of one of `GROUPS`.
+
+    Examples
+    --------
+    >>> group("timing", ["hard_hs", "var_prob_b", "ks_prob_b"])
+    ['var_prob_b', 'ks_prob_b']
+    """
+    return [c for c in known if re.search(GROUPS[name], c)]
+
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -71,7 +127,7 @@ def property_blocks(properties: Floats, column: str) -> dict[str, Floats]:
     Returns
     -------
     dict of str to ndarray
-        properties: all columns but its kin (`leakage.kin`). properties/spectral, /timing, /brightness: those of them
+        properties: all columns but its kin (`kin`). properties/spectral, /timing, /brightness: those of them
         that are of one kind. properties/kin: all but the column itself; a ceiling, not a baseline.
 
     Examples
@@ -86,11 +142,11 @@ def property_blocks(properties: Floats, column: str) -> dict[str, Floats]:
         at = [COLUMNS.index(c) for c in names]
         return properties[:, [*at, *(n + i for i in at)]]
 
-    related = leakage.kin(column, COLUMNS)
+    related = kin(column, COLUMNS)
     free = [c for c in COLUMNS if c not in related]
     out = {PROPERTIES: chosen(free)}
-    for name in leakage.GROUPS:
-        if members := leakage.group(name, free):
+    for name in GROUPS:
+        if members := group(name, free):
             out[f"{PROPERTIES}/{name}"] = chosen(members)
     out[KIN] = chosen([c for c in COLUMNS if c != column])
     return out
@@ -100,4 +156,4 @@ def left_out(representation: str, column: str) -> list[str]:
     """Return the columns that a representation of catalog columns does without."""
     if representation == KIN:
         return [column]
-    return leakage.kin(column, COLUMNS) if representation.startswith(PROPERTIES) else []
+    return kin(column, COLUMNS) if representation.startswith(PROPERTIES) else []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_png, figure
+from analysis.figures import OTHER_COLOUR, as_png, figure, scatter
 from analysis.report.page import Cell, Figure, Section, Shown
 from catalog import Catalog
 from catalog.serve.projection import projected
@@ -131,19 +131,7 @@ def _map(points: npt.NDArray[np.float32], classes: Sequence[str | None]) -> byte
     size = 10 if len(points) < 3000 else 4 if len(points) < 20000 else 1.5  # noqa: PLR2004 - as the eye wants it
     with figure(5.2, 4.2) as drawn:
         axes = drawn.add_subplot()
-        rest = np.array([c not in common for c in classes])
-        axes.scatter(points[rest, 0], points[rest, 1], s=size * 0.6, c=OTHER_COLOUR, linewidths=0)
-        for name, colour in zip(common, CLASS_COLOURS, strict=False):
-            mine = np.array([c == name for c in classes])
-            axes.scatter(
-                points[mine, 0],
-                points[mine, 1],
-                s=size,
-                c=colour,
-                label=f"{name} ({mine.sum():,})",
-                linewidths=0,
-                alpha=0.8,
-            )
+        scatter(axes, points, classes, common, size)
         axes.set(xticks=[], yticks=[], xlabel="component 1", ylabel="component 2")
         if common:
             drawn.legend(loc="outside right upper", markerscale=1.6, fontsize=8)

@@ -1,4 +1,4 @@
-"""Which label a source has in a task: eight classes, AGN against compact objects, or any grouping a user gives."""
+"""What authorities say of sources, and which label follows in a task: eight classes, AGN against compact, any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.statistics import codes
+from catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.schema.columns import literal
 from sql.class_map import classes, tasks, terms
 
 Integers = npt.NDArray[np.int64]
@@ -150,3 +152,79 @@ def labels(
     number = {name: i for i, name in enumerate(kept)}
     code = np.array([number.get(g, -1) if g is not None else -1 for g in given], np.int64)
     return Labels(chosen.name, kept, code, tuple(f"{name} ({n})" for name, n in n_sources.items() if name not in kept))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What authorities say of the source of each row.
+
+    Attributes
+    ----------
+    class_, otype : list of (str or None), length n
+        By the first of the authorities that has a class for it.
+    n_conflicting, n_predicted : int
+        Sources whose statements contradict one another; whose class a model predicted.
+    """
+
+    class_: list[str | None]
+    otype: list[str | None]
+    n_conflicting: int
+    n_predicted: int
+
+
+def read_classes(
+    cat: Catalog,
+    sources: npt.NDArray[np.object_],
+    snapshot: int,
+    authorities: Sequence[str],
+    *,
+    predicted: bool = False,
+    candidates: bool = False,
+) -> Said:
+    """Read the class of the source of each row.
+
+    Parameters
+    ----------
+    cat : Catalog
+    sources : ndarray of str objects, shape (n,)
+    snapshot : int
+    authorities : sequence of str
+        In order: the first that has a class for a source is believed.
+    predicted, candidates : bool
+        Take predictions of models, and candidates, for truth.
+
+    Raises
+    ------
+    UnknownName
+        If an authority says nothing in this store.
+    """
+    known = [
+        str(r[0])
+        for r in cat.sql(
+            "SELECT DISTINCT authority FROM analysis.authority_class ORDER BY authority", snapshot=snapshot
+        )
+    ]
+    for authority in authorities:
+        if authority not in known:
+            there = ", ".join(known) or "none: the store holds no table of types"
+            raise UnknownName(f"no authority {authority!r}{suggestion(authority, known)}; there are {there}")
+    order = " ".join(f"WHEN {literal(a)} THEN {i}" for i, a in enumerate(authorities))
+    listed = ", ".join(literal(a) for a in authorities)
+    rows = cat.sql(
+        f"""
+        SELECT name, class, otype, conflicting, predicted FROM analysis.authority_class
+        WHERE authority IN ({listed}) AND class IS NOT NULL AND (NOT predicted OR {predicted})
+          AND (NOT candidate OR {candidates})
+        QUALIFY row_number() OVER (PARTITION BY name ORDER BY CASE authority {order} END) = 1""",
+        snapshot=snapshot,
+    ).fetchall()
+    said = {str(r[0]): r[1:] for r in rows}
+    found = [said.get(s) for s in sources.tolist()]
+    told = {s for s in sources.tolist() if s in said}
+    conflicts = {str(r[0]) for r in cat.sql("SELECT name FROM analysis.class_conflict", snapshot=snapshot).fetchall()}
+    return Said(
+        [None if f is None else str(f[0]) for f in found],
+        [None if f is None or f[1] is None else str(f[1]) for f in found],
+        len(told & conflicts),
+        sum(bool(said[s][3]) for s in told),
+    )

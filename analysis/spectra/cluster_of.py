@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from analysis.study.model_functions import of_vector
-from analysis.study.stored_models import Stored
+from analysis.distances import squares
+from analysis.study.models import Stored, of_vector
 from sql.objects import Described
 
 Floats = npt.NDArray[np.float64]
@@ -76,19 +76,24 @@ class Assigner:
     def __call__(self, x: npt.NDArray[np.floating]) -> Integers:
         """Assign vectors, shape (n, d), as they stand in the space; returns (n,) int."""
         scaled = self.scaling(x)
-        assign = {"centres": self._centres, "gaussians": self._gaussians, "neighbours": self._neighbours}[self.kind]
-        parts = [assign(scaled[i : i + _BLOCK_ROWS]) for i in range(0, len(scaled), _BLOCK_ROWS)]
+        parts = [self._assigned(scaled[i : i + _BLOCK_ROWS]) for i in range(0, len(scaled), _BLOCK_ROWS)]
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
     def stored(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return everything as tensors."""
         return {**self.tensors, "scaling_centre": self.scaling.centre, "scaling_width": self.scaling.width}
 
-    def _centres(self, x: Floats) -> Integers:
-        return np.asarray(_squared(x, self.tensors["centres"]).argmin(axis=1), np.int64)
+    def _assigned(self, x: Floats) -> Integers:
+        if self.kind == "gaussians":
+            return self._gaussians(x)
+        if self.kind == "centres":
+            return self._nearest(x, "centres")
+        if self.kind == "neighbours":
+            return np.asarray(self.tensors["labels"][self._nearest(x, "rows")], np.int64)
+        assert_never(self.kind)
 
-    def _neighbours(self, x: Floats) -> Integers:
-        return np.asarray(self.tensors["labels"][_squared(x, self.tensors["rows"]).argmin(axis=1)], np.int64)
+    def _nearest(self, x: Floats, to: str) -> Integers:
+        return np.asarray(squares(x, np.asarray(self.tensors[to], np.float64)).argmin(axis=1), np.int64)
 
     def _gaussians(self, x: Floats) -> Integers:
         means, factors = (np.asarray(self.tensors[name], np.float64) for name in ("means", "factors"))
@@ -106,11 +111,6 @@ def restored(kind: Kind, tensors: Mapping[str, npt.NDArray[np.generic]]) -> Assi
     rest = {name: value for name, value in tensors.items() if not name.startswith("scaling_")}
     scale = Scaling(*(np.asarray(tensors[f"scaling_{n}"], np.float64) for n in ("centre", "width")))
     return Assigner(kind, scale, rest)
-
-
-def _squared(x: Floats, y: npt.NDArray[np.generic]) -> Floats:
-    other = np.asarray(y, np.float64)
-    return np.asarray((x**2).sum(axis=1)[:, None] - 2.0 * x @ other.T + (other**2).sum(axis=1))
 
 
 def _answer(model: Stored, x: npt.NDArray[np.float32]) -> pa.Array:

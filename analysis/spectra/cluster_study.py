@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spectra.candidates import Fitted, Ways, ways_of
 from analysis.spectra.classes import Labels
 from analysis.spectra.cluster_of import scaling
-from analysis.spectra.clustering import ALGORITHMS, Clustering
+from analysis.spectra.clustering import ALGORITHMS, Algorithm, Clustering, Fitted, Ways, ways_of
 from analysis.spectra.contingency import MAPPINGS, Mapping
 from analysis.spectra.features import HARDNESS_NAME, Features, plane
 from analysis.spectra.scoring import N_SPLITS, Protocol, Score, difference, together
 from analysis.spectra.spectrum_samples import Sample
-from analysis.statistics import Interval
 from analysis.study.runs import Model, Record
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +75,7 @@ class Found:
 def clusters_and_classes(
     sample: Sample,
     tasks: Sequence[Labels],
-    algorithms: Sequence[str] = ALGORITHMS,
+    algorithms: Sequence[Algorithm] = ALGORITHMS,
     ks: Sequence[int] = tuple(range(4, 17)),
     seed: int = 0,
     say: Say = lambda _: None,
@@ -148,7 +146,7 @@ def _score_task(
             row |= _repetitions(len(splits), own.ways) | {"chosen": chosen, "n_chosen": choices.count(way)}
             base = baselines.get(HARDNESS_NAME)
             gain = difference(score.splits, base[how].splits) if base else None
-            found.add("analysis.cluster_score", [row | _columns("gain", gain)])
+            found.add("analysis.cluster_score", [row | (gain.columns("gain") if gain else {})])
             if chosen is not None:
                 counts = _contingency_rows(sample, protocol, features, fitted, mapping, score)
                 found.add("analysis.contingency", [{**row, "chosen": chosen} for row in counts])
@@ -156,7 +154,7 @@ def _score_task(
                 key = {"rows_are": sample.rows_are, "task": protocol.labels.task, "features": features.name}
                 key |= {"method": f"clusters, {how}", "mapping": mapping}
                 found.add("analysis.baseline_gain", [
-                    key | {"baseline": name} | _columns("gain", difference(score.splits, other[how].splits))
+                    key | {"baseline": name} | difference(score.splits, other[how].splits).columns("gain")
                     for name, other in baselines.items() if name != features.name
                 ])  # fmt: skip
             if way == choices[0]:
@@ -214,12 +212,6 @@ def models(found: Found) -> list[Model]:
     return made
 
 
-def _columns(name: str, interval: Interval | None) -> dict[str, object]:
-    if interval is None:
-        return {}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
 def _key(sample: Sample, features: Features, fitted: Fitted) -> dict[str, object]:
     return {
         "rows_are": sample.rows_are,
@@ -248,10 +240,10 @@ def _score_row(
     return (
         _key(sample, features, fitted)
         | {"task": labels.task, "is_baseline": features.is_baseline, "mapping": mapping}
-        | _columns("balanced_accuracy", score.balanced_accuracy)
+        | score.balanced_accuracy.columns("balanced_accuracy")
         | {"control_mean": score.control.mean, "control_high": score.control.high, "selection": score.selection}
-        | _columns("ari", score.ari)
-        | _columns("v_measure", score.v_measure)
+        | score.ari.columns("ari")
+        | score.v_measure.columns("v_measure")
         | {
             "ami": score.ami,
             "n_clusters": fitted.clustering.n_clusters,
@@ -300,6 +292,6 @@ def _recall_rows(
             "control_mean": float(score.recall_control[i]),
             "n_rows": int(score.counts[i].sum()),
         }
-        | _columns("recall", score.recall[i])
+        | score.recall[i].columns("recall")
         for i, name in enumerate(protocol.labels.names)
     ]

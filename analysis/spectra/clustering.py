@@ -1,4 +1,4 @@
-"""Clustering algorithms behind one call: k-means, Gaussian mixtures, agglomerative, HDBSCAN.
+"""Clustering algorithms behind one call, all ways to cluster one representation, and the choice that needs no labels.
 
 Clusters never see a label, so they are fitted to all rows; what is fitted to half of the sources is which class a
 cluster stands for.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from analysis.spectra.cluster_of import Assigner, Scaling, scaling
+from analysis.spectra.features import Features
 from analysis.statistics import half
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-ALGORITHMS = ("kmeans", "gmm", "agglomerative", "hdbscan")
+Algorithm = Literal["kmeans", "gmm", "agglomerative", "hdbscan"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 FIT_ROWS = 4000
 """Algorithms are fitted to so many rows at most, drawn once; the others are assigned."""
 STABILITY_ROWS = 1500
@@ -42,7 +45,7 @@ class Clustering:
 
     Attributes
     ----------
-    algorithm : str
+    algorithm : {'kmeans', 'gmm', 'agglomerative', 'hdbscan'}
     setting : int
         Number of clusters; of HDBSCAN, the smallest size of one.
     labels : ndarray of int, shape (n,)
@@ -52,7 +55,7 @@ class Clustering:
         Bayesian information criterion of a mixture (lower is better); NaN of others.
     """
 
-    algorithm: str
+    algorithm: Algorithm
     setting: int
     labels: Integers
     assigner: Assigner
@@ -66,7 +69,7 @@ class Clustering:
 
 def clusterings(
     x: npt.NDArray[np.floating],
-    algorithm: str,
+    algorithm: Algorithm,
     ks: Sequence[int],
     seed: int = 0,
     n_starts: int = 2,
@@ -108,8 +111,10 @@ def clusterings(
         found = (_mixture(fitted, k, scale, seed, n_starts) for k in possible)
     elif algorithm == "agglomerative":
         found = _agglomerative(fitted, possible, scale)
-    else:
+    elif algorithm == "hdbscan":
         found = _hdbscan(fitted, scale, sizes or hdbscan_sizes(len(fitted)))
+    else:
+        assert_never(algorithm)
     for setting, assigner, bic in found:
         yield Clustering(algorithm, setting, assigner(x), assigner, bic)
 
@@ -161,7 +166,11 @@ def _hdbscan(x: Floats, scale: Scaling, sizes: Sequence[int]) -> Iterator[_Found
 
 
 def stability(
-    x: npt.NDArray[np.floating], sources: npt.NDArray[np.generic], algorithm: str, ks: Sequence[int], seed: int = 0
+    x: npt.NDArray[np.floating],
+    sources: npt.NDArray[np.generic],
+    algorithm: Algorithm,
+    ks: Sequence[int],
+    seed: int = 0,
 ) -> list[float]:
     """Return how much two clusterings fitted to halves of the sources agree, for each that `clusterings` gives.
 
@@ -191,3 +200,144 @@ def stability(
         found.append([adjusted_rand_score(a.assigner(x), b.assigner(x)) for a, b in zip(*sides, strict=False)])
     # Halves of unlike size may allow unlike numbers of clusters: what both pairs have counts.
     return [float(np.mean(pairs)) for pairs in zip(*found, strict=False)]
+
+
+SILHOUETTE_ROWS = 1500
+GREATEST_SHARE = 0.8
+N_SEEDS = 3
+"""Fits of each clustering, of which the splits take turns; of an encoder with more trainings, as many as these."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A clustering, and what is known of it without labels.
+
+    Attributes
+    ----------
+    clustering : Clustering
+    silhouette, stability : float
+    best_of_algorithm, best_of_features : bool
+        Chosen without labels.
+    """
+
+    clustering: Clustering
+    silhouette: float
+    stability: float
+    best_of_algorithm: bool = False
+    best_of_features: bool = False
+
+    @property
+    def name(self) -> str:
+        """Algorithm and setting: 'gmm 8'."""
+        return f"{self.clustering.algorithm} {self.clustering.setting}"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """All ways to cluster one representation.
+
+    Attributes
+    ----------
+    features : Features
+    fitted : list of Fitted
+        Of the encoder's own vectors, with the study's own seed.
+    labels : list of list of ndarray of int, shape (n,)
+        Clusters of the rows, by fit (the first is that of `fitted`) and way.
+    """
+
+    features: Features
+    fitted: list[Fitted]
+    labels: list[list[npt.NDArray[np.int64]]]
+
+    @property
+    def without_labels(self) -> int | None:
+        """Number of the way that was chosen without labels."""
+        return next((i for i, f in enumerate(self.fitted) if f.best_of_features), None)
+
+
+def fit_all(
+    features: Features,
+    sources: npt.NDArray[np.generic],
+    algorithms: Sequence[Algorithm],
+    ks: Sequence[int],
+    seed: int = 0,
+    more_ks: Sequence[int] = (),
+) -> list[Fitted]:
+    """Cluster one representation in every way, and choose among the ways without labels.
+
+    Of each algorithm: a mixture by the least BIC, the others by the greatest silhouette. Among these: the most stable,
+    or where there are too few sources to tell, the one with the greatest silhouette.
+    Left out is what puts more than 80 % of the rows in one cluster (or in noise): very stable, and useless. HDBSCAN
+    takes part where there is nothing else: to agree on what is noise is not to agree on clusters.
+
+    Parameters
+    ----------
+    features : Features
+    sources : ndarray of str, shape (n,)
+    algorithms, ks, seed
+        See `clusters_and_classes`.
+    more_ks : sequence of int
+        Numbers of clusters to fit and not to choose among: one cluster per class, which one-to-one needs.
+    """
+    fitted: list[Fitted] = []
+    for algorithm in algorithms:
+        every = sorted({*ks, *more_ks})
+        made = list(clusterings(features.x, algorithm, every, seed))
+        stable = stability(features.x, sources, algorithm, every, seed)
+        stable += [float("nan")] * (len(made) - len(stable))
+        own = [Fitted(c, silhouette(features.x, c, seed), s) for c, s in zip(made, stable, strict=False)]
+        ranks = [-f.clustering.bic if algorithm == "gmm" else f.silhouette for f in own]
+        asked = [algorithm == "hdbscan" or f.clustering.setting in ks for f in own]
+        allowed = [a and _tells_apart(f.clustering) for a, f in zip(asked, own, strict=True)]
+        ranks = [r if a else float("nan") for r, a in zip(ranks, allowed, strict=True)]
+        best = int(np.nanargmax(ranks)) if np.isfinite(ranks).any() else -1
+        fitted += [replace(f, best_of_algorithm=i == best) for i, f in enumerate(own)]
+    alone = all(f.clustering.algorithm == "hdbscan" for f in fitted if f.best_of_algorithm)
+    running = [f.best_of_algorithm and (alone or f.clustering.algorithm != "hdbscan") for f in fitted]
+    rival = [f.stability if runs else float("nan") for f, runs in zip(fitted, running, strict=True)]
+    if not np.isfinite(rival).any():  # too few sources for two halves
+        rival = [f.silhouette if runs else float("nan") for f, runs in zip(fitted, running, strict=True)]
+    if np.isfinite(rival).any():
+        best = int(np.nanargmax(rival))
+        fitted[best] = replace(fitted[best], best_of_features=True)
+    return fitted
+
+
+def ways_of(
+    features: Features,
+    sources: npt.NDArray[np.generic],
+    algorithms: Sequence[Algorithm],
+    ks: Sequence[int],
+    seed: int = 0,
+    more_ks: Sequence[int] = (),
+) -> Ways:
+    """Cluster one representation in every way, with several seeds, and each training of its encoder at least once.
+
+    Parameters
+    ----------
+    features, sources, algorithms, ks, seed, more_ks
+        See `fit_all`.
+    """
+    fitted = fit_all(features, sources, algorithms, ks, seed, more_ks)
+    labels = [[f.clustering.labels for f in fitted]]
+    trainings, every = features.trainings, sorted({*ks, *more_ks})
+    for i in range(1, max(N_SEEDS, len(trainings))):
+        x = trainings[i % len(trainings)]
+        labels.append([c.labels for a in algorithms for c in clusterings(x, a, every, seed + i)])
+    return Ways(features, fitted, labels)
+
+
+def silhouette(x: npt.NDArray[np.floating], clustering: Clustering, seed: int = 0) -> float:
+    """Return the mean silhouette (Rousseeuw 1987) of a sample of rows, noise as a cluster; NaN of one cluster."""
+    from sklearn.metrics import silhouette_score  # noqa: PLC0415 - slow to load, and needed here alone
+
+    rows = np.random.default_rng(seed).permutation(len(x))[:SILHOUETTE_ROWS]
+    labels = clustering.labels[rows]
+    if not 1 < len(set(labels.tolist())) < len(rows):
+        return float("nan")
+    return float(silhouette_score(clustering.assigner.scaling(x[rows]), labels))
+
+
+def _tells_apart(clustering: Clustering) -> bool:
+    _, n = np.unique(clustering.labels, return_counts=True)
+    return clustering.n_clusters > 1 and float(n.max()) <= GREATEST_SHARE * len(clustering.labels)

@@ -1,4 +1,7 @@
-"""The commands of this study. Heavy imports happen inside them: `--help` needs no science."""
+"""The commands of this study, and what they print. Heavy imports happen inside them: `--help` needs no science.
+
+Every score is printed with its control, its interval and its gain beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from analysis.study.options import AgainOption, SeedOption, WhereOption, say, say_run
+from analysis.score_tables import Row, StudySection, StudyTable, cell, interval, rows_of, show
+from analysis.study.options import AgainOption, SeedOption, Ways, WhereOption, by_commas, one_of, say, tell
 from catalog import Catalog
 from catalog.console import OUT, StoreOption, WaitOption
-from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.errors import QueryError
 
 SpacesOption = Annotated[
     str,
@@ -55,35 +59,30 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m analysis cluster --space spectrum --k 4..16 --authority simbad --store s
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
     """
-    from analysis.spectra.cluster_questions import ClusterQuestion, ask_clusters  # noqa: PLC0415 - `--help` needs no science
-    from analysis.spectra.cluster_tables import show_clusters  # noqa: PLC0415 - as above
+    from analysis.spectra.cluster_run import ClusterQuestion, run  # noqa: PLC0415 - `--help` needs no science
+    from analysis.spectra.clustering import ALGORITHMS  # noqa: PLC0415 - as above
 
-    with Catalog(store) as cat:
-        question = ClusterQuestion(
-            _listed(space),
-            tuple(_one_of(a, _ALGORITHMS, "--algorithms") for a in _listed(algorithms)),
-            numbers(k),
-            _listed(authority),
-            _listed(tasks),
-            tuple(grouping or ()),
-            probes=probes,
-            predicted=predicted,
-            candidates=candidates,
-            where=where,
-            seed=seed,
-            splits=splits,
-        )
-        run = ask_clusters(cat, question, again=again, wait=wait, say=say)
-    with Catalog(store) as cat:
-        show_clusters(cat, run.run_id)
-        say_run(run, cat.path)
-        lines = [
-            f"more: SELECT * FROM analysis.cluster_score WHERE run_id = {run.run_id} ORDER BY balanced_accuracy DESC",
-            "      SELECT * FROM analysis.cluster_class_mix; the same of analysis.cluster_outlier, .current_cluster",
-        ]
-        served = cat.sql("SELECT space FROM analysis.model WHERE run_id = $run ORDER BY ALL", run=run.run_id).fetchall()
-        lines += [f"      SELECT name, cluster_of(vector) FROM embedding.{served[0][0]} LIMIT 5"] if served else []
-        OUT.print("\n".join(lines), highlight=False, soft_wrap=True)
+    asked = ClusterQuestion(
+        by_commas(space),
+        tuple(one_of(a, ALGORITHMS, "--algorithms") for a in by_commas(algorithms)),
+        numbers(k),
+        by_commas(authority),
+        by_commas(tasks),
+        tuple(grouping or ()),
+        probes=probes,
+        predicted=predicted,
+        candidates=candidates,
+        where=where,
+        splits=splits,
+    )
+    tell(
+        store,
+        lambda cat: run(cat, asked, Ways(seed, again, wait, say)),
+        _show_clusters,
+        "SELECT * FROM analysis.cluster_score WHERE run_id = $run ORDER BY balanced_accuracy DESC",
+        *(f"SELECT * FROM analysis.{view}" for view in ("cluster_class_mix", "cluster_outlier", "current_cluster")),
+        *(f"SELECT name, cluster_of(vector) FROM embedding.{s} LIMIT 5" for s in asked.spaces[:1] if "." not in s),
+    )
 
 
 def symbolic(
@@ -107,26 +106,18 @@ def symbolic(
     Example: python -m analysis symbolic --space spectrum --store s
     Example: python -m analysis symbolic --space spectrum --columns hard_hs,hard_ms,powlaw_gamma --store s
     """
-    from analysis.spectra.cluster_tables import show_formulas  # noqa: PLC0415 - as above
-    from analysis.spectra.explained_columns import PHYSICAL  # noqa: PLC0415 - `--help` needs no science
-    from analysis.spectra.formula_questions import FormulaQuestion, ask_formulas  # noqa: PLC0415 - as above
+    from analysis.spectra.associations import PHYSICAL  # noqa: PLC0415 - as above
+    from analysis.spectra.formula_run import FormulaQuestion, run  # noqa: PLC0415
 
-    with Catalog(store) as cat:
-        chosen = _listed(columns) if columns else PHYSICAL
-        question = FormulaQuestion(space, chosen, where, numbers(lengths, "--lengths"), reverse, seed)
-        run = ask_formulas(cat, question, again=again, wait=wait, say=say)
-    with Catalog(store) as cat:
-        show_formulas(cat, run.run_id)
-        say_run(run, cat.path)
-        OUT.print(
-            f"more: SELECT * FROM analysis.formula WHERE run_id = {run.run_id} AND found ORDER BY r2 DESC\n"
-            f"      SELECT * FROM analysis.association WHERE run_id = {run.run_id} ORDER BY mutual_information DESC",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
-_ALGORITHMS = ("kmeans", "gmm", "agglomerative", "hdbscan")
+    chosen = by_commas(columns) if columns else PHYSICAL
+    asked = FormulaQuestion(space, chosen, where, numbers(lengths, "--lengths"), reverse)
+    tell(
+        store,
+        lambda cat: run(cat, asked, Ways(seed, again, wait, say)),
+        _show_formulas,
+        "SELECT * FROM analysis.formula WHERE run_id = $run AND found ORDER BY r2 DESC",
+        "SELECT * FROM analysis.association WHERE run_id = $run ORDER BY mutual_information DESC",
+    )
 
 
 def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
@@ -143,7 +134,7 @@ def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
     (4, 5, 6, 10)
     """
     found: set[int] = set()
-    for part in _listed(text):
+    for part in by_commas(text):
         first, dots, last = part.partition("..")
         try:
             found |= set(range(int(first), int(last) + 1)) if dots else {int(first)}
@@ -154,14 +145,163 @@ def numbers(text: str, option: str = "--k") -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+# Of the baselines, that which is hardest to beat.
+_HARDEST = """
+WITH hardest AS (
+  SELECT rows_are, task, features, method AS by, mapping AS of_mapping,
+    arg_min({'baseline': baseline, 'gain': gain, 'low': gain_low, 'high': gain_high}, gain) AS least
+  FROM analysis.baseline_gain WHERE run_id = $run GROUP BY ALL
+)
+"""
+_LEAST = "least.baseline AS hardest, least.gain AS least, least.low AS least_low, least.high AS least_high"
+_SCORES = f"""
+{_HARDEST}
+SELECT rows_are, task, features, is_baseline, algorithm || ' ' || setting AS method, mapping, chosen,
+  balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high, control_mean, control_high,
+  gain, gain_low, gain_high, n_classes, n_sources, left_out, n_splits, n_trainings, {_LEAST}
+FROM analysis.cluster_score AS s LEFT JOIN hardest AS h USING (rows_are, task, features)
+WHERE run_id = $run AND chosen IS NOT NULL AND mapping = 'many-to-one' AND (h.by IS NULL OR (h.of_mapping = s.mapping
+  AND h.by = 'clusters, ' || CASE chosen WHEN 'without labels' THEN chosen ELSE 'with labels' END))
+ORDER BY rows_are, task DESC, is_baseline, features, balanced_accuracy DESC
+"""
+_PROBES = f"""
+{_HARDEST}
+SELECT rows_are, task, features, is_baseline, probe AS method, '' AS mapping, 'trained' AS chosen,
+  balanced_accuracy, balanced_accuracy_low, balanced_accuracy_high, control_mean, control_high,
+  gain, gain_low, gain_high, n_classes, n_sources, NULL AS left_out, n_splits, n_trainings, {_LEAST}
+FROM analysis.probe_score AS s LEFT JOIN hardest AS h USING (rows_are, task, features)
+WHERE run_id = $run AND (h.by IS NULL OR h.by = s.probe) ORDER BY rows_are, task DESC, is_baseline, features, probe
+"""
 
 
-def _one_of(name: str, known: tuple[str, ...], option: str) -> str:
-    if name not in known:
-        raise UnknownName(f"{option}: no {name!r}{suggestion(name, known)}; there are {', '.join(known)}")
-    return name
+def _show_clusters(cat: Catalog, run_id: int) -> None:
+    """Print the chosen clusterings and the probes of a run, task by task."""
+    for title, query in (("clusters, many-to-one", _SCORES), ("supervised probes", _PROBES)):
+        rows = rows_of(cat.sql(query, run=run_id))
+        for key in dict.fromkeys((r["rows_are"], r["task"]) for r in rows):
+            own = [r for r in rows if (r["rows_are"], r["task"]) == key]
+            heading = f"{key[1]}: {title}; {own[0]['n_classes']} classes, {own[0]['n_sources']:,} sources; mean of "
+            heading += f"{own[0]['n_splits'] or 1} splits, intervals of one split"
+            show(
+                heading,
+                (
+                    *("features", "method", "chosen", "balanced accuracy", "shuffled", "gain over hardness ratios"),
+                    "least gain over a baseline",
+                ),
+                [
+                    (
+                        f"{r['features']}{_remark(r)}",
+                        r["method"],
+                        r["chosen"],
+                        interval(r, "balanced_accuracy"),
+                        _control(r),
+                        interval(r, "gain", signed=True),
+                        f"{interval(r, 'least', signed=True)} {r['hardest']}" if r["hardest"] else "",
+                    )
+                    for r in own
+                ],
+            )
+            if own[0]["left_out"]:
+                say(f"  left out, too few sources: {own[0]['left_out']}")
+    _simulated(cat, run_id)
+
+
+_FORMULAS = """
+SELECT * FROM analysis.formula WHERE run_id = $run AND chosen
+ORDER BY direction DESC, found DESC, r2 DESC, target
+"""
+
+
+def _show_formulas(cat: Catalog, run_id: int) -> None:
+    """Print the chosen formula of each target of a run."""
+    rows = rows_of(cat.sql(_FORMULAS, run=run_id))
+    for direction in dict.fromkeys(str(r["direction"]) for r in rows):
+        own = [r for r in rows if r["direction"] == direction]
+        show(
+            f"{direction}; R2 on sources that were not fitted, {own[0]['n_sources']:,} sources in all",
+            ("target", "found", "R2", "linear model", "gain over linear", "shuffled", "formula", "units"),
+            [
+                (
+                    r["target"],
+                    "yes" if r["found"] else "no",
+                    interval(r, "r2"),
+                    interval(r, "linear_r2"),
+                    interval(r, "gain", signed=True),
+                    _control(r),
+                    r["formula"],
+                    r["units"],
+                )
+                for r in own
+            ],
+        )
+    _simulated(cat, run_id)
+
+
+def _simulated(cat: Catalog, run_id: int) -> None:
+    """Say that results are of simulated sources, where they are."""
+    ((n, n_simulated),) = cat.sql(
+        "SELECT n_sources, n_simulated FROM analysis.run WHERE run_id = $run", run=run_id
+    ).fetchall()
+    if n_simulated:
+        OUT.print(f"{n_simulated:,} of {n:,} sources are SIMULATED", highlight=False)
+
+
+def _control(row: Row) -> str:
+    return f"{cell(row['control_mean'])} (< {cell(row['control_high'])})"
+
+
+def _remark(row: Row) -> str:
+    if row["is_baseline"]:
+        return " (baseline)"
+    n = row["n_trainings"]
+    return f" ({n} trainings)" if isinstance(n, int) and n > 1 else ""
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (cluster, symbolic)
+SECTIONS: tuple[StudySection, ...] = (
+    StudySection(
+        "cluster",
+        "Clusters and classes",
+        "Clusters of vectors against what sources are known to be: assigned on one half of the sources, scored on the "
+        "other, in several splits. Balanced accuracy beside shuffled labels (control) and the gain over three hardness "
+        "ratios on the same rows, chosen as freely; an interval that holds zero says that the vectors know no more. "
+        "Intervals are of one split: sources, splits and seeds drawn anew.",
+        "python -m analysis cluster --space spectrum",
+        (
+            StudyTable(
+                "The chosen clustering of each space and task",
+                "SELECT rows_are AS rows, task, features, algorithm, setting, mapping, balanced_accuracy, "
+                "balanced_accuracy_low AS low, balanced_accuracy_high AS high, control_mean AS control, gain, "
+                "gain_low, gain_high, n_sources FROM analysis.cluster_score WHERE run_id = $run AND chosen IS NOT NULL "
+                "AND mapping = 'many-to-one' ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            StudyTable(
+                "Supervised probes on the same rows",
+                "SELECT task, features, probe, balanced_accuracy, balanced_accuracy_low AS low, "
+                "balanced_accuracy_high AS high, control_mean AS control, gain, gain_low, gain_high, n_sources "
+                "FROM analysis.probe_score WHERE run_id = $run ORDER BY task, is_baseline, balanced_accuracy DESC",
+            ),
+            StudyTable(
+                "Gains over every baseline",
+                "SELECT task, features, method, baseline, gain, gain_low, gain_high FROM analysis.baseline_gain "
+                "WHERE run_id = $run AND mapping IS DISTINCT FROM 'one-to-one' ORDER BY task, features, method, gain",
+            ),
+        ),
+    ),
+    StudySection(
+        "symbolic",
+        "Latents as formulas",
+        "Each latent dimension as a formula of the catalog's columns, and columns as formulas of latents. R2 on "
+        "sources that the search has not seen, beside a linear model and a shuffled target; 'found' says that the "
+        "formula beats the shuffled one.",
+        "python -m analysis symbolic --space spectrum",
+        (
+            StudyTable(
+                "The chosen formula of each target",
+                "SELECT direction, target, formula, complexity, r2, r2_low, r2_high, linear_r2, control_high AS "
+                "control, found FROM analysis.formula WHERE run_id = $run AND chosen ORDER BY direction, r2 DESC",
+            ),
+        ),
+    ),
+)
+"""Of the report."""

@@ -8,19 +8,17 @@ that cannot be told from the best one on the sources it was chosen on.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spectra.formulas import LENGTHS, Formula, fitted, pareto
-from analysis.spectra.pruning import pruned
+from analysis.spectra.formulas import LENGTHS, Formula, fitted, pareto, pruned
 from analysis.statistics import Interval, codes, half, shuffled
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Say = Callable[[str], None]
 
 N_BOOTSTRAP = 1000
 N_SHUFFLES = 3
@@ -121,7 +119,7 @@ def explain(
     for formula, chosen in front:
         predicted = _filled(formula(x, names), y[learns])
         r2, draws = _r2_interval(y[scores], predicted[scores], scored_sources, weights)
-        gain = _interval(r2.value - linear_r2.value, draws - linear_draws)
+        gain = Interval.of(r2.value - linear_r2.value, draws - linear_draws)
         sure = r2.low > max(control_high, 0.0)
         found.append(Scored(formula, _r2(y[learns], predicted[learns]), r2, gain, chosen, sure))
     return Explained(target, found, linear_r2, control_mean, control_high)
@@ -155,7 +153,7 @@ def _front(
 
     def as_good(values: Floats, best: tuple[Interval, Floats], allowed: float) -> bool:
         r2, draws = score(values)
-        loss = _interval(best[0].value - r2.value, best[1] - draws)
+        loss = Interval.of(best[0].value - r2.value, best[1] - draws)
         return loss.low <= 0 or loss.value <= allowed
 
     formulas: dict[str, Formula] = {}
@@ -234,9 +232,4 @@ def _r2_interval(
     parts = (np.ones(len(y)), centred, centred**2, (y - predicted) ** 2)
     count, total, squares, residual = (weights @ np.stack([np.bincount(source, p, n) for p in parts], axis=1)).T
     draws = 1 - residual / np.maximum(squares - total**2 / count, 1e-300)
-    return _interval(_r2(y, predicted), draws), draws
-
-
-def _interval(value: float, draws: Floats) -> Interval:
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    return Interval.of(_r2(y, predicted), draws), draws

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from catalog.neighbours.principal_axes import principal_axes
+
 Floats = npt.NDArray[np.float64]
 
 HARDNESS = ("hard_hs", "hard_ms", "hard_hm")
@@ -120,10 +122,7 @@ def principal_components(values: npt.NDArray[np.floating], mask: npt.NDArray[np.
     there = np.maximum(mask.sum(axis=0), 1)
     mean = np.where(mask, values, 0.0).sum(axis=0) / there
     centred = np.where(mask, np.asarray(values, np.float64) - mean, 0.0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    directions = vectors[:, ::-1][:, :n]
-    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
-    return np.asarray(centred @ (directions * signs))
+    return np.asarray(centred @ principal_axes(centred.T @ centred, n))
 
 
 def plane(x: npt.NDArray[np.floating]) -> Floats:

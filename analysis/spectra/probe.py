@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from analysis.spectra.scoring import N_BOOTSTRAP, Control
+from analysis.spectra.classes import Labels
+from analysis.spectra.features import HARDNESS_NAME
+from analysis.spectra.scoring import N_BOOTSTRAP, Control, Protocol, difference
+from analysis.spectra.spectrum_samples import Sample
 from analysis.statistics import Drawn, Interval, codes, folds, pooled, shuffled
+from analysis.study.runs import Record
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -166,12 +170,79 @@ def recall_bootstrap(
 def _classifier(kind: Kind, seed: int) -> LogisticRegression | RandomForestClassifier:
     if kind == "logistic":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced"))
-    return RandomForestClassifier(
-        N_TREES,
-        max_depth=DEEPEST,
-        max_samples=TREE_SHARE,
-        min_samples_leaf=3,
-        class_weight="balanced",
-        random_state=seed,
-        n_jobs=1,
-    )
+    if kind == "forest":
+        return RandomForestClassifier(
+            N_TREES,
+            max_depth=DEEPEST,
+            max_samples=TREE_SHARE,
+            min_samples_leaf=3,
+            class_weight="balanced",
+            random_state=seed,
+            n_jobs=1,
+        )
+    assert_never(kind)
+
+
+def probes(
+    sample: Sample,
+    tasks: Sequence[Labels],
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+    n_repeats: int = N_REPEATS,
+) -> dict[str, list[Record]]:
+    """Train and score both probes on every representation in every task.
+
+    Returns
+    -------
+    dict of str to list of records
+        Rows of analysis.probe_score, analysis.class_recall and analysis.baseline_gain.
+    """
+    scores: list[Record] = []
+    recalls: list[Record] = []
+    gains: list[Record] = []
+    for labels in tasks:
+        protocol = Protocol(labels, sample.sources, seed)
+        sources = sample.sources[protocol.rows]
+        for kind in PROBES:
+            say(f"probing {labels.task} with {kind}: {len(sources):,} {sample.rows_are}")
+            done = {
+                f.name: probe(
+                    [x[protocol.rows] for x in f.trainings], protocol.code, sources, labels.n, kind, seed, n_repeats
+                )
+                for f in sample.features
+            }
+            base = done[HARDNESS_NAME]
+            baselines = [f.name for f in sample.features if f.is_baseline]
+            for features in sample.features:
+                own = done[features.name]
+                gain = difference(own.splits, base.splits)
+                key = {"rows_are": sample.rows_are, "task": labels.task, "features": features.name}
+                scores.append(
+                    key
+                    | {"is_baseline": features.is_baseline, "probe": kind, "n_classes": labels.n, "n_folds": N_FOLDS}
+                    | {"n_splits": n_repeats, "n_trainings": min(len(features.trainings), n_repeats)}
+                    | {"n_rows": len(sources), "n_sources": protocol.n_sources}
+                    | {"control_mean": own.control.mean, "control_high": own.control.high}
+                    | own.balanced_accuracy.columns("balanced_accuracy")
+                    | gain.columns("gain")
+                )
+                recalls += _recall_rows(key | {"method": kind}, protocol, own)
+                gains += [
+                    key | {"method": kind, "baseline": b} | difference(own.splits, done[b].splits).columns("gain")
+                    for b in baselines
+                    if b != features.name
+                ]
+    return {"analysis.probe_score": scores, "analysis.class_recall": recalls, "analysis.baseline_gain": gains}
+
+
+def _recall_rows(key: Record, protocol: Protocol, own: Probed) -> list[Record]:
+    return [
+        {
+            **key,
+            "class": name,
+            "control_mean": float(own.recall_control[i]),
+            "n_rows": int((protocol.code == i).sum()),
+            **own.recall[i].columns("recall"),
+        }
+        for i, name in enumerate(protocol.labels.names)
+    ]

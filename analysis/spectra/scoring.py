@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.spectra.classes import Labels
-from analysis.spectra.contingency import Mapping, adjusted_rand, contingency, mapped, normalised, recalls, v_measure
+from analysis.spectra.contingency import Mapping, adjusted_rand, contingency, mapped, recalls, v_measure
 from analysis.statistics import Drawn, Interval, codes, pooled, shuffled
 
 Floats = npt.NDArray[np.float64]
@@ -286,11 +286,6 @@ class Protocol:
         both = [_mean(recalls(sides[1 - q], mapped(sides[q], mapping))) for q in range(2)]
         return float(np.mean(both))
 
-    @property
-    def shares(self) -> Floats:
-        """Share of the labelled rows that each class has."""
-        return np.bincount(self.code, minlength=self.labels.n) / max(len(self.code), 1)
-
 
 def difference(a: Sequence[Drawn], b: Sequence[Drawn]) -> Interval:
     """Return a score minus another's on the same splits and bootstrap samples: the paired difference.
@@ -326,6 +321,3 @@ def _adjusted_mutual_information(a: Integers, b: Integers) -> float:
     from sklearn.metrics import adjusted_mutual_info_score  # noqa: PLC0415 - slow to load, and needed here alone
 
     return float(adjusted_mutual_info_score(a, b)) if len(a) else float("nan")
-
-
-__all__ = ["N_SPLITS", "Control", "Protocol", "Score", "difference", "normalised", "together"]

@@ -1,36 +1,44 @@
-"""What the studies of this room read of a store: the same rows in every space and baseline, and their classes."""
+"""What the studies of this room read of a store: the same rows in every space and baseline.
+
+Colours that the response is taken out of, and other trainings of an encoder, take minutes on a large store. So they are
+made when a question is answered (`completed`), not when its answer is looked up; what they are made of is told by
+`told`, which takes a moment.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from analysis.spectra.features import (
+    COLOUR_EDGES_KEV,
+    COLOURS_NAME,
     HARDNESS,
     HARDNESS_NAME,
     PCA_NAME,
     WITH_BRIGHTNESS,
     Features,
     Spectra,
+    colours,
     logarithm,
     principal_components,
 )
-from analysis.study.samples import Rows
+from analysis.study.samples import MASTER, hashed, numbers, papers_of_sources, spaces_of
 from analysis.study.samples import read as read_rows
-from analysis.study.source_samples import MASTER
 from catalog import Catalog
-from catalog.errors import QueryError, Terminal, UnknownName, command, suggestion
-from catalog.schema.columns import literal, quote
+from catalog.errors import QueryError, Terminal, command
+from catalog.schema.columns import quote
 from catalog.store.pinned import BOTH
+from embed.inputs.folded_rows import in_bands
 from embed.inputs.modalities import INPUTS
-from embed.inputs.pooling import pooled
 from embed.inputs.property_rows import LOG_COLUMNS
 from embed.inputs.spectrum_grid import EDGES_KEV, N_POINTS
+from embed.store.twins import twins, vectors_of
 
 PROPERTIES = "properties"
 _MASTER_COLUMNS = (
@@ -81,32 +89,8 @@ class Sample:
 
     def digest(self, *more: object) -> str:
         """Return a hash of all that was read."""
-        digest = hashlib.sha256("\n".join(self.ids).encode() + "\n".join(self.sources).encode())
-        for features in self.features:
-            digest.update(f"{features.name} {features.encoder_id}".encode())
-            digest.update(np.ascontiguousarray(features.x).tobytes())
-        for column in self.columns.columns:
-            digest.update(repr(column.to_pylist()).encode())
-        digest.update(repr(more).encode())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Said:
-    """What authorities say of the source of each row.
-
-    Attributes
-    ----------
-    class_, otype : list of (str or None), length n
-        By the first of the authorities that has a class for it.
-    n_conflicting, n_predicted : int
-        Sources whose statements contradict one another; whose class a model predicted.
-    """
-
-    class_: list[str | None]
-    otype: list[str | None]
-    n_conflicting: int
-    n_predicted: int
+        described = [part for f in self.features for part in (f"{f.name} {f.encoder_id}", f.x)]
+        return hashed("\n".join(self.ids), "\n".join(self.sources), *described, self.columns, repr(more))
 
 
 def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence[str] = ()) -> Sample:
@@ -134,12 +118,13 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
     kinds = {s: _modalities(cat, s, snapshot) for s in spaces}
     papers = {s for s, kind in kinds.items() if kind == {"papers"}}
     own = [s for s in spaces if s not in papers]
-    has_properties = PROPERTIES in _spaces(cat, snapshot)
+    encoders = spaces_of(cat, snapshot)
+    has_properties = PROPERTIES in encoders
     base = [PROPERTIES] if has_properties and PROPERTIES not in own else []
     if not own and not base:
         raise TooFewRows("papers alone are of no detection; name a space of detections too: --space papers,properties")
     read_ = {s: read_rows(cat, s, wanted, where, snapshot) for s in (*own, *base)}
-    texts = {s: _papers_of_sources(cat, s, snapshot) for s in sorted(papers)}
+    texts = {s: papers_of_sources(cat, s, snapshot) for s in sorted(papers)}
     first = next(iter(read_.values()))
     hardness = np.column_stack([first.column(c) for c in HARDNESS])
     left: dict[str, npt.NDArray[np.bool_]] = {}
@@ -154,11 +139,13 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
         raise TooFewRows(f"{int(kept.sum())} detections are left to compare, of {first.n:,}: {told}")
     chosen = first.take(kept)
     spectra = read_spectra(cat, chosen.ids, snapshot)
-    features = [
-        Features(s, _pooled_rows(texts[s], chosen) if s in texts else _aligned(read_[s], chosen), s not in spaces, _id)
-        for s in (*spaces, *base)
-        for _id in [read_[s].encoder_id if s in read_ else _encoder(cat, s, snapshot)]
-    ]
+
+    def vectors_in(space: str) -> npt.NDArray[np.floating]:
+        if space in texts:
+            return np.stack([texts[space][str(s)] for s in chosen.sources])
+        return read_[space].vectors_of(chosen.ids)
+
+    features = [Features(s, vectors_in(s), s not in spaces, encoders[s]) for s in (*spaces, *base)]
     counts = chosen.column(_COUNTS)
     baselines = [Features(HARDNESS_NAME, hardness[kept], is_baseline=True)]
     if np.isfinite(counts).all():
@@ -205,7 +192,7 @@ def read_sources(cat: Catalog, where: str = "") -> Sample:
             f"bring more: {command('ingest files FOLDER', cat.path)}"
         )
     kept = [c for c in _MASTER_COLUMNS if len(table) - table[c].null_count >= _MASTER_SHARE * len(table)]
-    values = np.column_stack([_numbers(table, c) for c in kept])
+    values = np.column_stack([numbers(table, c) for c in kept])
     logged = np.array([c in LOG_COLUMNS for c in kept])
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.where(logged, np.log10(np.where(values > 0, values, np.nan)), values)
@@ -227,59 +214,6 @@ def _with_brightness(hardness: npt.NDArray[np.float64], brightness: npt.NDArray[
     return Features(f"{HARDNESS_NAME}, {WITH_BRIGHTNESS[column]}", made, is_baseline=True)
 
 
-def read_classes(
-    cat: Catalog, sample: Sample, authorities: Sequence[str], *, predicted: bool = False, candidates: bool = False
-) -> Said:
-    """Read the class of the source of each row.
-
-    Parameters
-    ----------
-    cat : Catalog
-    sample : Sample
-    authorities : sequence of str
-        In order: the first that has a class for a source is believed.
-    predicted, candidates : bool
-        Take predictions of models, and candidates, for truth.
-
-    Raises
-    ------
-    UnknownName
-        If an authority says nothing in this store.
-    """
-    known = [
-        str(r[0])
-        for r in cat.sql(
-            "SELECT DISTINCT authority FROM analysis.authority_class ORDER BY authority", snapshot=sample.snapshot
-        )
-    ]
-    for authority in authorities:
-        if authority not in known:
-            there = ", ".join(known) or "none: the store holds no table of types"
-            raise UnknownName(f"no authority {authority!r}{suggestion(authority, known)}; there are {there}")
-    order = " ".join(f"WHEN {literal(a)} THEN {i}" for i, a in enumerate(authorities))
-    listed = ", ".join(literal(a) for a in authorities)
-    rows = cat.sql(
-        f"""
-        SELECT name, class, otype, conflicting, predicted FROM analysis.authority_class
-        WHERE authority IN ({listed}) AND class IS NOT NULL AND (NOT predicted OR {predicted})
-          AND (NOT candidate OR {candidates})
-        QUALIFY row_number() OVER (PARTITION BY name ORDER BY CASE authority {order} END) = 1""",
-        snapshot=sample.snapshot,
-    ).fetchall()
-    said = {str(r[0]): r[1:] for r in rows}
-    found = [said.get(s) for s in sample.sources.tolist()]
-    told = {s for s in sample.sources.tolist() if s in said}
-    conflicts = {
-        str(r[0]) for r in cat.sql("SELECT name FROM analysis.class_conflict", snapshot=sample.snapshot).fetchall()
-    }
-    return Said(
-        [None if f is None else str(f[0]) for f in found],
-        [None if f is None or f[1] is None else str(f[1]) for f in found],
-        len(told & conflicts),
-        sum(bool(said[s][3]) for s in told),
-    )
-
-
 def read_spectra(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> Spectra | None:
     """Read the input spectra of detections; None where the store has none of them."""
     place = {str(i): n for n, i in enumerate(ids)}
@@ -296,41 +230,88 @@ def read_spectra(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> S
     return Spectra(values, mask, np.sqrt(EDGES_KEV[1:] * EDGES_KEV[:-1]))
 
 
-def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    return np.asarray(table[name].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
-
-
-def _spaces(cat: Catalog, snapshot: int) -> dict[str, str]:
-    rows = cat.sql("SELECT space, encoder_id FROM meta.space ORDER BY space", snapshot=snapshot).fetchall()
-    return {str(space): str(encoder) for space, encoder in rows}
-
-
-def _encoder(cat: Catalog, space: str, snapshot: int) -> str:
-    return _spaces(cat, snapshot)[space]
-
-
 def _modalities(cat: Catalog, space: str, snapshot: int) -> set[str]:
     rows = cat.sql(f"SELECT DISTINCT modality FROM embedding.{quote(space)}", snapshot=snapshot).fetchall()
     return {str(modality) for (modality,) in rows}
 
 
-def _papers_of_sources(cat: Catalog, space: str, snapshot: int) -> Mapping[str, npt.NDArray[np.floating]]:
-    """Return the mean vector of the papers about each source."""
-    ids, vectors = cat.vectors(space, snapshot)
+Floats = npt.NDArray[np.float64]
+Say = Callable[[str], None]
+_SPECTRA = "spectrum_counts"
+
+
+def told(cat: Catalog, sample: Sample) -> str:
+    """Return a hash of what `completed` reads: fingerprints of the spectra with their responses, names of encoders."""
+    parts = [
+        t.encoder_id for f in sample.features if f.encoder_id for t in twins(cat.path, f.encoder_id, sample.snapshot)
+    ]
+    if sample.spectra is not None:
+        query = INPUTS[_SPECTRA].fingerprints(_EVERYTHING)
+        digest = f"SELECT bit_xor(md5_number(concat(id, input_sha256)))::VARCHAR FROM ({query})"
+        parts.append(str(cat.sql(digest, snapshot=sample.snapshot).fetchall()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def completed(cat: Catalog, sample: Sample, say: Say = lambda _: None) -> Sample:
+    """Add the baselines of colours, where all rows have a spectrum with its response, and the other trainings."""
+    features = [_with_trainings(cat, f, sample, say) for f in sample.features]
+    if sample.spectra is None:
+        return replace(sample, features=tuple(features))
+    say(f"reading the spectra of {sample.n:,} {sample.rows_are} with their responses: colours are a baseline")
+    counts, background, area = band_counts(cat, sample.ids, sample.snapshot)
+    there = np.isfinite(area).all(axis=1) & (area > 0).all(axis=1)
+    if there.all():
+        made = colours(counts - background, area)
+        brightness = logarithm(counts.sum(axis=1) - background.sum(axis=1))
+        made_too = np.concatenate([made, brightness], axis=1)
+        features.append(Features(COLOURS_NAME, made, is_baseline=True))
+        features.append(Features(f"{COLOURS_NAME}, {WITH_BRIGHTNESS['src_cnts_aper_b']}", made_too, is_baseline=True))
+    else:
+        n = int((~there).sum())
+        say(f"{COLOURS_NAME} are no baseline here: {n:,} of {sample.n:,} have no spectrum with its ARF and RMF")
+    if not sample.spectra.mask.any(axis=1).all():
+        n = int((~sample.spectra.mask.any(axis=1)).sum())
+        say(f"{PCA_NAME} is no baseline here: {n:,} of {sample.n:,} have no spectrum")
+    return replace(sample, features=tuple(features))
+
+
+def band_counts(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> tuple[Floats, Floats, Floats]:
+    """Read counts, expected background counts and folded area of detections in the bands of the colours.
+
+    Parameters
+    ----------
+    cat : Catalog
+    ids : ndarray of str objects, shape (n,)
+    snapshot : int
+
+    Returns
+    -------
+    counts, background, area : ndarray of float, shape (n, 6)
+        NaN for a detection without a spectrum, or without its whole response. See `embed.inputs.folded_rows.in_bands`.
+    """
+    edges, source = np.array(COLOUR_EDGES_KEV), INPUTS[_SPECTRA]
     place = {str(i): n for n, i in enumerate(ids)}
-    links = cat.sql("SELECT bibcode, name FROM lit.confident_link ORDER BY ALL", snapshot=snapshot).fetchall()
-    known = [(place[str(b)], str(s)) for b, s in links if str(b) in place]
-    names = sorted({s for _, s in known})
-    number = {s: n for n, s in enumerate(names)}
-    papers, sources = np.array([p for p, _ in known], np.int64), np.array([number[s] for _, s in known], np.int64)
-    means = pooled(vectors, papers, sources, len(names))
-    return dict(zip(names, means, strict=True))
+    out = np.full((3, len(ids), len(edges) - 1), np.nan)
+    for batch in cat.sql(source.query(_EVERYTHING), snapshot=snapshot).reader(source.batch_rows):
+        names, *found = in_bands(pa.Table.from_batches([batch]), edges)
+        known = [i for i, name in enumerate(names) if name in place]
+        out[:, [place[names[i]] for i in known]] = np.stack(found)[:, known]
+    counts, background, area = out
+    return counts, background, area
 
 
-def _pooled_rows(text: Mapping[str, npt.NDArray[np.floating]], rows: Rows) -> npt.NDArray[np.floating]:
-    return np.stack([text[str(s)] for s in rows.sources])
+_EVERYTHING = "(SELECT DISTINCT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)"
 
 
-def _aligned(rows: Rows, chosen: Rows) -> npt.NDArray[np.float32]:
-    place = {i: n for n, i in enumerate(rows.ids.tolist())}
-    return rows.vectors[[place[i] for i in chosen.ids.tolist()]]
+def _with_trainings(cat: Catalog, features: Features, sample: Sample, say: Say) -> Features:
+    """Add the vectors of the same rows by each other training of the encoder."""
+    others = []
+    for twin in twins(cat.path, features.encoder_id, sample.snapshot) if features.encoder_id else ():
+        encoder = twin.load(cat.path)
+        made = vectors_of(cat.path, encoder, [str(i) for i in sample.ids], sample.snapshot)
+        vectors = made.get("both", next(iter(made.values()), np.empty((0, 0), np.float32)))
+        if len(vectors) == sample.n and np.isfinite(vectors).all():
+            others.append(vectors)
+        else:
+            say(f"{twin.encoder_id} is left out: it has no vector for some of the rows")
+    return replace(features, others=tuple(others))

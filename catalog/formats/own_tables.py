@@ -143,8 +143,7 @@ def read(file: str | os.PathLike[str]) -> pa.Table:
     --------
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "mine.csv"
-    >>> file.write_text("name,ra\nM 82,148.97\n")
-    19
+    >>> _ = file.write_text("name,ra\nM 82,148.97\n")
     >>> read(file).to_pylist()
     [{'name': 'M 82', 'ra': 148.97}]
     """

@@ -5,7 +5,8 @@ functions as entry points, and one is loaded only when a query names it:
 
 * group `photonlake.table_functions`: a `TableFunction`, under the name it is called by;
 * group `photonlake.functions`: a `ScalarFunction`, likewise; or under a name that ends in an underscore, as `predict_`,
-  a callable that gives the `ScalarFunction` of every name that begins so.
+  a callable that gives the `ScalarFunction` of every name that begins so;
+* group `photonlake.methods`: what a method of `Catalog` calls, as `graph`: a callable that takes the catalog first.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -36,6 +38,7 @@ from sql.syntax import NotUnderstood
 
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"
+METHOD_GROUP = "photonlake.methods"
 OURS = {"nearest": "catalog.query.nearest:NEAREST", "similar_pairs": "catalog.query.similar_pairs:SIMILAR_PAIRS"}
 # In the engine a function has a name of its own in each query: so it is the one of that query's snapshot and spaces,
 # and two queries at once do not meet.
@@ -341,6 +344,21 @@ def _on_values(answer: Callable[..., pa.Array], parameters: tuple[str, ...]) -> 
         return answer(*(c.filter(there) for c in columns)).take(place)
 
     return call
+
+
+def method(name: str) -> Callable[..., Any]:
+    """Return what a method of `Catalog` calls that an upper floor publishes; it is loaded now.
+
+    Raises
+    ------
+    QueryError
+        If nothing installed publishes it.
+    """
+    found = _published(METHOD_GROUP).get(name)
+    if found is None:
+        raise QueryError(f"{name}: this installation is not whole; type: pip install --force-reinstall photonlake")
+    loaded: Callable[..., Any] = found.load()
+    return loaded
 
 
 @functools.cache

@@ -60,7 +60,7 @@ def understood(query: str, given: Mapping[str, object]) -> tuple[str, dict[str, 
             values[name] = _number(query, name, value)
         elif kind != "SkyCoord":
             if hasattr(value, "columns"):
-                raise QueryError(f"${name} is a table; a query names a table that it reads: cat.register({name!r}, ...)")
+                raise QueryError(f"${name} is a table: cat.register({name!r}, ...), and name it in FROM")
             values[name] = plain(value)
     return query, values
 

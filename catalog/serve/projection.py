@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from catalog.neighbours.principal_axes import principal_axes
+
 _SAMPLE_ROWS = 50_000
 
 
@@ -18,8 +20,7 @@ def projected(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (n, 2)
-        Rows far out are drawn at the edge, 1.25. The sign is fixed: the larger half of each axis's weights is positive,
-        so that the same vectors give the same map.
+        Rows far out are drawn at the edge, 1.25. The same vectors give the same map.
 
     Examples
     --------
@@ -35,9 +36,7 @@ def projected(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     sample = vectors[::step].astype(np.float64)
     mean = sample.mean(axis=0)
     centred = sample - mean
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    axes = axes[:, ::-1][:, :2]
-    axes = axes * np.where(axes.sum(axis=0) < 0, -1.0, 1.0)
+    axes = principal_axes(centred.T @ centred, 2)
     seen = (vectors - mean.astype(np.float32)) @ axes.astype(np.float32)
     width = np.quantile(np.abs(seen), 0.98, axis=0)
     out[:, : seen.shape[1]] = np.divide(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from catalog.neighbours.principal_axes import principal_axes
 from embed.inputs.prepared import Arrays
 from embed.registry import Configuration, Fitted, Settings, Stream, Tensors, Vectors
 from embed.training.split import held_out
@@ -81,10 +82,7 @@ def principal_components(chunks: Iterator[Arrays], latent: int) -> PrincipalComp
     # A masked point counts as the mean, which adds nothing to the covariance; exact where nothing is masked.
     covariance = products - np.outer(total, mean)
     covariance = 0.5 * (covariance + covariance.T) / max(n, 1)
-    _, vectors = np.linalg.eigh(covariance)
-    components = vectors[:, ::-1][:, :latent].T
-    signs = np.sign(components[np.arange(latent), np.abs(components).argmax(axis=1)])
-    return PrincipalComponents(mean, np.ascontiguousarray(components * signs[:, None]))
+    return PrincipalComponents(mean, np.ascontiguousarray(principal_axes(covariance, latent).T))
 
 
 def fit(stream: Stream, settings: Settings) -> Fitted:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import catalog
-from analysis.study.model_functions import of_vector
+from analysis.study.models import of_vector
 from analysis.study.runs import Answer, Evidence, Model, Question, once
 from catalog.errors import QueryError, UnknownName
 from catalog.query.session import Session

@@ -107,7 +107,7 @@ def test_a_query_in_time_sees_own_tables_too(cat):
 
 @pytest.mark.parametrize("name", ["a b", "1st", "csc", "cone", "nearest", "a.b", ""])
 def test_a_name_that_is_taken_or_not_plain_is_refused(cat, name):
-    with pytest.raises(QueryError, match="cannot name a table|taken by the store"):
+    with pytest.raises(QueryError, match=r"cannot name a table|taken by the store"):
         cat.register(name, ROWS)
 
 

@@ -145,9 +145,9 @@ def cat(filled, monkeypatch):
 
 
 def test_a_filter_reads_a_table_of_the_users_own(cat):
-    target = cat.sql("SELECT id FROM embedding.spectrum ORDER BY id LIMIT 1").fetchall()[0][0]
+    target = cat.sql("SELECT id FROM embedding.sp ORDER BY id LIMIT 1").fetchall()[0][0]
     cat.register("mine", {"kept": [target]})
-    found = cat.nearest("spectrum", target, filter="detection_id IN (SELECT kept FROM mine)")
+    found = cat.nearest("sp", target, filter="detection_id IN (SELECT kept FROM mine)")
     assert [row[0] for row in found.fetchall()] == [target]
 
 

@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 from astropy import units as u
@@ -18,7 +19,7 @@ from factories.simulated import python
 import catalog
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SCRIPTS = ("vector_search", "one_query", "topcat_round_trip", "my_spectrum")
+SCRIPTS = ("vector_search", "one_query", "topcat_round_trip", "my_spectrum", "graph_with_networkx")
 _ROW = re.compile(r"^ *(\d+) +(\S+\.\d+\.\d+) +(2CXO \S+) +([\d.]+)$", re.MULTILINE)
 
 
@@ -110,6 +111,16 @@ def test_a_spectrum_of_ones_own_finds_its_like(beside_small_survey):
     assert "What SIMBAD says these are: " in said
     with pytest.raises(AssertionError, match=r"error: README\.txt: expected a data product"):
         example("my_spectrum", "s", here / "survey" / "README.txt", cwd=here)
+
+
+def test_a_graph_comes_to_networkx_and_goes_on_as_a_file(beside_small_survey):
+    here = beside_small_survey
+    asked_ = ("--spaces", "spectrum", "--threshold", "0.5,0.8", "--where", "", "--null", "0", "--store", "s")
+    python("-m", "analysis", "network", *asked_, cwd=here)
+    said = example("graph_with_networkx", "s", "network.graphml", cwd=here)
+    n_nodes = len(nx.read_graphml(here / "network.graphml"))
+    assert f"edges from 0.5 on: Graph with {n_nodes} nodes" in said
+    assert f"agree for {n_nodes} of {n_nodes} nodes" in said
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 import catalog
 from analysis.__main__ import app
+from analysis.networks.edges import TooManyEdges
+from analysis.networks.graph import network_graph
 from catalog.__main__ import app as catalog_app
 from catalog.errors import QueryError, UnknownName
 from catalog.serve.graphs import write_graph
@@ -151,8 +153,58 @@ def test_graphs_are_exported(planted, tmp_path, monkeypatch):
     assert nx.read_gexf(target).number_of_nodes() == N
 
 
+def test_a_run_is_a_graph_of_networkx_with_its_attributes(planted):
+    run(planted, "--threshold", "0.5,0.8")
+    with catalog.open(planted) as cat:
+        ((newest,),) = cat.sql("SELECT max(run_id) FROM analysis.graph").fetchall()
+        assert cat.graph().graph["run_id"] == newest
+        ((run_id,),) = cat.sql("SELECT max(run_id) FROM analysis.graph WHERE threshold = 0.8").fetchall()
+        assert nx.utils.graphs_equal(cat.graph(run_id), cat.graph(run_id, 0.5))  # the lowest threshold
+        graph = cat.graph(run_id, 0.8)
+        assert graph.graph["run_id"] == run_id
+        assert (graph.graph["threshold"], graph.graph["where"]) == (0.8, "var_prob_b > 0.9")
+        nodes = cat.sql(
+            "SELECT id, name, otype, degree, core_number, clustering, component FROM analysis.node "
+            "WHERE run_id = $id AND threshold = 0.8", id=run_id
+        ).fetchall()  # fmt: skip
+        assert set(graph) == {node for node, *_ in nodes}
+        cores, shares = nx.core_number(graph), nx.clustering(graph)
+        for node, name, otype, degree, core, share, _ in nodes:
+            assert (graph.nodes[node]["name"], graph.nodes[node]["otype"]) == (name, otype)
+            assert (graph.degree[node], cores[node], shares[node]) == (degree, core, pytest.approx(share))
+        assert nx.number_connected_components(graph) == len({c for *_, c in nodes})
+        edges = cat.sql(
+            "SELECT id_1, id_2, similarity FROM analysis.edge WHERE run_id = $id AND similarity >= 0.8", id=run_id
+        ).fetchall()
+        assert {frozenset(e) for e in graph.edges} == {frozenset((a, b)) for a, b, _ in edges}
+        assert all(graph[a][b] == {"similarity": s, "weight": s} for a, b, s in edges)
+        with pytest.raises(UnknownName, match="there is no network run 999; list them"):
+            cat.graph(999)
+        with pytest.raises(UnknownName, match=r"has no threshold 0\.65; it has 0\.5, 0\.8"):
+            cat.graph(run_id, 0.65)
+        with pytest.raises(TooManyEdges, match=f"export --graph {run_id} --format parquet"):
+            network_graph(cat, run_id, most=len(edges) - 1)
+
+
+def test_a_graph_goes_through_the_writers_of_networkx(planted, tmp_path):
+    run(planted, "--threshold", "0.5,0.8")
+    with catalog.open(planted) as cat:
+        ((run_id,),) = cat.sql("SELECT max(run_id) FROM analysis.graph WHERE threshold = 0.8").fetchall()
+        graph = cat.graph(run_id, 0.8)
+    nx.write_graphml(graph, tmp_path / "g.graphml")
+    nx.write_gexf(graph, tmp_path / "g.gexf")
+    back = nx.read_graphml(tmp_path / "g.graphml")
+    assert (dict(back.nodes(data=True)), back.adj) == (dict(graph.nodes(data=True)), graph.adj)
+    assert set(nx.read_gexf(tmp_path / "g.gexf").edges) == set(graph.edges)
+
+
+def test_a_store_without_a_run_has_no_graph(store):
+    with catalog.open(store) as cat, pytest.raises(UnknownName, match=r"make one: .*analysis network"):
+        cat.graph()
+
+
 def test_wrong_questions_are_told(planted):
-    with pytest.raises(QueryError, match="--combine is to be one of"):
+    with pytest.raises(UnknownName, match="--combine: no 'sum'; there are mean, max, both"):
         run(planted, "--combine", "sum")
     with pytest.raises(QueryError, match="a cosine lies between"):
         run(planted, "--threshold", "1.5")

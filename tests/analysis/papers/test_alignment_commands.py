@@ -14,7 +14,7 @@ import catalog
 from analysis.__main__ import app
 from analysis.anomalies import anomaly_study
 from analysis.papers import neighbour_study, pair_samples, regression_study, retrieval_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from catalog.errors import UnknownName
 from catalog.store import lake
 from embed.store.twins import twins
@@ -136,10 +136,10 @@ def test_twice_is_once(studied):
         made = [
             retrieval_study.run(cat, silent),
             regression_study.run(
-                cat, regression_study.Asked(("hard_hs", "flux_aper_b"), masked=True, splits=2), silent
+                cat, regression_study.RegressionQuestion(("hard_hs", "flux_aper_b"), masked=True, splits=2), silent
             ),
-            neighbour_study.run(cat, neighbour_study.Asked(5, 5, ""), silent),
-            anomaly_study.run(cat, anomaly_study.Asked("aligned", "", 2), silent),
+            neighbour_study.run(cat, neighbour_study.NeighbourQuestion(5, 5, ""), silent),
+            anomaly_study.run(cat, anomaly_study.AnomalyQuestion("aligned", "", 2), silent),
         ]
         assert [(r.run_id, r.made) for r in made] == [(1, False), (2, False), (3, False), (4, False)]
         assert len(cat.snapshots()) == n_snapshots
@@ -158,9 +158,9 @@ def test_a_store_without_vectors_says_what_to_type(store):
         with pytest.raises(UnknownName, match="python -m embed train aligned"):
             retrieval_study.run(cat, Ways())
         with pytest.raises(pair_samples.NothingToRead, match="python -m embed"):
-            regression_study.run(cat, regression_study.Asked(("hard_hs",)), Ways())
+            regression_study.run(cat, regression_study.RegressionQuestion(("hard_hs",)), Ways())
         with pytest.raises(UnknownName, match="python -m embed"):
-            anomaly_study.run(cat, anomaly_study.Asked("properties", "", 0), Ways())
+            anomaly_study.run(cat, anomaly_study.AnomalyQuestion("properties", "", 0), Ways())
 
 
 def test_a_wrong_option_is_told():

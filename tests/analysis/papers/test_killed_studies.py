@@ -14,7 +14,7 @@ import pytest
 
 import catalog
 from analysis.papers import regression_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 
 ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = ("hard_hs", "hard_hm", "flux_aper_b", "powlaw_gamma")
@@ -74,7 +74,7 @@ def fresh(aligned_once, tmp_path):
 
 
 def test_a_regression_that_is_stopped_goes_on_after_the_columns_it_had_done(fresh):
-    asked, said = regression_study.Asked(("hard_hm", "powlaw_gamma")), []
+    asked, said = regression_study.RegressionQuestion(("hard_hm", "powlaw_gamma")), []
 
     def stop(line):
         if line.startswith("powlaw_gamma: "):

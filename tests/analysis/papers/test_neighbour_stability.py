@@ -6,7 +6,7 @@ import pytest
 
 import catalog
 from analysis.papers import neighbour_study
-from analysis.study.ask_settings import Ways
+from analysis.study.options import Ways
 from catalog.store.manifest import Source
 from embed.registry import Settings
 from embed.store import encoding_job
@@ -22,7 +22,7 @@ def test_bright_detections_keep_their_neighbours_and_faint_ones_do_not(store, tm
     train(Training(store, "events", "summary", settings=Settings(device="cpu")))
     encoding_job.run(encoding_job.Job(store), ("events",))
     with catalog.open(store) as cat:
-        run = neighbour_study.run(cat, neighbour_study.Asked(5, 3, ""), Ways())
+        run = neighbour_study.run(cat, neighbour_study.NeighbourQuestion(5, 3, ""), Ways())
     with catalog.open(store) as cat:
         query = """SELECT n.stability, o.cnts_aper_b FROM analysis.neighbour_stability AS n
             JOIN csc.observation_source AS o USING (detection_id) ORDER BY o.cnts_aper_b"""

@@ -12,8 +12,9 @@ from factories.store import make_store, write
 
 from analysis.report.page import Section, Shown, page
 from analysis.report.store import label
-from analysis.report.studies import Asked, Study, study
+from analysis.report.write import study
 from analysis.report.write import write as write_report
+from analysis.score_tables import StudySection, StudyTable
 from analysis.study.runs import Answer, Evidence, Question, once
 from catalog import Catalog
 from catalog.errors import StoreNotFound
@@ -80,8 +81,8 @@ def test_what_is_simulated_says_so(small, tmp_path):
 def test_a_study_is_shown_with_run_figure_and_sql(small):
     answer = Answer({}, {"latent_map.svg": b"<svg xmlns='http://www.w3.org/2000/svg'/>"})
     names = np.array(["2CXO J053500.0-052400"])
-    runs = Asked("Runs", "SELECT run_id FROM analysis.run WHERE run_id = $run")
-    how = Study("try", "A try", "About it.", "python -m analysis try", (runs,))
+    runs = StudyTable("Runs", "SELECT run_id FROM analysis.run WHERE run_id = $run")
+    how = StudySection("try", "A try", "About it.", "python -m analysis try", (runs,))
     with Catalog(small) as cat:
         assert study(cat, how) is None
     once(Question(small, "try", {"k": [1, 2]}, seed=5), Evidence(1, "x", names), lambda: answer)

@@ -13,9 +13,8 @@ from factories.encoder_inputs import folded_table
 from factories.store import write
 
 import catalog
-from analysis.spectra.baselines import band_counts, completed, told
 from analysis.spectra.features import COLOUR_EDGES_KEV, Features, Spectra, colours
-from analysis.spectra.spectrum_samples import Sample
+from analysis.spectra.spectrum_samples import Sample, band_counts, completed, told
 from embed.registry import Settings
 from embed.store import encoding_job
 from embed.store.training_job import Training, train

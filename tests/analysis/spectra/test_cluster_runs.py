@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from factories.classed import fill
@@ -9,8 +11,10 @@ from typer.testing import CliRunner
 
 import catalog
 from analysis.__main__ import app
-from analysis.spectra.cluster_questions import ClusterQuestion, ask_clusters
-from analysis.spectra.spectrum_samples import TooFewRows, read, read_classes
+from analysis.spectra.classes import read_classes
+from analysis.spectra.cluster_run import ClusterQuestion, run
+from analysis.spectra.spectrum_samples import TooFewRows, read
+from analysis.study.options import Ways
 from catalog.errors import QueryError, UnknownName
 
 ASKED = ClusterQuestion(("spectrum",), ("kmeans", "gmm"), (4, 6), ("simbad",), ("eight",), splits=2)
@@ -23,7 +27,7 @@ def filled(empty_store, tmp_path_factory, any_seed):
 
     store = fill(shutil.copytree(empty_store, tmp_path_factory.mktemp("classed") / "s"), 160, any_seed)
     with catalog.open(store) as cat:
-        ask_clusters(cat, ASKED)
+        run(cat, ASKED, Ways())
     return store
 
 
@@ -44,8 +48,8 @@ TABLES = (
 
 
 def test_twice_is_once_and_again_gives_identical_rows(cat):
-    assert not ask_clusters(cat, ASKED).made
-    again = ask_clusters(cat, ASKED, again=True)
+    assert not run(cat, ASKED, Ways()).made
+    again = run(cat, ASKED, Ways(again=True))
     assert again.made
     with catalog.open(cat.path) as reopened:
         for table in TABLES:
@@ -153,7 +157,7 @@ FEATURES = ("hardness ratios", "hardness ratios, log counts", "spectrum")
 
 
 def test_the_chosen_clustering_is_one_of_one_run(cat):
-    ask_clusters(cat, ASKED, again=True)
+    run(cat, replace(ASKED, probes=False), Ways())
     with catalog.open(cat.path) as reopened:
         chosen = reopened.sql(
             "SELECT features, rows_are, run_id, algorithm, setting FROM analysis.chosen_clustering"
@@ -195,12 +199,12 @@ def test_the_matrix_of_classes_and_clusters_is_one_call(cat):
 
 def test_predictions_are_truth_only_where_asked(cat):
     sample = read(cat, ["spectrum"])
-    assert set(read_classes(cat, sample, ["umlcaxs"]).class_) == {None}
-    believed = read_classes(cat, sample, ["umlcaxs"], predicted=True)
+    assert set(read_classes(cat, sample.sources, sample.snapshot, ["umlcaxs"]).class_) == {None}
+    believed = read_classes(cat, sample.sources, sample.snapshot, ["umlcaxs"], predicted=True)
     assert believed.n_predicted == len(set(sample.sources))
-    truth = read_classes(cat, sample, ["umlcaxs", "simbad"])
+    truth = read_classes(cat, sample.sources, sample.snapshot, ["umlcaxs", "simbad"])
     assert truth.n_predicted == 0
-    assert truth.class_ == read_classes(cat, sample, ["simbad"]).class_ != believed.class_
+    assert truth.class_ == read_classes(cat, sample.sources, sample.snapshot, ["simbad"]).class_ != believed.class_
 
 
 def test_figures_are_images(cat):
@@ -211,8 +215,9 @@ def test_figures_are_images(cat):
 
 
 def test_wrong_names_are_told(cat):
+    sample = read(cat, ["spectrum"])
     with pytest.raises(UnknownName, match=r"no authority 'simbat'; did you mean simbad\?; there are simbad, umlcaxs"):
-        read_classes(cat, read(cat, ["spectrum"]), ["simbat"])
+        read_classes(cat, sample.sources, sample.snapshot, ["simbat"])
     with pytest.raises(UnknownName, match=r"spectrm.*did you mean spectrum"):
         read(cat, ["spectrm"])
     with pytest.raises(TooFewRows, match="0 detections are left to compare"):
@@ -246,7 +251,7 @@ def test_real_sources_against_literature(real, tmp_path):
         ("csc.master_source",), ("kmeans", "gmm"), (4, 8, 12), ("literature",), ("eight", "agn"), splits=3
     )
     with catalog.open(store) as cat:
-        ask_clusters(cat, asked)
+        run(cat, asked, Ways())
     with catalog.open(store) as cat:
         found = dict(
             cat.sql(

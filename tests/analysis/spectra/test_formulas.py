@@ -8,12 +8,11 @@ import pytest
 from factories.classed import fill
 
 import catalog
-from analysis.spectra.associations import associations
-from analysis.spectra.explained_columns import inputs
+from analysis.spectra.associations import associations, inputs
 from analysis.spectra.explanations import explain
-from analysis.spectra.formula_questions import FormulaQuestion, ask_formulas
-from analysis.spectra.formulas import Formula, simplified
-from analysis.spectra.pruning import pruned
+from analysis.spectra.formula_run import FormulaQuestion, run
+from analysis.spectra.formulas import Formula, pruned, simplified
+from analysis.study.options import Ways
 from catalog.errors import QueryError
 
 NAMES = ("s", "h", "a", "b")
@@ -147,9 +146,9 @@ def test_a_run_of_the_study_is_kept_and_found_again(store, any_seed):
     fill(store, seed=any_seed)
     asked = FormulaQuestion("spectrum", ("hard_hs", "hard_ms", "var_prob_b"), lengths=(5,), reverse=False)
     with catalog.open(store) as cat:
-        assert ask_formulas(cat, asked).made
+        assert run(cat, asked, Ways()).made
     with catalog.open(store) as cat:
-        assert not ask_formulas(cat, asked).made
+        assert not run(cat, asked, Ways()).made
         targets = cat.sql("SELECT target, count_if(chosen), bool_or(found) FROM analysis.formula GROUP BY 1 ORDER BY 1")
         rows = targets.fetchall()
         assert [r[0] for r in rows] == ["z0", "z1", "z2", "z3"]
@@ -161,4 +160,4 @@ def test_a_run_of_the_study_is_kept_and_found_again(store, any_seed):
         ((figures,),) = cat.sql("SELECT figures FROM analysis.run").fetchall()
         assert {f.rsplit("/", 1)[1] for f in figures} == {"pareto_latents.png", "association.png"}
         with pytest.raises(QueryError, match="at least 60 are needed"):
-            ask_formulas(cat, FormulaQuestion("spectrum", ("hard_hs",), where="obsid < 30"))
+            run(cat, FormulaQuestion("spectrum", ("hard_hs",), where="obsid < 30"), Ways())

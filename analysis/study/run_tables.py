@@ -1,15 +1,43 @@
-"""analysis.*: what the studies found, run by run. Each study declares its tables in a module beside this one."""
+"""analysis.run and analysis.model: what every study leaves; and the columns that tables of studies have in common.
+
+Each room declares the tables of its study beside it. Entry points of the group `photonlake.tables` name these modules,
+and `catalog.schema` reads them: it knows no science.
+"""
 
 from __future__ import annotations
 
-from catalog.schema.analysis_alignment import ALIGNMENT
-from catalog.schema.analysis_clusters import CLUSTERS
-from catalog.schema.analysis_networks import NETWORKS
-from catalog.schema.analysis_run import RUN_ID
 from catalog.schema.columns import FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column
 from catalog.schema.table import Table
 
-ANALYSIS: tuple[Table, ...] = (
+RUN_ID = Column("run_id", INT64, "Run it belongs to: analysis.run", ucd="meta.id")
+
+
+def interval_columns(value: Column, of: str = "its 95 % interval over sources") -> tuple[Column, Column, Column]:
+    """Return a column and the two ends of its interval.
+
+    Parameters
+    ----------
+    value : Column
+    of : str
+        What the ends are of.
+
+    Examples
+    --------
+    >>> [c.name for c in interval_columns(Column("gain", FLOAT64, "What is gained"))]
+    ['gain', 'gain_low', 'gain_high']
+    >>> [c.name for c in interval_columns(Column("value", FLOAT64, "The metric"))]
+    ['value', 'low', 'high']
+    """
+    stem = "" if value.name == "value" else f"{value.name}_"
+    ucd = value.ucd if value.ucd == "stat.error" else "stat.value"
+    return (
+        value,
+        Column(f"{stem}low", value.type, f"Lower end of {of}", ucd=f"{ucd};stat.min"),
+        Column(f"{stem}high", value.type, f"Upper end of {of}", ucd=f"{ucd};stat.max"),
+    )
+
+
+TABLES: tuple[Table, ...] = (
     Table(
         "analysis.run",
         "One row per run of an analysis: what was asked, of which snapshot, and with which seed",
@@ -46,7 +74,4 @@ ANALYSIS: tuple[Table, ...] = (
         ),
         writing="internal",
     ),
-    *CLUSTERS,
-    *ALIGNMENT,
-    *NETWORKS,
 )

@@ -1,22 +1,20 @@
-"""analysis.*: photons and papers in one space: retrieval, regression, neighbours, anomalies."""
+"""analysis.*: photons and papers in one space: retrieval, regression, neighbours."""
 
 from __future__ import annotations
 
-from catalog.schema.analysis_run import RUN_ID
+from analysis.study.run_tables import RUN_ID, interval_columns
 from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, TEXT, TEXTS, Column
 from catalog.schema.table import Table
 
 _COLUMN = Column("column_name", TEXT, "Column of csc.observation_source that is predicted", ucd="meta.id")
 _UNIT = Column("unit", TEXT, "Unit of the errors; dex where the logarithm is predicted", ucd="meta.unit")
 _MASKED = Column("masked", BOOL, "True where texts had no numbers, classes, or words of the quantity", ucd="meta.code")
-_LOW, _HIGH = "Lower end of its 95 % interval over sources", "Upper end of its 95 % interval over sources"
 _N_SPLITS = Column(
     "n_splits", INT32, "Splits into what is learned from, chosen by and judged on, that it is the mean of"
 )
 _N_TRAININGS = Column("n_trainings", INT32, "Trainings of the alignment that the splits take turns with")
 _DETECTION = Column("detection_id", TEXT, "Detection", ucd="meta.id;src")
 _NAME = Column("name", TEXT, "Its source, '2CXO J...'", ucd="meta.id;src")
-_SPACE = Column("space", TEXT, "Embedding space", ucd="meta.id")
 _K = Column("k", INT32, "Neighbours of each detection, all of other sources", ucd="meta.number")
 
 _REGRESSION = Table(
@@ -35,9 +33,9 @@ _REGRESSION = Table(
         ),
         Column("learner", TEXT, "knn (k = 3), ridge or boosting"),
         _MASKED,
-        Column("mae", FLOAT64, "Mean absolute error on the test sources, each counting once", ucd="stat.error"),
-        Column("mae_low", FLOAT64, _LOW, ucd="stat.error;stat.min"),
-        Column("mae_high", FLOAT64, _HIGH, ucd="stat.error;stat.max"),
+        *interval_columns(
+            Column("mae", FLOAT64, "Mean absolute error on the test sources, each counting once", ucd="stat.error")
+        ),
         Column("validation_mae", FLOAT64, "The same on the validation sources, by which is chosen", ucd="stat.error"),
         _UNIT,
         Column("selected", BOOL, "True for the learner with the lowest validation error of its representation"),
@@ -65,9 +63,11 @@ _GAIN = Table(
         Column("mae_text", FLOAT64, "Mean absolute error from the papers alone", ucd="stat.error"),
         Column("mae_data", FLOAT64, "Mean absolute error from the photons alone", ucd="stat.error"),
         Column("mae_both", FLOAT64, "Mean absolute error from both side by side", ucd="stat.error"),
-        Column("gain", FLOAT64, "Error of the better single modality less that of both", ucd="stat.error;arith.diff"),
-        Column("gain_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-        Column("gain_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
+        *interval_columns(
+            Column(
+                "gain", FLOAT64, "Error of the better single modality less that of both", ucd="stat.error;arith.diff"
+            )
+        ),
         Column(
             "relative_gain",
             FLOAT64,
@@ -81,78 +81,6 @@ _GAIN = Table(
     writing="internal",
 )
 
-_DETECTORS = "isolation_forest, lof (local outlier factor), knn_distance (to the 20th neighbour)"
-_ANOMALY = Table(
-    "analysis.anomaly",
-    "One row per detection of a space: how anomalous it is among those of other sources, and what may explain it",
-    ("run_id", "detection_id"),
-    (
-        RUN_ID,
-        _SPACE,
-        _DETECTION,
-        _NAME,
-        Column("obsid", INT32, "Observation identifier", ucd="meta.id;obs"),
-        Column("rank", INT32, "1 for the most anomalous", ucd="meta.number"),
-        Column("score", FLOAT64, "Mean of the three shares, 0 to 1", ucd="stat.value"),
-        Column("isolation_forest", FLOAT64, "Score of the isolation forest (Liu et al. 2008)", ucd="stat.value"),
-        Column("lof", FLOAT64, "Local outlier factor (Breunig et al. 2000), 1 for the usual", ucd="stat.value"),
-        Column("knn_distance", FLOAT64, "Distance to the 20th neighbour in the space", ucd="stat.value"),
-        Column("isolation_forest_share", FLOAT64, "Share of detections less anomalous to the forest", ucd="stat.rank"),
-        Column("lof_share", FLOAT64, "Share of detections with a lower factor", ucd="stat.rank"),
-        Column("knn_distance_share", FLOAT64, "Share of detections with nearer neighbours", ucd="stat.rank"),
-        Column("hard_hs", FLOAT64, "Hardness ratio of hard and soft band", ucd="phot.flux;arith.ratio"),
-        Column("otype", TEXT, "What the source is said to be", ucd="src.class"),
-        Column("authority", TEXT, "Who says so", ucd="meta.curation"),
-        Column("predicted", BOOL, "True where a model predicted it: never truth", ucd="meta.code"),
-        Column("warnings", TEXTS, "Saturation, streak, edges, confusion, dither, pile-up, other columns than usual"),
-        Column("extremes", TEXTS, "Physical columns in which it is extreme among the detections judged, with robust z"),
-        Column("counts_per_frame", FLOAT64, "Counts per ACIS frame; above some 0.1 photons pile up on axis", "count"),
-        Column("neighbours", TEXTS, "Nearest detections of other sources, nearest first"),
-        Column("bibcodes", TEXTS, "Newest papers about the source", ucd="meta.bib.bibcode"),
-    ),
-    writing="internal",
-)
-_AGREEMENT = Table(
-    "analysis.anomaly_agreement",
-    "One row per pair of detectors: whether they rank detections alike",
-    ("run_id", "detector", "other_detector"),
-    (
-        RUN_ID,
-        _SPACE,
-        Column("detector", TEXT, _DETECTORS),
-        Column("other_detector", TEXT, "Another one"),
-        Column("spearman", FLOAT64, "Rank correlation", ucd="stat.correlation"),
-        Column("spearman_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-        Column("spearman_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
-        Column("kendall", FLOAT64, "Kendall's tau", ucd="stat.correlation"),
-        Column("shuffled_spearman", FLOAT64, "Control: with the scores of other sources", ucd="stat.correlation"),
-    ),
-    writing="internal",
-)
-_INJECTION = Table(
-    "analysis.anomaly_injection",
-    "One row per hidden class, detector and space: how many of a rare class, hidden among common ones, come out on top",
-    ("run_id", "space", "hidden_class", "detector"),
-    (
-        RUN_ID,
-        _SPACE,
-        Column("hidden_class", TEXT, "The rare class", ucd="src.class"),
-        Column("detector", TEXT, f"{_DETECTORS}, or the mean of their shares"),
-        Column("precision", FLOAT64, "Share of the hidden ones among the k most anomalous", ucd="stat.value"),
-        Column("precision_low", FLOAT64, "Lower end of 95 % of the draws of sources", ucd="stat.value;stat.min"),
-        Column("precision_high", FLOAT64, "Upper end of 95 % of the draws of sources", ucd="stat.value;stat.max"),
-        Column(
-            "difference", FLOAT64, "Precision less that of properties in the same draws", ucd="stat.value;arith.diff"
-        ),
-        Column("difference_low", FLOAT64, "Lower end of 95 % of the draws", ucd="stat.value;stat.min"),
-        Column("difference_high", FLOAT64, "Upper end of 95 % of the draws", ucd="stat.value;stat.max"),
-        Column("chance", FLOAT64, "Precision of a random order", ucd="stat.value"),
-        Column("k", INT32, "Hidden sources", ucd="meta.number"),
-        Column("n_background", INT32, "Common sources around them", ucd="meta.number"),
-        Column("n_draws", INT32, "Draws", ucd="meta.number"),
-    ),
-    writing="internal",
-)
 
 _RETRIEVAL = Table(
     "analysis.retrieval",
@@ -168,12 +96,13 @@ _RETRIEVAL = Table(
             "recall_1, recall_5: among the first 1 and 5 per cent; median_rank; relative_median_rank: as a share of "
             "all; mrr: mean reciprocal rank",
         ),
-        Column("value", FLOAT64, "The metric; equals share their ranks", ucd="stat.value"),
-        Column("low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-        Column("high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
-        Column("shuffled", FLOAT64, "Control: with data and texts of different sources, mean of 20", ucd="stat.value"),
-        Column("shuffled_low", FLOAT64, "Lower end of 95 % of the shuffles", ucd="stat.value;stat.min"),
-        Column("shuffled_high", FLOAT64, "Upper end of 95 % of the shuffles", ucd="stat.value;stat.max"),
+        *interval_columns(Column("value", FLOAT64, "The metric; equals share their ranks", ucd="stat.value")),
+        *interval_columns(
+            Column(
+                "shuffled", FLOAT64, "Control: with data and texts of different sources, mean of 20", ucd="stat.value"
+            ),
+            "95 % of the shuffles",
+        ),
         Column("chance", FLOAT64, "What a random order gives; NULL where answers are several", ucd="stat.value"),
         Column("n_queries", INT32, "Sources that were asked with; of the space's own alignment", ucd="meta.number"),
         Column("n_candidates", INT32, "Sources that were ranked", ucd="meta.number"),
@@ -226,21 +155,21 @@ _SPREAD = Table(
         ),
         Column("spread", FLOAT64, "Mean over the detections of the spread among their neighbours", ucd="stat.stdev"),
         Column("random_spread", FLOAT64, "Control: the same among as many detections drawn at random"),
-        Column(
-            "ratio",
-            FLOAT64,
-            "Spread over that of random sets; below 1 neighbours are alike",
-            ucd="stat.value;arith.ratio",
+        *interval_columns(
+            Column(
+                "ratio",
+                FLOAT64,
+                "Spread over that of random sets; below 1 neighbours are alike",
+                ucd="stat.value;arith.ratio",
+            )
         ),
-        Column("ratio_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-        Column("ratio_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
-        Column("difference", FLOAT64, "Ratio less that of the data space before the alignment; below 0 is tighter"),
-        Column("difference_low", FLOAT64, _LOW, ucd="stat.value;stat.min"),
-        Column("difference_high", FLOAT64, _HIGH, ucd="stat.value;stat.max"),
+        *interval_columns(
+            Column("difference", FLOAT64, "Ratio less that of the data space before the alignment; below 0 is tighter")
+        ),
         _K,
         Column("n_detections", INT32, "Detections, of sources that the alignment has not seen", ucd="meta.number"),
     ),
     writing="internal",
 )
 
-ALIGNMENT: tuple[Table, ...] = (_RETRIEVAL, _NEIGHBOUR, _SPREAD, _REGRESSION, _GAIN, _ANOMALY, _AGREEMENT, _INJECTION)
+TABLES: tuple[Table, ...] = (_RETRIEVAL, _NEIGHBOUR, _SPREAD, _REGRESSION, _GAIN)
