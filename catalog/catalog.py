@@ -142,7 +142,7 @@ class Catalog:
         Examples
         --------
         >>> cat.register("mine", {"ra": [148.97], "dec": [69.68]})  # doctest: +SKIP
-        >>> cat.sql("SELECT c.name, c.separation FROM mine, cone(mine.ra, mine.dec, 2) AS c").pl()  # doctest: +SKIP
+        >>> cat.sql("SELECT c.name, c.separation_arcsec FROM mine, cone(mine.ra, mine.dec, 2) AS c").pl()  # doctest: +SKIP
         """
         from catalog.formats import own_tables  # noqa: PLC0415 - for those who bring a table
 
