@@ -1,4 +1,4 @@
-"""`photonlake catalog sql ...`: the programs under one name, which shells can complete."""
+"""`photonlake sql ...`: the programs under one name, which shells can complete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import importlib
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from catalog.console import USAGE_ERROR, VersionOption, run
 
@@ -21,11 +21,16 @@ class _Programs(TyperGroup):
         del ctx
         return list(PROGRAMS)
 
-    def get_command(self, ctx: object, cmd_name: str) -> TyperGroup | None:
-        """Return a program by its name; a command without its program, or a misspelt one, is told as such."""
-        if cmd_name in PROGRAMS or getattr(ctx, "resilient_parsing", False):  # a shell completes what is half typed
-            return _load(cmd_name) if cmd_name in PROGRAMS else None
+    def get_command(self, ctx: object, cmd_name: str) -> TyperGroup | TyperCommand | None:
+        """Return a program by its name, or a command that only one program has; a misspelt name is told as such."""
+        if cmd_name in PROGRAMS:
+            return _load(cmd_name)
         owners = [p for p in PROGRAMS if (program := _load(p)) and cmd_name in program.commands]
+        if len(owners) == 1 and (owner := _load(owners[0])):
+            command = owner.commands[cmd_name]
+            return command if isinstance(command, TyperCommand) else None
+        if getattr(ctx, "resilient_parsing", False):  # a shell completes what is half typed
+            return None
         meant = [f"{p} {cmd_name}" for p in owners] or difflib.get_close_matches(cmd_name, PROGRAMS, 1)
         hint = f"; did you mean: photonlake {' or photonlake '.join(meant)}" if meant else ""
         raise USAGE_ERROR(f"there is no program {cmd_name!r}{hint}")
@@ -38,8 +43,9 @@ def _load(name: str) -> TyperGroup | None:
 
 app = typer.Typer(
     cls=_Programs,
-    help="A Chandra archive in one directory. `photonlake ingest` is `python -m ingest`, and so on.\n\n"
-    "Example: photonlake catalog info --store s",
+    help="A Chandra archive in one directory. `photonlake ingest` is `python -m ingest`, and so on. A command of "
+    "one program alone needs no more than its name: `photonlake sql`.\n\n"
+    "Example: photonlake info --store s",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

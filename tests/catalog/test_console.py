@@ -198,7 +198,12 @@ def test_the_reference_tells_every_exit_status():
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("photonlake cata", "catalog"), ("photonlake embed tr", "train"), ("photonlake catalog sql --sn", "--snapshot")],
+    [
+        ("photonlake cata", "catalog"),
+        ("photonlake embed tr", "train"),
+        ("photonlake catalog sql --sn", "--snapshot"),
+        ("photonlake sql --sn", "--snapshot"),
+    ],
 )
 def test_a_shell_completes_the_one_program_for_all(words, offered):
     program = Path(sys.executable).with_name("photonlake")

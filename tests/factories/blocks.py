@@ -45,8 +45,10 @@ class Block:
 
 
 def split(command: str) -> list[str]:
-    """Return a command's words; the environment's Python is this one. Comments are left out."""
+    """Return a command's words; the environment's Python is this one, photonlake a module. Comments are left out."""
     words = shlex.split(command, comments=True)
+    if words and words[0] in {".venv/bin/photonlake", "photonlake"}:
+        words[:1] = ["python", "-m", "analysis.photonlake"]
     return [sys.executable if w in {".venv/bin/python", "python"} else w for w in words]
 
 
