@@ -150,9 +150,11 @@ def _score_task(
             if chosen is not None:
                 counts = _contingency_rows(sample, protocol, features, fitted, mapping, score)
                 found.add("analysis.contingency", [{**row, "chosen": chosen} for row in counts])
-                found.add("analysis.class_recall", _recall_rows(sample, protocol, features, fitted, mapping, score))
                 key = {"rows_are": sample.rows_are, "task": protocol.labels.task, "features": features.name}
-                key |= {"method": f"clusters, {how}", "mapping": mapping}
+                key |= {"mapping": mapping}
+                told = score.recall_rows(key | {"method": fitted.name}, protocol.labels.names, score.counts.sum(axis=1))
+                found.add("analysis.class_recall", told)
+                key |= {"method": f"clusters, {how}"}
                 found.add("analysis.baseline_gain", [
                     key | {"baseline": name} | difference(score.splits, other[how].splits).columns("gain")
                     for name, other in baselines.items() if name != features.name
@@ -240,12 +242,12 @@ def _score_row(
     return (
         _key(sample, features, fitted)
         | {"task": labels.task, "is_baseline": features.is_baseline, "mapping": mapping}
-        | score.balanced_accuracy.columns("balanced_accuracy")
-        | {"control_mean": score.control.mean, "control_high": score.control.high, "selection": score.selection}
+        | score.columns()
         | score.ari.columns("ari")
         | score.v_measure.columns("v_measure")
         | {
             "ami": score.ami,
+            "selection": score.selection,
             "n_clusters": fitted.clustering.n_clusters,
             "n_classes": labels.n,
             "n_rows": len(protocol.rows),
@@ -275,23 +277,4 @@ def _contingency_rows(
         }
         for i in range(len(names))
         for j in range(n_clusters)
-    ]
-
-
-def _recall_rows(
-    sample: Sample, protocol: Protocol, features: Features, fitted: Fitted, mapping: Mapping, score: Score
-) -> list[Record]:
-    return [
-        {
-            "rows_are": sample.rows_are,
-            "task": protocol.labels.task,
-            "features": features.name,
-            "method": fitted.name,
-            "mapping": mapping,
-            "class": name,
-            "control_mean": float(score.recall_control[i]),
-            "n_rows": int(score.counts[i].sum()),
-        }
-        | score.recall[i].columns("recall")
-        for i, name in enumerate(protocol.labels.names)
     ]
