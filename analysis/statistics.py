@@ -57,6 +57,18 @@ def codes(sources: Sequence[object] | npt.NDArray[np.generic]) -> Rows:
     return np.unique(np.asarray(sources, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
+def once_each(sources: Sequence[object] | npt.NDArray[np.generic]) -> Floats:
+    """Return weights of rows by which each source counts once, however often it was observed, shape (n,).
+
+    Examples
+    --------
+    >>> once_each(np.array(["a", "b", "a"])).tolist()
+    [0.5, 1.0, 0.5]
+    """
+    code = codes(sources)
+    return np.asarray(1.0 / np.bincount(code)[code])
+
+
 def half(sources: Sequence[object] | npt.NDArray[np.generic], seed: int = 0, share: float = 0.5) -> Mask:
     """Split rows into two parts that share no source.
 

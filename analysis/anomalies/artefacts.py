@@ -53,10 +53,6 @@ def piled_fraction(counts_per_frame: Doubles) -> Doubles:
     Photons of one frame that fall on the same pixels are read as one. A point source on axis falls on few pixels; off
     axis the share is an upper limit.
 
-    Parameters
-    ----------
-    counts_per_frame : ndarray
-
     Returns
     -------
     ndarray

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 from scipy.special import ndtr
 
-from analysis.statistics import codes, false_discovery, shuffled
+from analysis.statistics import false_discovery, once_each, shuffled
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -210,8 +210,7 @@ def _interval(code: Ints, high: Bools, sources: npt.NDArray[np.generic], n_types
 
     Low and high are the ends of its 95 % interval; p is that of odds of 1, two-sided.
     """
-    number = codes(sources)
-    weight = 1.0 / np.bincount(number)[number]  # a source counts once, however often it was observed
+    weight = once_each(sources)
     n_high = np.bincount(code[high], weights=weight[high], minlength=n_types)
     n_low = np.bincount(code[~high], weights=weight[~high], minlength=n_types)
     cells = (n_high, n_low, n_high.sum() - n_high, n_low.sum() - n_low)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from analysis.papers.learners import LEARNERS, Fit, Learner, fit
 from analysis.papers.representations import KIN, Scaled
-from analysis.statistics import Drawn, Interval, drawn, half, pooled, shuffled
+from analysis.statistics import Drawn, Interval, drawn, half, once_each, pooled, shuffled
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -211,18 +211,6 @@ def _share(data: Doubles, text: Doubles, y: Doubles, weight: Doubles) -> float:
     """Return the share of the text with the lowest mean absolute error."""
     errors = [_weighted(np.abs(w * text + (1 - w) * data - y), weight) if len(y) else 0.0 for w in SHARES]
     return float(SHARES[int(np.argmin(errors))])
-
-
-def once_each(sources: npt.NDArray[np.generic]) -> Doubles:
-    """Return weights of rows by which each source counts once, however often it was observed, shape (n,).
-
-    Examples
-    --------
-    >>> once_each(np.array(["a", "b", "a"])).tolist()
-    [0.5, 1.0, 0.5]
-    """
-    _, code, counts = np.unique(np.asarray(sources, dtype=str), return_inverse=True, return_counts=True)
-    return 1.0 / counts[code]
 
 
 def _weighted(errors: Doubles, weight: Doubles) -> float:

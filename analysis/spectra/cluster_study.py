@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from analysis.spectra.classes import Labels
 from analysis.spectra.cluster_of import scaling
-from analysis.spectra.clustering import ALGORITHMS, Algorithm, Clustering, Fitted, Ways, ways_of
+from analysis.spectra.clustering import ALGORITHMS, Algorithm, Candidates, Clustering, Fitted, candidates_of
 from analysis.spectra.contingency import MAPPINGS, Mapping
 from analysis.spectra.features import HARDNESS_NAME, Features, plane
 from analysis.spectra.scoring import N_SPLITS, Protocol, Score, difference, together
@@ -36,12 +36,12 @@ class Scored:
 
     Attributes
     ----------
-    ways : Ways
+    candidates : Candidates
     of_splits : list of list of Score
         By way and split.
     """
 
-    ways: Ways
+    candidates: Candidates
     of_splits: list[list[Score]]
 
     @property
@@ -55,7 +55,7 @@ class Scored:
 
     def without_labels(self) -> Score:
         """Return what the choice without labels reaches; where none was possible, that with labels."""
-        way = self.ways.without_labels
+        way = self.candidates.without_labels
         return self.with_labels() if way is None else together(self.of_splits[way])
 
 
@@ -97,12 +97,12 @@ def clusters_and_classes(
         How often the sources are split into a half that is fitted to and one that is scored.
     """
     found = Found()
-    ways: list[Ways] = []
+    candidates: list[Candidates] = []
     for features in sample.features:
         more = f" by {len(features.trainings)} trainings" if features.others else ""
         say(f"clustering {features.name}: {sample.n:,} {sample.rows_are} x {features.x.shape[1]}{more}")
-        own = ways_of(features, sample.sources, algorithms, ks, seed, [labels.n for labels in tasks])
-        ways.append(own)
+        own = candidates_of(features, sample.sources, algorithms, ks, seed, [labels.n for labels in tasks])
+        candidates.append(own)
         found.add("analysis.cluster_selection", [_selection_row(sample, features, f) for f in own.fitted])
         if not features.is_baseline:
             current = own.fitted[own.without_labels] if own.without_labels is not None else None
@@ -113,12 +113,12 @@ def clusters_and_classes(
         say(f"scoring {labels.task}: {int((labels.code >= 0).sum()):,} {sample.rows_are} of {labels.n} classes")
         splits = Protocol(labels, sample.sources, seed).splits(n_splits)
         for mapping in MAPPINGS:
-            _score_task(found, sample, splits, ways, mapping)
+            _score_task(found, sample, splits, candidates, mapping)
     return found
 
 
 def _score_task(
-    found: Found, sample: Sample, splits: Sequence[Protocol], ways: Sequence[Ways], mapping: Mapping
+    found: Found, sample: Sample, splits: Sequence[Protocol], candidates: Sequence[Candidates], mapping: Mapping
 ) -> None:
     protocol = splits[0]
     scored = [
@@ -129,13 +129,13 @@ def _score_task(
                 for way in range(len(w.fitted))
             ],
         )
-        for w in ways
+        for w in candidates
     ]
-    baselines = {s.ways.features.name: {WITH: s.with_labels(), WITHOUT: s.without_labels()} for s in scored
-                 if s.ways.features.is_baseline}  # fmt: skip
+    baselines = {s.candidates.features.name: {WITH: s.with_labels(), WITHOUT: s.without_labels()} for s in scored
+                 if s.candidates.features.is_baseline}  # fmt: skip
     for own in scored:
-        features, choices = own.ways.features, own.choices
-        for way, fitted in enumerate(own.ways.fitted):
+        features, choices = own.candidates.features, own.choices
+        for way, fitted in enumerate(own.candidates.fitted):
             chosen = {(True, True): BOTH, (True, False): WITH, (False, True): WITHOUT}.get(
                 (way == choices[0], fitted.best_of_features)
             )
@@ -143,16 +143,18 @@ def _score_task(
             score = own.with_labels() if chosen in {WITH, BOTH} else together(own.of_splits[way])
             how = WITHOUT if chosen == WITHOUT else WITH
             row = _score_row(sample, protocol, features, fitted, mapping, score)
-            row |= _repetitions(len(splits), own.ways) | {"chosen": chosen, "n_chosen": choices.count(way)}
+            row |= _repetitions(len(splits), own.candidates) | {"chosen": chosen, "n_chosen": choices.count(way)}
             base = baselines.get(HARDNESS_NAME)
             gain = difference(score.splits, base[how].splits) if base else None
             found.add("analysis.cluster_score", [row | (gain.columns("gain") if gain else {})])
             if chosen is not None:
                 counts = _contingency_rows(sample, protocol, features, fitted, mapping, score)
                 found.add("analysis.contingency", [{**row, "chosen": chosen} for row in counts])
-                found.add("analysis.class_recall", _recall_rows(sample, protocol, features, fitted, mapping, score))
                 key = {"rows_are": sample.rows_are, "task": protocol.labels.task, "features": features.name}
-                key |= {"method": f"clusters, {how}", "mapping": mapping}
+                key |= {"mapping": mapping}
+                told = score.recall_rows(key | {"method": fitted.name}, protocol.labels.names, score.counts.sum(axis=1))
+                found.add("analysis.class_recall", told)
+                key |= {"method": f"clusters, {how}"}
                 found.add("analysis.baseline_gain", [
                     key | {"baseline": name} | difference(score.splits, other[how].splits).columns("gain")
                     for name, other in baselines.items() if name != features.name
@@ -161,8 +163,8 @@ def _score_task(
                 found.chosen[protocol.labels.task, features.name, mapping] = fitted, score, protocol.labels
 
 
-def _repetitions(n_splits: int, ways: Ways) -> dict[str, object]:
-    return {"n_splits": n_splits, "n_seeds": len(ways.labels), "n_trainings": len(ways.features.trainings)}
+def _repetitions(n_splits: int, candidates: Candidates) -> dict[str, object]:
+    return {"n_splits": n_splits, "n_seeds": len(candidates.labels), "n_trainings": len(candidates.features.trainings)}
 
 
 def members(sample: Sample, features: Features, clustering: Clustering) -> list[Record]:
@@ -240,12 +242,12 @@ def _score_row(
     return (
         _key(sample, features, fitted)
         | {"task": labels.task, "is_baseline": features.is_baseline, "mapping": mapping}
-        | score.balanced_accuracy.columns("balanced_accuracy")
-        | {"control_mean": score.control.mean, "control_high": score.control.high, "selection": score.selection}
+        | score.columns()
         | score.ari.columns("ari")
         | score.v_measure.columns("v_measure")
         | {
             "ami": score.ami,
+            "selection": score.selection,
             "n_clusters": fitted.clustering.n_clusters,
             "n_classes": labels.n,
             "n_rows": len(protocol.rows),
@@ -275,23 +277,4 @@ def _contingency_rows(
         }
         for i in range(len(names))
         for j in range(n_clusters)
-    ]
-
-
-def _recall_rows(
-    sample: Sample, protocol: Protocol, features: Features, fitted: Fitted, mapping: Mapping, score: Score
-) -> list[Record]:
-    return [
-        {
-            "rows_are": sample.rows_are,
-            "task": protocol.labels.task,
-            "features": features.name,
-            "method": fitted.name,
-            "mapping": mapping,
-            "class": name,
-            "control_mean": float(score.recall_control[i]),
-            "n_rows": int(score.counts[i].sum()),
-        }
-        | score.recall[i].columns("recall")
-        for i, name in enumerate(protocol.labels.names)
     ]

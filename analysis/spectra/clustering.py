@@ -233,7 +233,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Ways:
+class Candidates:
     """All ways to cluster one representation.
 
     Attributes
@@ -303,14 +303,14 @@ def fit_all(
     return fitted
 
 
-def ways_of(
+def candidates_of(
     features: Features,
     sources: npt.NDArray[np.generic],
     algorithms: Sequence[Algorithm],
     ks: Sequence[int],
     seed: int = 0,
     more_ks: Sequence[int] = (),
-) -> Ways:
+) -> Candidates:
     """Cluster one representation in every way, with several seeds, and each training of its encoder at least once.
 
     Parameters
@@ -324,7 +324,7 @@ def ways_of(
     for i in range(1, max(N_SEEDS, len(trainings))):
         x = trainings[i % len(trainings)]
         labels.append([c.labels for a in algorithms for c in clusterings(x, a, every, seed + i)])
-    return Ways(features, fitted, labels)
+    return Candidates(features, fitted, labels)
 
 
 def silhouette(x: npt.NDArray[np.floating], clustering: Clustering, seed: int = 0) -> float:

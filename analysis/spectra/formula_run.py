@@ -167,13 +167,7 @@ _SIGNIFICANT = 0.05
 
 
 def pareto_figure(explained: Sequence[Explained], title: str) -> bytes:
-    """Draw R2 against complexity, one panel per target: fitted, held out with interval, linear model, shuffled.
-
-    Parameters
-    ----------
-    explained : sequence of Explained
-    title : str
-    """
+    """Draw R2 against complexity, one panel per target: fitted, held out with interval, linear model, shuffled."""
     n_columns = min(4, len(explained))
     n_lines = -(-len(explained) // n_columns)
     with figure(max(2.9 * n_columns, 6.5), 1.0 + 2.3 * n_lines) as drawn:
@@ -224,13 +218,7 @@ def pareto_figure(explained: Sequence[Explained], title: str) -> bytes:
 
 
 def association_figure(found: Sequence[Association], title: str) -> bytes:
-    """Draw rank correlations of dimensions (rows) and columns; bold where q < .05, else grey.
-
-    Parameters
-    ----------
-    found : sequence of Association
-    title : str
-    """
+    """Draw rank correlations of dimensions (rows) and columns; bold where q < .05, else grey."""
     columns = list(dict.fromkeys(a.column for a in found))
     dimensions = sorted({a.dimension for a in found})
     with figure(2.0 + 0.55 * len(columns), 2.2 + 0.32 * len(dimensions)) as drawn:

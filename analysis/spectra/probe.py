@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import numpy as np
@@ -17,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from analysis.spectra.classes import Labels
 from analysis.spectra.features import HARDNESS_NAME
-from analysis.spectra.scoring import N_BOOTSTRAP, Control, Protocol, difference
+from analysis.spectra.scoring import N_BOOTSTRAP, Control, Protocol, Recalled, difference
 from analysis.spectra.spectrum_samples import Sample
-from analysis.statistics import Drawn, Interval, codes, folds, pooled, shuffled
+from analysis.statistics import Drawn, codes, folds, shuffled
 from analysis.study.runs import Record
 
 Floats = npt.NDArray[np.float64]
@@ -33,37 +32,6 @@ DEEPEST = 12
 N_REPEATS = 4
 """Cross-validations, each with folds, a classifier's seed and a shuffle of the labels of its own."""
 _NEXT_REPEAT = 100_003
-
-
-@dataclass(frozen=True)
-class Probed:
-    """What a probe reaches in several cross-validations.
-
-    Attributes
-    ----------
-    splits : tuple of Drawn
-        Mean of the recalls in each cross-validation.
-    recalls : tuple of tuple of Drawn
-        Recall by cross-validation and class.
-    control : Control
-        Of the shuffles and their bootstraps: a probe is trained anew on each shuffle, so these are few.
-    recall_control : ndarray of float, shape (n_class,)
-    """
-
-    splits: tuple[Drawn, ...]
-    recalls: tuple[tuple[Drawn, ...], ...]
-    control: Control
-    recall_control: Floats
-
-    @property
-    def balanced_accuracy(self) -> Interval:
-        """Mean of the recalls."""
-        return pooled(self.splits)
-
-    @property
-    def recall(self) -> list[Interval]:
-        """Recall by class."""
-        return [pooled(of_class) for of_class in zip(*self.recalls, strict=True)]
 
 
 def predicted(
@@ -103,7 +71,7 @@ def probe(
     kind: Kind,
     seed: int = 0,
     n_repeats: int = N_REPEATS,
-) -> Probed:
+) -> Recalled:
     """Score a probe, with its interval and its control.
 
     Parameters
@@ -125,10 +93,11 @@ def probe(
         other = code[shuffled(sources, own + 1000)]
         hit = predicted(x, other, sources, kind, own) == other
         shuffles.append(recall_bootstrap(source, other, hit, n_classes, own))
-    return Probed(
+    return Recalled(
         tuple(Drawn(float(np.nanmean(r)), np.nanmean(d, axis=1)) for r, d in repeats),
-        tuple(tuple(Drawn(float(v), d[:, c]) for c, v in enumerate(r)) for r, d in repeats),
+        # A probe is trained anew on each shuffle, so these are few.
         Control(np.concatenate([np.nanmean(d, axis=1) for _, d in shuffles])),
+        tuple(tuple(Drawn(float(v), d[:, c]) for c, v in enumerate(r)) for r, d in repeats),
         np.nanmean([r for r, _ in shuffles], axis=0),
     )
 
@@ -222,27 +191,15 @@ def probes(
                     | {"is_baseline": features.is_baseline, "probe": kind, "n_classes": labels.n, "n_folds": N_FOLDS}
                     | {"n_splits": n_repeats, "n_trainings": min(len(features.trainings), n_repeats)}
                     | {"n_rows": len(sources), "n_sources": protocol.n_sources}
-                    | {"control_mean": own.control.mean, "control_high": own.control.high}
-                    | own.balanced_accuracy.columns("balanced_accuracy")
+                    | own.columns()
                     | gain.columns("gain")
                 )
-                recalls += _recall_rows(key | {"method": kind}, protocol, own)
+                recalls += own.recall_rows(
+                    key | {"method": kind}, labels.names, np.bincount(protocol.code, minlength=labels.n)
+                )
                 gains += [
                     key | {"method": kind, "baseline": b} | difference(own.splits, done[b].splits).columns("gain")
                     for b in baselines
                     if b != features.name
                 ]
     return {"analysis.probe_score": scores, "analysis.class_recall": recalls, "analysis.baseline_gain": gains}
-
-
-def _recall_rows(key: Record, protocol: Protocol, own: Probed) -> list[Record]:
-    return [
-        {
-            **key,
-            "class": name,
-            "control_mean": float(own.recall_control[i]),
-            "n_rows": int((protocol.code == i).sum()),
-            **own.recall[i].columns("recall"),
-        }
-        for i, name in enumerate(protocol.labels.names)
-    ]

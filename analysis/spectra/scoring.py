@@ -18,6 +18,7 @@ import numpy.typing as npt
 from analysis.spectra.classes import Labels
 from analysis.spectra.contingency import Mapping, adjusted_rand, contingency, mapped, recalls, v_measure
 from analysis.statistics import Drawn, Interval, codes, pooled, shuffled
+from analysis.study.runs import Record
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -55,8 +56,8 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Score:
-    """What one clustering reaches in one task with one mapping, in one split or in several.
+class Recalled:
+    """What a method reaches in one task, in one split or in several.
 
     Attributes
     ----------
@@ -67,6 +68,42 @@ class Score:
         Recall by split and class.
     recall_control : ndarray of float, shape (n_class,)
         Mean recall under shuffled labels.
+    """
+
+    splits: tuple[Drawn, ...]
+    control: Control
+    recalls: tuple[tuple[Drawn, ...], ...]
+    recall_control: Floats
+
+    @property
+    def balanced_accuracy(self) -> Interval:
+        """Mean of the recalls, over the splits."""
+        return pooled(self.splits)
+
+    @property
+    def recall(self) -> list[Interval]:
+        """Recall by class, over the splits."""
+        return [pooled(of_class) for of_class in zip(*self.recalls, strict=True)]
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns of the balanced accuracy and its control."""
+        control = {"control_mean": self.control.mean, "control_high": self.control.high}
+        return self.balanced_accuracy.columns("balanced_accuracy") | control
+
+    def recall_rows(self, key: Record, names: Sequence[str], n_rows: Floats | Integers) -> list[Record]:
+        """Return the rows of analysis.class_recall, one per class; n_rows of each class were told."""
+        return [
+            {**key, "class": name, "control_mean": float(control), "n_rows": int(n), **recall.columns("recall")}
+            for name, control, n, recall in zip(names, self.recall_control, n_rows, self.recall, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Score(Recalled):
+    """What one clustering reaches in one task with one mapping.
+
+    Attributes
+    ----------
     aris, v_measures : tuple of Drawn
         By split.
     ami : float
@@ -79,26 +116,12 @@ class Score:
         choose a method by.
     """
 
-    splits: tuple[Drawn, ...]
-    control: Control
-    recalls: tuple[tuple[Drawn, ...], ...]
-    recall_control: Floats
     aris: tuple[Drawn, ...]
     v_measures: tuple[Drawn, ...]
     ami: float
     class_of: Integers
     counts: Floats
     selection: float
-
-    @property
-    def balanced_accuracy(self) -> Interval:
-        """Mean of the recalls, over the splits."""
-        return pooled(self.splits)
-
-    @property
-    def recall(self) -> list[Interval]:
-        """Recall by class, over the splits."""
-        return [pooled(of_class) for of_class in zip(*self.recalls, strict=True)]
 
     @property
     def ari(self) -> Interval:
