@@ -7,6 +7,7 @@ type next. `Transient` and `Terminal` say whether trying again can help; a retry
 from __future__ import annotations
 
 import difflib
+import errno
 import shlex
 from collections.abc import Iterable
 
@@ -154,3 +155,16 @@ def suggestion(name: str, known: Iterable[str], n: int = 3, cutoff: float = 0.6)
     """
     close = difflib.get_close_matches(name.lower(), list(known), n=n, cutoff=cutoff)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error, or one behind it, says that the disk is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            return True
+        text = str(seen).lower()
+        if "no space left" in text or "disk is full" in text or "disk quota" in text or "file too large" in text:
+            return True
+        seen = seen.__cause__
+    return False

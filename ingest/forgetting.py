@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
@@ -64,12 +63,8 @@ def forget(
     StoreLocked
         If another process writes and `wait` is false.
     """
-    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     done = Forgotten()
-    with (
-        lake.lock(store, "forget files", wait=wait, on_wait=on_wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-    ):
+    with lake.writer(store, "forget files", wait=wait, on_wait=on_wait) as connection:
         ledger = manifest.read_ledger(connection)
         sources = [s for s in manifest.read_sources(connection) if s.kind == "files"]
         wanted = {path.rstrip("/") for path in paths}

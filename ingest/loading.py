@@ -18,9 +18,8 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from catalog.errors import OutOfSpace, UnreadableFile
+from catalog.errors import OutOfSpace, UnreadableFile, is_disk_full
 from catalog.schema import TABLES
-from catalog.store.lake import is_disk_full
 from catalog.store.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
 from catalog.store.parts import PartWriter
 from ingest.archives import members

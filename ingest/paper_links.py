@@ -6,7 +6,6 @@ linking once. Links that files brought (class references, answers of ADS) are le
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,13 +76,7 @@ def link(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | Non
     StoreLocked
         If another process writes and `wait` is false.
     """
-    with contextlib.closing(lake.connect(store)):
-        pass  # a store that is not there is not to be made
-    lake.create(store, wait=wait, on_wait=on_wait)
-    with (
-        lake.lock(store, "link papers", wait=wait, on_wait=on_wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-    ):
+    with lake.writer(store, "link papers", wait=wait, on_wait=on_wait) as connection:
         return relink(connection)
 
 

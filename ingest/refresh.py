@@ -194,8 +194,9 @@ def refresh(
         linked = _is_linked(connection) and not paper_links.is_stale(connection)
         idle = linked and not detections.is_stale(connection) and not (plan.read or plan.forget or new)
     if not idle:
-        with lake.lock(store, "refresh", wait=wait, on_wait=on_wait):
-            _Writer(store, report, workers, on_progress).run(job)
+        folder = store / location.INCOMING
+        with lake.writer(store, "refresh", wait=wait, on_wait=on_wait, spill=folder) as connection:
+            _Writer(connection, store, report, workers, on_progress).run(job)
     report.seconds = time.perf_counter() - start
     return report
 
@@ -308,8 +309,14 @@ class _Writer:
     """The one process that commits, for the length of one refresh."""
 
     def __init__(
-        self, store: Path, report: Report, workers: int | None, on_progress: Callable[[Progress], None] | None
+        self,
+        connection: lake.Connection,
+        store: Path,
+        report: Report,
+        workers: int | None,
+        on_progress: Callable[[Progress], None] | None,
     ) -> None:
+        self._connection = connection
         self._store, self._report, self._workers = store, report, workers
         self._on_progress = on_progress or (lambda _: None)
         self._done = [0, 0]
@@ -317,29 +324,27 @@ class _Writer:
 
     def run(self, job: _Job) -> None:
         """Read and commit until the plan is empty; then work out what follows."""
-        folder = lake.incoming(self._store)
-        with contextlib.closing(lake.connect(self._store, read_only=False, spill=folder)) as connection:
-            self._connection = connection
-            if job.new:
-                self._remember(job)
-            # The ledger may have changed while we waited for the lock: plan again under it.
-            _, plan = _plan(connection, self._store, job)
-            if plan.forget:
-                with lake.transaction(connection, f"{len(plan.forget)} file(s) that gave nothing are gone"):
-                    manifest.forget_entries(connection, plan.forget)
-            while plan.read:
-                self._read(plan, folder)
-                # Copies of a content that is gone from its file are read now, and so are the files of an older store's
-                # rows that cannot be told apart.
-                _, plan = _plan(connection, self._store, replace(job, only_stale=True))
-            self._follow_up()
-            if self._shared:
-                self._report.disagreements = disagreements(connection)
-            if self._tables_read:
-                self._report.without_release = without_release(connection)
-            if self._report.kinds or job.new:
-                with lake.transaction(connection, "refreshed"):
-                    manifest.mark_refreshed(connection, job.sources)
+        folder, connection = lake.incoming(self._store), self._connection
+        if job.new:
+            self._remember(job)
+        # The ledger may have changed while we waited for the lock: plan again under it.
+        _, plan = _plan(connection, self._store, job)
+        if plan.forget:
+            with lake.transaction(connection, f"{len(plan.forget)} file(s) that gave nothing are gone"):
+                manifest.forget_entries(connection, plan.forget)
+        while plan.read:
+            self._read(plan, folder)
+            # Copies of a content that is gone from its file are read now, and so are the files of an older store's
+            # rows that cannot be told apart.
+            _, plan = _plan(connection, self._store, replace(job, only_stale=True))
+        self._follow_up()
+        if self._shared:
+            self._report.disagreements = disagreements(connection)
+        if self._tables_read:
+            self._report.without_release = without_release(connection)
+        if self._report.kinds or job.new:
+            with lake.transaction(connection, "refreshed"):
+                manifest.mark_refreshed(connection, job.sources)
 
     def _follow_up(self) -> None:
         """Work out what follows from rows of several files: ids of detections, links of products and of papers."""

@@ -173,10 +173,8 @@ def once(question: Question, evidence: Evidence, answer: Callable[[], Answer]) -
     found = answer()
     seconds = time.perf_counter() - start
     store = question.store
-    with (
-        lake.lock(store, f"analysis {question.kind}", wait=question.wait, on_wait=question.on_wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-    ):
+    purpose = f"analysis {question.kind}"
+    with lake.writer(store, purpose, wait=question.wait, on_wait=question.on_wait) as connection:
         (newest,) = connection.execute("SELECT coalesce(max(run_id), 0) FROM lake.analysis.run").fetchone() or (0,)
         run_id = int(newest) + 1
         figures = [_figure(store, run_id, name, content) for name, content in found.figures.items()]

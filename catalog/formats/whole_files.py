@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from catalog.errors import OutOfSpace, QueryError
-from catalog.store import lake, location
+from catalog.errors import OutOfSpace, QueryError, is_disk_full
+from catalog.store import location
 
 
 def check_folder(path: Path) -> None:
@@ -71,7 +71,7 @@ def whole(output: Path) -> Iterator[BinaryIO]:
         with _drafted(target, there) as stream:
             yield stream
     except OSError as error:
-        if lake.is_disk_full(error):
+        if is_disk_full(error):
             raise OutOfSpace(
                 f"the disk is full: {output} was not written; free some space and run the same again"
             ) from error

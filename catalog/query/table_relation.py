@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.errors import OutOfSpace
-from catalog.store.lake import is_disk_full
+from catalog.errors import OutOfSpace, is_disk_full
 
 MEMORY_BYTES = 256 << 20
 """An answer of more than this goes to disk."""

@@ -1,4 +1,4 @@
-"""The only road to DuckDB: extensions, attach, snapshots, transactions, the writer's lock.
+"""A store: made, opened, written to, repaired; its snapshots, and what it remembers of itself.
 
 A store is a directory. Its tables live in a DuckLake whose catalog is one SQLite file in write-ahead mode:
 readers are never blocked, writers take turns through a lock that dies with its process.
@@ -7,31 +7,22 @@ readers are never blocked, writers take turns through a lock that dies with its 
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
-import json
-import logging
 import os
 import shutil
-import socket
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
 
 import duckdb
-import filelock
 import pyarrow as pa
 
 from catalog.errors import (
-    OutOfSpace,
-    PhotonlakeError,
-    StoreLocked,
     StoreNewer,
     StoreOutdated,
     command,
@@ -40,16 +31,33 @@ from catalog.schema import SCHEMAS, TABLES, Table
 from catalog.schema.columns import literal, quote
 from catalog.store import confinement, engine, inspection, sqlite_catalog
 from catalog.store.location import CATALOG, DATA, INCOMING, attach, check_exists, exists, release_of
-from catalog.store.sqlite_catalog import held, is_locked
+from catalog.store.transactions import lock, transaction, wait_until_free
 from sql.objects import OBJECTS
+
+__all__ = [
+    "Connection",
+    "Snapshot",
+    "add_parts",
+    "arrow",
+    "bring_up_to_date",
+    "connect",
+    "create",
+    "identity",
+    "incoming",
+    "is_current",
+    "lock",
+    "reading",
+    "recall",
+    "remember",
+    "remember_all",
+    "repair",
+    "snapshots",
+    "transaction",
+    "writer",
+]
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 """A session with a store; packages above take it from here and leave DuckDB alone."""
-
-LOCK = "writer.lock"
-HOLDER = "writer.json"
-_PATIENCE_S, _SAID_AFTER_S, _POLL_S = 60.0, 1.0, 0.1
-_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -159,15 +167,77 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
         if not exists(store):
             _create_empty(store)
         with contextlib.closing(connect(store, read_only=False)) as connection:
-            if is_current(connection):
-                return False
-            with transaction(connection, "tables, views and macros of this version"):
-                for statement in _missing(connection):
-                    connection.execute(statement)
-                made = {item.full_name: item.fingerprint for item in OBJECTS}
-                written_by = metadata.version("photonlake")
-                remember_all(connection, made | {_EVERYTHING: _version(), _WRITTEN_BY: written_by})
+            return _upgrade(connection, store)
+
+
+def _upgrade(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
+    """Make what a store lacks of this version; the writer's lock is held."""
+    if is_current(connection):
+        return False
+    _refuse_newer(connection, store)
+    with transaction(connection, "tables, views and macros of this version"):
+        for statement in _missing(connection):
+            connection.execute(statement)
+        made = {item.full_name: item.fingerprint for item in OBJECTS}
+        remember_all(connection, made | {_EVERYTHING: _version(), _WRITTEN_BY: metadata.version("photonlake")})
     return True
+
+
+@contextlib.contextmanager
+def writer(
+    store: Path,
+    purpose: str,
+    *,
+    commit: str = "",
+    wait: bool = True,
+    on_wait: Callable[[str], None] | None = None,
+    spill: Path | None = None,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Write to a store: the only way there is.
+
+    It waits for its turn, brings the store up to this version, and gives a connection to write with. Other processes
+    wait until the block ends. What is written is published when its transaction commits: readers see all of it, or
+    nothing.
+
+    Parameters
+    ----------
+    store : Path
+        The store's directory.
+    purpose : str
+        What for: others read it while they wait.
+    commit : str, optional
+        Make the whole block one commit, with this message; else each `transaction` in it is one.
+    wait, on_wait
+        See `catalog.store.transactions.lock`.
+    spill : Path, optional
+        See `connect`.
+
+    Raises
+    ------
+    StoreNotFound
+        If there is no store.
+    StoreLocked
+        If another process writes and `wait` is false.
+    StoreNewer
+        If a later version of photonlake wrote it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Path(tempfile.mkdtemp()) / "s"
+    >>> create(store)
+    True
+    >>> with writer(store, "an example", commit="remember a word") as connection:
+    ...     remember(connection, "word", "photon")
+    """
+    check_exists(store)
+    with (
+        lock(store, purpose, wait=wait, on_wait=on_wait),
+        contextlib.closing(connect(store, read_only=False, spill=spill)) as connection,
+    ):
+        _upgrade(connection, store)
+        with transaction(connection, commit) if commit else contextlib.nullcontext():
+            yield connection
 
 
 def bring_up_to_date(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> bool:
@@ -330,149 +400,6 @@ def snapshots(connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
     return [Snapshot(number, time_, message, changes) for number, time_, message, changes in rows]
 
 
-@contextlib.contextmanager
-def lock(
-    store: Path,
-    purpose: str,
-    *,
-    wait: bool = True,
-    on_wait: Callable[[str], None] | None = None,
-) -> Iterator[None]:
-    """Hold the writer's lock of a store. The operating system frees it when the process dies, however it dies.
-
-    Parameters
-    ----------
-    store : Path
-        The store's directory.
-    purpose : str
-        What for: others read it while they wait.
-    wait : bool
-        Wait for the lock; without it fail at once.
-    on_wait : callable, optional
-        Called once with a line that says who holds the lock.
-
-    Raises
-    ------
-    StoreLocked
-        If another process holds it and `wait` is false.
-    """
-    held = filelock.FileLock(store / LOCK)
-    try:
-        held.acquire(timeout=0)
-    except filelock.Timeout as error:
-        message = f"{store} is being written by {_holder(store)}"
-        if not wait:
-            raise StoreLocked(f"{message}; leave out --no-wait to wait for it") from error
-        if on_wait:
-            on_wait(f"{message}; waiting")
-        held.acquire()
-    try:
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": _now().isoformat()}
-        (store / HOLDER).write_text(json.dumps(who), encoding="utf-8")
-        yield
-    finally:
-        (store / HOLDER).unlink(missing_ok=True)
-        held.release()
-
-
-def _holder(store: Path) -> str:
-    try:
-        who = json.loads((store / HOLDER).read_text(encoding="utf-8"))
-        return f"process {who['pid']} on {who['host']} ({who['purpose']}, since {who['since'][:19]} UTC)"
-    except (OSError, ValueError, KeyError):
-        return "another process"
-
-
-@contextlib.contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Iterator[None]:
-    """Run a block as one commit: all of it becomes one snapshot, or nothing does.
-
-    A program that does not know our lock may hold the catalog's file, a database browser say. It is waited for.
-
-    Raises
-    ------
-    OutOfSpace
-        If the disk is full; nothing of the block is kept.
-    StoreLocked
-        If another program holds the catalog for a minute; nothing of the block is kept.
-    """
-    _wait_until_free(connection)
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        if message:
-            connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
-        _wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
-        connection.execute("COMMIT")
-        _LOG.info("committed: %s", message or "rows")
-    except BaseException as error:
-        with contextlib.suppress(duckdb.Error):
-            connection.execute("ROLLBACK")
-        if is_disk_full(error):
-            raise OutOfSpace(errno.ENOSPC, "the disk is full; free some space and run the same again") from error
-        if is_locked(error) and not isinstance(error, PhotonlakeError):
-            raise StoreLocked(held(_store_of(connection) / CATALOG)) from error
-        raise
-
-
-def _wait_until_free(connection: duckdb.DuckDBPyConnection) -> None:
-    """Wait as long as another program holds the catalog's file.
-
-    Raises
-    ------
-    StoreLocked
-        If that takes too long.
-    """
-    since, said = time.monotonic(), False
-    while not _is_free(connection):
-        waited = time.monotonic() - since
-        if waited > _PATIENCE_S:
-            raise StoreLocked(held(_store_of(connection) / CATALOG))
-        if waited > _SAID_AFTER_S and not said:
-            _LOG.warning("another program holds %s; waiting for it", _store_of(connection) / CATALOG)
-            said = True
-        time.sleep(_POLL_S)
-
-
-def _is_free(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether the catalog's file can be written: begin to, beside the connection's own transaction, and stop.
-
-    It must be the engine that tries. Were another SQLite library of this process to open the file, its closing would
-    drop the engine's own locks: POSIX locks belong to a process.
-    """
-    with connection.cursor() as beside:
-        try:
-            beside.execute("BEGIN TRANSACTION")
-            beside.execute(
-                "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = value WHERE key = 'created_by'"
-            )
-        except duckdb.Error as error:
-            return not is_locked(error)  # whatever else is wrong, the commit will tell
-        finally:
-            with contextlib.suppress(duckdb.Error):
-                beside.execute("ROLLBACK")
-    return True
-
-
-def _store_of(connection: duckdb.DuckDBPyConnection) -> Path:
-    query = "SELECT path FROM duckdb_databases() WHERE database_name = 'lake'"
-    row = connection.execute(query).fetchone()
-    return Path(str(row[0]).removeprefix("sqlite:")).parent if row else Path()
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error, or one behind it, says that the disk is full."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            return True
-        text = str(seen).lower()
-        if "no space left" in text or "disk is full" in text or "disk quota" in text or "file too large" in text:
-            return True
-        seen = seen.__cause__
-    return False
-
-
 def add_parts(connection: duckdb.DuckDBPyConnection, store: Path, table: str, parts: Sequence[Path]) -> None:
     """Make finished Parquet parts rows of a table, without reading them again.
 
@@ -512,7 +439,7 @@ def repair(store: Path) -> list[str]:
     """
     done: list[str] = []
     with lock(store, "repair"), contextlib.closing(connect(store, read_only=False)) as connection:
-        _wait_until_free(connection)
+        wait_until_free(connection)
         left = [p for p in (store / INCOMING).glob("**/*") if p.is_file()]
         if left:
             done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")
@@ -535,7 +462,3 @@ def repair(store: Path) -> list[str]:
 def arrow(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> pa.Table:
     """Run a query of our own and return an Arrow table."""
     return connection.execute(query, list(parameters)).to_arrow_table()
-
-
-def _now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)

@@ -10,7 +10,6 @@ Whoever writes holds the writer's lock of the store (`catalog.store.lake.lock`).
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import re
@@ -383,10 +382,7 @@ def repair(store: Path) -> list[str]:
     folders = sorted((store / FOLDER).glob("*.lance"))
     if not folders:
         return []
-    with (
-        lake.lock(store, "repair vectors"),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-    ):
+    with lake.writer(store, "repair vectors") as connection:
         kept, now = pinned_versions(connection), pins(connection)
         done = [
             _repair(store, folder, kept.get(folder.stem, set()), now.get(folder.stem), connection) for folder in folders

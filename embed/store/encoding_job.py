@@ -318,7 +318,7 @@ def _batches(job: Job, encoder: Encoder, wanted: pa.Table, connection: lake.Conn
 def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None = None) -> None:
     """Write a batch to Lance, then pin it and tell of its rows in one DuckLake transaction."""
     space, encoder_id = current.space, current.encoder_id
-    with _writer(job, f"embed {space}") as connection:
+    with lake.writer(job.store, f"embed {space}", wait=job.wait, on_wait=job.on_wait) as connection:
         pin = _still_current(connection, current)
         present = _present(connection, current, [*batch.gone, *batch.skipped])
         is_next = pin is not None and pin.encoder_id != encoder_id
@@ -375,7 +375,7 @@ def _finish(job: Job, current: Current, outcome: Outcome) -> None:
         pin = vectors.pins(reader).get(space)
     if pin is None or (pin.next_version is None and not vectors.is_scattered(job.store, pin)):
         return
-    with _writer(job, f"embed {space}: finish") as connection:
+    with lake.writer(job.store, f"embed {space}: finish", wait=job.wait, on_wait=job.on_wait) as connection:
         outcome.changed_over = _change_over(connection, current)
         pin = _still_current(connection, current)
         if pin is None or pin.next_version is not None or not vectors.is_scattered(job.store, pin):
@@ -413,7 +413,7 @@ WHERE m.encoder_id <> s.encoder_id AND m.encoder_id IS DISTINCT FROM s.next_enco
 
 def _forget_abandoned(job: Job) -> None:
     """Forget what is told of encoders whose vectors are neither pinned nor being made: others took their place."""
-    with _writer(job, "embed: forget abandoned vectors") as connection:
+    with lake.writer(job.store, "embed: forget abandoned vectors", wait=job.wait, on_wait=job.on_wait) as connection:
         abandoned = connection.execute(_ABANDONED).fetchall()
         with lake.transaction(connection, "forget abandoned vectors"):
             for space, encoder_id in abandoned:
@@ -439,16 +439,6 @@ def _present(connection: lake.Connection, current: Current, ids: list[str]) -> l
         "AND id IN (SELECT id FROM __asked)"
     )
     return [i for (i,) in connection.execute(query, [current.space, current.encoder_id]).fetchall()]
-
-
-@contextlib.contextmanager
-def _writer(job: Job, purpose: str) -> Iterator[lake.Connection]:
-    """Hold the writer's lock for one commit, so that other writers get their turns between batches."""
-    with (
-        lake.lock(job.store, purpose, wait=job.wait, on_wait=job.on_wait),
-        contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
-    ):
-        yield connection
 
 
 def _stacked(parts: list[registry.Vectors], dim: int) -> registry.Vectors:

@@ -194,11 +194,9 @@ def train(job: Training) -> Trained:
 def _known(job: Training, before: Kept) -> Trained:
     """Return an encoder that was trained before, as the current one if that is wanted."""
     if job.current and not before.current:
-        with (
-            lake.lock(job.store, f"choose {before.encoder_id}", wait=job.wait, on_wait=job.on_wait),
-            contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
-            lake.transaction(connection, f"{job.space}: {before.encoder_id} is current again"),
-        ):
+        message = f"{job.space}: {before.encoder_id} is current again"
+        purpose = f"choose {before.encoder_id}"
+        with lake.writer(job.store, purpose, commit=message, wait=job.wait, on_wait=job.on_wait) as connection:
             connection.execute(
                 "UPDATE lake.meta.encoder SET current = (encoder_id = ?) WHERE space = ?",
                 [before.encoder_id, job.space],
@@ -271,11 +269,8 @@ class _Saved:
 def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int:
     """Write the row of meta.encoder, and return the encoder's version within its space."""
     configuration = registry.described(fitted.encoder) | {"training": saved.provenance}
-    with (
-        lake.lock(job.store, f"train {job.space}", wait=job.wait, on_wait=job.on_wait),
-        contextlib.closing(lake.connect(job.store, read_only=False)) as connection,
-        lake.transaction(connection, f"train {saved.encoder_id}"),
-    ):
+    purpose, message = f"train {job.space}", f"train {saved.encoder_id}"
+    with lake.writer(job.store, purpose, commit=message, wait=job.wait, on_wait=job.on_wait) as connection:
         known = connection.execute(
             "SELECT version, current FROM lake.meta.encoder WHERE encoder_id = ?", [saved.encoder_id]
         ).fetchone()

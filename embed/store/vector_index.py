@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
 from collections.abc import Callable
@@ -91,11 +90,7 @@ def index(
         raise UnknownName(f"no index {kind!r}{suggestion(kind, KINDS)}; there are {', '.join(KINDS)}")
     if metric not in METRICS:
         raise UnknownName(f"no metric {metric!r}{suggestion(metric, METRICS)}; there are {', '.join(METRICS)}")
-    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
-    with (
-        lake.lock(store, f"index {space}", wait=wait, on_wait=on_wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-    ):
+    with lake.writer(store, f"index {space}", wait=wait, on_wait=on_wait) as connection:
         pins = vectors.pins(connection)
         if space not in pins:
             raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), store, space))

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import requests
 
-from catalog.errors import OutOfSpace, Transient
+from catalog.errors import OutOfSpace, Transient, is_disk_full
 from catalog.schema.identifiers import whole_number
-from catalog.store.lake import is_disk_full
 from ingest.remote.errors import BodyIncomplete, WrongContent
 from ingest.remote.http import Client, refuse_html
 from ingest.remote.request import Request

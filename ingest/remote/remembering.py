@@ -43,22 +43,15 @@ def remember(store: Path, query: Source, folder: Path, *, wait: bool = True) -> 
         lake.create(store)
     if not sources:
         return
-    with (
-        lake.lock(store, "remember a query", wait=wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-        lake.transaction(connection, f"source: {query.kind} {query.specification}"),
-    ):
+    message = f"source: {query.kind} {query.specification}"
+    with lake.writer(store, "remember a query", commit=message, wait=wait) as connection:
         for source in sources:
             manifest.remember_source(connection, source)
 
 
 def mark_refreshed(store: Path, sources: Sequence[Source], *, wait: bool = True) -> None:
     """Note that queries were asked to the end, and brought something new."""
-    with (
-        lake.lock(store, "note a refresh", wait=wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-        lake.transaction(connection, "refreshed"),
-    ):
+    with lake.writer(store, "note a refresh", commit="refreshed", wait=wait) as connection:
         manifest.mark_refreshed(connection, sources)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -83,9 +82,6 @@ def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
     """
     if not paths or not location.exists(store):
         return
-    with (
-        lake.lock(store, "forget superseded files", wait=wait),
-        contextlib.closing(lake.connect(store, read_only=False)) as connection,
-        lake.transaction(connection, f"{len(paths)} superseded file(s)"),
-    ):
+    message = f"{len(paths)} superseded file(s)"
+    with lake.writer(store, "forget superseded files", commit=message, wait=wait) as connection:
         take_out(connection, [str(path) for path in paths])

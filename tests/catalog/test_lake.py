@@ -15,7 +15,7 @@ import pytest
 
 from catalog.errors import StoreLocked, StoreNewer, StoreNotFound, StoreOutdated, UnknownName
 from catalog.schema import SCHEMAS, TABLES
-from catalog.store import engine, lake, location
+from catalog.store import engine, lake, location, transactions
 
 
 def count(connection, table="meta.source"):
@@ -201,7 +201,7 @@ def remembered(store):
 
 @pytest.mark.parametrize("end", ["ROLLBACK", "COMMIT"])
 def test_a_program_that_holds_the_catalog_is_waited_for(store, monkeypatch, caplog, end):
-    monkeypatch.setattr(lake, "_SAID_AFTER_S", 0.0)
+    monkeypatch.setattr(transactions, "_SAID_AFTER_S", 0.0)
     with (
         contextlib.closing(lake.connect(store, read_only=False)) as connection,
         held_by_a_browser(store, 0.5, end),
@@ -224,7 +224,7 @@ def test_a_program_that_begins_to_hold_the_catalog_in_the_midst_is_waited_for(st
 
 
 def test_a_program_that_never_lets_go_is_told_in_one_line(store, monkeypatch):
-    monkeypatch.setattr(lake, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(transactions, "_PATIENCE_S", 0.2)
     with contextlib.closing(lake.connect(store, read_only=False)) as connection:
         with held_by_a_browser(store, 60):
             held = pytest.raises(StoreLocked, match=r"catalog\.sqlite is held by another program")
@@ -265,3 +265,28 @@ def test_a_store_of_a_later_photonlake_is_left_as_it_is(store):
         assert connection.execute("SELECT count(*) FROM csc.master_source").fetchall()  # what it has can be read
         with pytest.raises(StoreNewer), lake.reading(connection, store):
             connection.execute("SELECT * FROM meta.what_there_is_not")
+
+
+def test_a_writer_publishes_all_or_nothing_and_lets_others_in_again(store):
+    with lake.writer(store, "a test", commit="one word") as connection:
+        lake.remember(connection, "a", "1")
+        assert remembered(store) is None  # a reader beside it sees nothing yet
+    with pytest.raises(KeyError), lake.writer(store, "a test", commit="another") as connection:
+        lake.remember(connection, "a", "2")
+        raise KeyError
+    assert remembered(store) == "1"
+    with lake.writer(store, "a test", wait=False) as connection:
+        for word in ("3", "4"):
+            with lake.transaction(connection, word):
+                lake.remember(connection, "a", word)
+    with contextlib.closing(lake.connect(store)) as connection:
+        assert [s.message for s in lake.snapshots(connection)][-3:] == ["one word", "3", "4"]
+
+
+def test_a_writer_wants_a_store_and_its_turn(store, tmp_path):
+    with pytest.raises(StoreNotFound), lake.writer(tmp_path / "absent", "a test"):
+        pass
+    with lake.writer(store, "a long refresh"):
+        held = pytest.raises(StoreLocked, match="a long refresh")
+        with held, lake.writer(store, "a test", wait=False):
+            pass
