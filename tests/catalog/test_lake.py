@@ -271,7 +271,7 @@ def test_a_writer_publishes_all_or_nothing_and_lets_others_in_again(store):
     with lake.writer(store, "a test", commit="one word") as connection:
         lake.remember(connection, "a", "1")
         assert remembered(store) is None  # a reader beside it sees nothing yet
-    with pytest.raises(KeyError), lake.writer(store, "a test", commit="another") as connection:
+    with contextlib.suppress(KeyError), lake.writer(store, "a test", commit="another") as connection:
         lake.remember(connection, "a", "2")
         raise KeyError
     assert remembered(store) == "1"
