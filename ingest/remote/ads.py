@@ -197,21 +197,16 @@ class Searcher:
             if self._reset is None or self._reset > now:
                 raise QuotaSpent(ADS, self._reset)
             self._remaining = None
-        failures = 0
-        while True:
-            self._report.requests += 1
-            try:
-                body, headers = self._client.answer(request)
-            except QuotaSpent as error:
-                raise QuotaSpent(ADS, error.again_at) from error
+        self._report.requests += 1
+
+        def read(body: bytes, headers: Mapping[str, str]) -> tuple[Record, str]:
             self._note_limits(headers)
-            try:
-                return _response(body)
-            except WrongContent:
-                failures += 1
-                if failures >= self._client.manners.attempts:
-                    raise
-                self._client.session.pause(self._client.manners.pause_s(failures))
+            return _response(body)
+
+        try:
+            return self._client.read(request, read)
+        except QuotaSpent as error:
+            raise QuotaSpent(ADS, error.again_at) from error
 
     def _note_limits(self, headers: Mapping[str, str]) -> None:
         remaining = headers.get("x-ratelimit-remaining", "").strip()

@@ -5,8 +5,9 @@ Source: the "CSC command line interface" (csccli) as CIAO's search_csc uses it.
 
 from __future__ import annotations
 
+import filecmp
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ingest.remote.answers import Answer, read_answer
@@ -72,41 +73,26 @@ def fetch_table(
     request: Request,
     part: Path,
     target: Path,
-    check_head: object,
+    check_head: Callable[[bytes], None] | None,
     required: Sequence[str],
     max_rows: int,
 ) -> Answer:
     """Bring a body, read it to its end, and rename it only then; an answer that is as before is left alone."""
-    failures = 0
-    while True:
-        try:
-            download(client, request, part, check_head=check_head, resume=False)  # type: ignore[arg-type]
-            answer = read_answer(part, required=required, max_rows=max_rows)
-        except BodyIncomplete:
-            failures += 1
-            part.unlink(missing_ok=True)
-            if failures >= client.manners.attempts:
-                raise
-            client.session.pause(client.manners.pause_s(failures))
-            continue
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        if target.exists() and _same(part, target):
-            part.unlink()  # its time stays, so that a refresh need not even read it
-        else:
-            part.replace(target)
-        return answer
 
+    def once() -> Answer:
+        download(client, request, part, check_head=check_head, resume=False)
+        return read_answer(part, required=required, max_rows=max_rows)
 
-def _same(one: Path, other: Path) -> bool:
-    if one.stat().st_size != other.stat().st_size:
-        return False
-    with one.open("rb") as a, other.open("rb") as b:
-        while piece := a.read(1 << 20):
-            if piece != b.read(1 << 20):
-                return False
-    return True
+    try:
+        answer = client.patiently(once, BodyIncomplete)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if target.exists() and filecmp.cmp(part, target, shallow=False):
+        part.unlink()  # its time stays, so that a refresh need not even read it
+    else:
+        part.replace(target)
+    return answer
 
 
 def file_names(client: Client, files: Sequence[Wanted], release: Release) -> Iterator[tuple[Wanted, str | None]]:
@@ -131,18 +117,10 @@ def _browse(
     client: Client, files: Sequence[Wanted], release: Release
 ) -> dict[tuple[int, int, int | None, str, str], str]:
     request = browse_request([f.packageset for f in files], release)
-    failures = 0
-    while True:
-        try:
-            body, _ = client.answer(request)
-            return newest(_names(body))
-        except (NotThere, QueryRefused):
-            return {}
-        except WrongContent:
-            failures += 1
-            if failures >= client.manners.attempts:
-                raise
-            client.session.pause(client.manners.pause_s(failures))
+    try:
+        return client.read(request, lambda body, _: newest(_names(body)))
+    except (NotThere, QueryRefused):
+        return {}
 
 
 def _names(body: bytes) -> list[str]:

@@ -7,12 +7,12 @@ goes on where it ends, where the service can answer ranges.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catalog.errors import OutOfSpace, PhotonlakeError, Terminal
+from catalog.errors import OutOfSpace, PhotonlakeError
 from ingest.remote.bodies import download
 from ingest.remote.csccli import is_product
 from ingest.remote.errors import BodyIncomplete, NotThere, QuotaSpent, ServiceFault, ServiceUnreachable, WrongContent
@@ -166,28 +166,26 @@ class _Run:
             raise Stopped("the service is down")
         item.folder.mkdir(parents=True, exist_ok=True)
         part = item.folder / f"{item.name}.part"
-        failures = 0
-        while True:
+
+        def once() -> None:
             try:
                 download(self.client, item.request, part, check_head=is_product, on_bytes=self._came)
                 verify_file(part)
-            except WrongContent:
-                part.unlink(missing_ok=True)
+            except (BodyIncomplete, WrongContent):
+                if part.exists():  # whole, but damaged: from the start
+                    self._came(-part.stat().st_size)
+                    part.unlink()
                 raise
-            except BodyIncomplete as error:
-                if not part.exists() or failures + 1 >= self.client.manners.attempts:
-                    part.unlink(missing_ok=True)
-                    raise BodyIncomplete(f"{item.name}: {error}") from error
-                failures += 1
-                self._came(-part.stat().st_size)
-                part.unlink()  # whole, but damaged: from the start
-                self.client.session.pause(self.client.manners.pause_s(failures))
-                continue
-            with part.open("rb") as stream:
-                suffix = ".gz" if stream.read(2) == _GZIP else ""
-            final = item.folder / f"{item.name}{suffix}"
-            part.replace(final)
-            return final
+
+        try:
+            self.client.patiently(once, BodyIncomplete)
+        except BodyIncomplete as error:
+            raise BodyIncomplete(f"{item.name}: {error}") from error
+        with part.open("rb") as stream:
+            suffix = ".gz" if stream.read(2) == _GZIP else ""
+        final = item.folder / f"{item.name}{suffix}"
+        part.replace(final)
+        return final
 
     def note(self, item: Download, future: Future[Path]) -> None:
         """Take in what came of one file.
@@ -223,14 +221,3 @@ class _Run:
     def _tell(self) -> None:
         of_files, of_bytes = self._of
         self._on_progress(Moved(self._files, max(of_files, self._files), self._bytes, max(of_bytes, self._bytes)))
-
-
-def is_terminal(errors: Sequence[PhotonlakeError]) -> bool:
-    """Tell whether trying again is of no use for any of these.
-
-    Examples
-    --------
-    >>> is_terminal([NotThere("x")]), is_terminal([NotThere("x"), ServiceFault("y")])
-    (True, False)
-    """
-    return all(isinstance(e, Terminal) for e in errors)

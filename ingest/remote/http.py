@@ -10,16 +10,16 @@ import contextlib
 import logging
 import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError
 
 from catalog.errors import PhotonlakeError, Transient
 from catalog.schema.identifiers import whole_number
@@ -33,7 +33,7 @@ from ingest.remote.errors import (
     TokenRefused,
     WrongContent,
 )
-from ingest.remote.manners import Manners, Pace, reset_at, retry_after
+from ingest.remote.manners import Manners, Pace, told_by
 from ingest.remote.request import Request
 from ingest.remote.trickle import PacedAdapter, TooSlow
 
@@ -46,8 +46,12 @@ _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _NAME_TRIES = 2
 """Tries where a host's name cannot be resolved: that rarely heals within seconds."""
 
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _BREAKS = (requests.RequestException, HTTPError, ConnectionError, TimeoutError)
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body")
+
+
+Result = TypeVar("Result")
 
 
 class Stopped(Transient, InterruptedError):
@@ -65,6 +69,55 @@ class _Token(AuthBase):
         return r
 
 
+class _Patience(urllib3.Retry):
+    """What urllib3 asks again, and when it has asked often enough; the session says how long it waits before."""
+
+    session: PoliteSession
+    host = ""
+
+    @classmethod
+    def of(cls, session: PoliteSession) -> Self:
+        """Ask again after any break, and whatever says that a service is broken or busy."""
+        statuses = [_TOO_MANY, *range(_SERVER_ERROR, 600)]
+        patience = cls(session.manners.attempts - 1, status_forcelist=statuses, allowed_methods=None, redirect=False)
+        # What is left after the last try is an answer as others are: `PoliteSession.send` says what is wrong.
+        patience.raise_on_status = False
+        patience.session = session
+        return patience
+
+    def new(self, **changes: Any) -> Self:  # noqa: ANN401 - handed through
+        """Return what is left of it after a try."""
+        left = super().new(**changes)
+        left.session, left.host = self.session, self.host
+        return left
+
+    def increment(self, method: str | None = None, url: str | None = None, **seen: Any) -> Self:  # type: ignore[override]  # noqa: ANN401 - as urllib3 calls it
+        """Count a try.
+
+        Raises
+        ------
+        MaxRetryError
+            If it was the last one, or the next one cannot help.
+        """
+        left = super().increment(method, url, **seen)
+        response, error, pool = seen.get("response"), seen.get("error"), seen["_pool"]
+        left.host = pool.host
+        log.debug("%s %s: %s", method, _plain(url), response.status if response else error)
+        unnamed = isinstance(error, NameResolutionError) and len(left.history) >= _NAME_TRIES
+        if unnamed or (response and self.session.asks_too_long(response.status, response.headers)):
+            raise MaxRetryError(pool, url or "", error)
+        if response:
+            response.close()
+        return left
+
+    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
+        """Wait before the next try."""
+        told = told_by(response.status, response.headers) if response is not None else None
+        manners = self.session.manners
+        self.session.pause(_seconds_to(told) if told else manners.pause_s(len(self.history)))
+        self.session.keep_pace(self.host)
+
+
 class PoliteSession(requests.Session):
     """A session that keeps to a rate, waits and asks again, and raises our errors for what does not heal."""
 
@@ -77,7 +130,7 @@ class PoliteSession(requests.Session):
         self._lock = threading.Lock()
         self.headers["User-Agent"] = f"photonlake/{version('photonlake')} Python/{platform.python_version()} (science)"
         for scheme in ("http://", "https://"):
-            self.mount(scheme, PacedAdapter(manners))
+            self.mount(scheme, PacedAdapter(manners, _Patience.of(self)))
         # Bodies come as they are stored: lengths and ranges would mean something else after compression.
         self.headers["Accept-Encoding"] = "identity"
 
@@ -103,6 +156,17 @@ class PoliteSession(requests.Session):
         if self.stopped.wait(max(0.0, seconds)):
             raise Stopped("stopped")
 
+    def keep_pace(self, host: str) -> None:
+        """Wait for the next moment at which a host may be asked."""
+        with self._lock:
+            pace = self._paces.setdefault(host, Pace(self.manners.requests_per_s))
+        self.pause(pace.wait_s())
+
+    def asks_too_long(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Tell whether a service asks for more patience than we have."""
+        told = told_by(status, headers)
+        return told is not None and _seconds_to(told) > self.manners.longest_wait_s
+
     def send(self, request: requests.PreparedRequest, **kwargs: object) -> requests.Response:
         """Send, and send again where that can help.
 
@@ -113,49 +177,32 @@ class PoliteSession(requests.Session):
         """
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = (self.manners.connect_s, self.manners.read_s)
-        host = urlsplit(request.url or "").netloc
-        failures = 0
-        while True:
-            self.pause(self._pace(host).wait_s())
-            try:
-                response = super().send(request, **kwargs)
-            except PhotonlakeError:
-                raise  # from a redirect, which comes through here, too
-            except _BREAKS as error:
-                failures += 1
-                named = _unresolved(error)
-                if failures >= (min(_NAME_TRIES, self.manners.attempts) if named else self.manners.attempts):
-                    raise unreachable(host, error) from error
-                log.debug("%s %s: %s", request.method, _plain(request.url), error)
-                self.pause(self.manners.pause_s(failures))
-                continue
-            log.debug("%s %s: %s", request.method, _plain(request.url), response.status_code)
-            if response.status_code != _TOO_MANY and response.status_code < _SERVER_ERROR:
-                if (opened := getattr(self._mine, "opened", None)) is not None:
-                    opened.append(response)
-                return response
-            failures += 1
-            self.pause(self._wait_after(response, host, failures))
+        where = urlsplit(request.url or "")
+        self.keep_pace(where.hostname or "")
+        try:
+            response = super().send(request, **kwargs)
+        except PhotonlakeError:
+            raise  # from a redirect, which comes through here, too
+        except _BREAKS as error:
+            if self.stopped.is_set():
+                raise Stopped("stopped") from error
+            raise unreachable(where.netloc, error) from error
+        log.debug("%s %s: %s", request.method, _plain(request.url), response.status_code)
+        if response.status_code == _TOO_MANY or response.status_code >= _SERVER_ERROR:
+            with response:
+                raise self._given_up(response, where.netloc)
+        if (opened := getattr(self._mine, "opened", None)) is not None:
+            opened.append(response)
+        return response
 
-    def _wait_after(self, response: requests.Response, host: str, failures: int) -> float:
-        """Return how long to wait before the next try, or raise for good."""
-        now = datetime.now(UTC)
-        told = retry_after(response.headers.get("Retry-After"), now)
-        if response.status_code == _TOO_MANY and told is None:
-            told = reset_at(response.headers.get("X-RateLimit-Reset"))
-        status, reason = response.status_code, response.reason
-        response.close()
-        wait_s = (told - now).total_seconds() if told else self.manners.pause_s(failures)
-        if status == _TOO_MANY and (wait_s > self.manners.longest_wait_s or failures >= self.manners.attempts):
-            raise QuotaSpent(host, told)
-        if wait_s > self.manners.longest_wait_s or failures >= self.manners.attempts:
-            when = f" and asks to come back after {told:%Y-%m-%d %H:%M} UTC" if told else ""
-            raise ServiceFault(f"{host} answers {status} {reason}{when}; type the same again later")
-        return wait_s
-
-    def _pace(self, host: str) -> Pace:
-        with self._lock:
-            return self._paces.setdefault(host, Pace(self.manners.requests_per_s))
+    @staticmethod
+    def _given_up(response: requests.Response, host: str) -> PhotonlakeError:
+        """Say why a service that answers is given up."""
+        told = told_by(response.status_code, response.headers)
+        if response.status_code == _TOO_MANY:
+            return QuotaSpent(host, told)
+        when = f" and asks to come back after {told:%Y-%m-%d %H:%M} UTC" if told else ""
+        return ServiceFault(f"{host} answers {response.status_code} {response.reason}{when}; type the same again later")
 
 
 class Client:
@@ -195,18 +242,42 @@ class Client:
         Transient or Terminal
             As `ingest.remote.errors` tells them apart.
         """
+        return self.read(request, lambda body, headers: (body, headers))
+
+    def read(self, request: Request, read: Callable[[bytes, dict[str, str]], Result]) -> Result:
+        """Send a request and read its answer, which must be small; ask again where it cannot be read.
+
+        Parameters
+        ----------
+        request : Request
+        read : callable
+            Body and headers (names in lower case) -> what they say; it raises `WrongContent` for what cannot be read.
+
+        Raises
+        ------
+        Transient or Terminal
+            As `ingest.remote.errors` tells them apart.
+        """
+
+        def once() -> Result:
+            with self.open(request, {}) as response:
+                body = b"".join(_limited(self.pieces(response), MAX_ANSWER, request))
+                refuse_html(body[:2000], request)
+                return read(body, {k.lower(): v for k, v in response.headers.items()})
+
+        return self.patiently(once, BodyIncomplete, WrongContent)
+
+    def patiently(self, call: Callable[[], Result], *damaged: type[PhotonlakeError]) -> Result:
+        """Call; where what comes is damaged, wait and call again, as often as our manners allow."""
         failures = 0
         while True:
             try:
-                with self.open(request, {}) as response:
-                    body = b"".join(_limited(self.pieces(response), MAX_ANSWER, request))
-                    refuse_html(body[:2000], request)
-                    return body, {k.lower(): v for k, v in response.headers.items()}
-            except (BodyIncomplete, WrongContent):
+                return call()
+            except damaged:
                 failures += 1
                 if failures >= self.manners.attempts:
                     raise
-                self.session.pause(self.manners.pause_s(failures))
+            self.session.pause(self.manners.pause_s(failures))
 
     def open(self, request: Request, extra: dict[str, str]) -> requests.Response:
         """Send, and refuse an answer that is none; the caller closes it, and reads its body with `pieces`."""
@@ -263,7 +334,7 @@ class Client:
                     raise Stopped("stopped")
                 received += len(piece)
                 yield piece
-        except (HTTPError, urllib3.exceptions.TimeoutError, ConnectionError, TimeoutError) as error:
+        except (HTTPError, ConnectionError, TimeoutError) as error:
             raise BodyIncomplete(f"the body broke off after {at + received:,} bytes ({_short(error)})") from error
         if expected is not None and received < expected:
             raise BodyIncomplete(f"the body ended after {at + received:,} of {at + expected:,} bytes")
@@ -287,43 +358,31 @@ def spoken(body: bytes) -> str:
 
 def unreachable(host: str, error: BaseException) -> ServiceUnreachable:
     """Say in one line why a host does not answer."""
-    if _unresolved(error):
+    if any(isinstance(e, NameResolutionError) for e in causes(error)):
         return ServiceUnreachable(f"the name {host} cannot be resolved; is there a network? type the same again then")
     return ServiceUnreachable(f"{host} does not answer ({_short(error)}); type the same again later")
 
 
-def _unresolved(error: BaseException | None) -> bool:
-    """Tell whether an error, or one within it, says that a host's name is not known."""
-    seen = 0
-    while error is not None and seen < 10:  # noqa: PLR2004 - no chain is longer
-        if isinstance(error, NameResolutionError):
-            return True
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__
-        seen += 1
-    return False
-
-
-def _slow(error: BaseException | None) -> TooSlow | None:
-    """Find what tells of a drip behind an error."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what is behind it, outermost first: libraries wrap one into the other in many ways."""
     for _ in range(10):
-        if isinstance(error, TooSlow) or error is None:
-            return error
-        inner = error.args[0] if error.args else None
-        error = error.__cause__ or error.__context__ or (inner if isinstance(inner, BaseException) else None)
-    return None
+        if error is None:
+            return
+        yield error
+        held = (getattr(error, "cause", None), getattr(error, "reason", None), *error.args[:1])
+        inner = next((e for e in held if isinstance(e, BaseException)), None)
+        error = inner or error.__cause__ or error.__context__
 
 
 def _short(error: BaseException) -> str:
     """Name the innermost cause of a broken connection in a few words."""
-    if slow := _slow(error):
-        return str(slow)
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    chain = list(causes(error))
+    for one in chain:
+        if isinstance(one, TooSlow):
+            return str(one)
+    if any(isinstance(one, _TIMEOUTS) for one in chain):
         return "timed out"
-    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    if isinstance(inner, BaseException):
-        return _short(inner)
-    return getattr(error, "strerror", None) or type(error).__name__
+    return getattr(chain[-1], "strerror", None) or type(chain[-1]).__name__
 
 
 def refuse_html(head: bytes, request: Request) -> None:
@@ -353,3 +412,7 @@ def _limited(pieces: Iterator[bytes], most: int, request: Request) -> Iterator[b
 
 def _plain(url: str | None) -> str:
     return (url or "").partition("?")[0]
+
+
+def _seconds_to(moment: datetime) -> float:
+    return (moment - datetime.now(UTC)).total_seconds()

@@ -6,9 +6,13 @@ import os
 import random
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from urllib3 import Retry
+from urllib3.exceptions import InvalidHeader
 
 from catalog.errors import Terminal
 
@@ -96,27 +100,28 @@ class Pace:
             return moment - now
 
 
-def retry_after(value: str | None, now: datetime) -> datetime | None:
-    """Read a Retry-After header: seconds, or a date.
+_ANY = Retry()
+_ANY.retry_after_max = 10**9
+"""A service may ask for any patience: it is told to the user where it is more than ours."""
+
+
+def told_by(status: int, headers: Mapping[str, str]) -> datetime | None:
+    """Read when a service asks to come back: Retry-After (seconds, or a date), and X-RateLimit-Reset of a spent quota.
 
     Examples
     --------
-    >>> now = datetime(2026, 1, 1, tzinfo=UTC)
-    >>> retry_after("90", now).isoformat(), retry_after("Thu, 01 Jan 2026 00:10:00 GMT", now).isoformat()
-    ('2026-01-01T00:01:30+00:00', '2026-01-01T00:10:00+00:00')
-    >>> retry_after("soon", now) is None
+    >>> told_by(503, {"Retry-After": "Thu, 01 Jan 2045 00:10:00 GMT"}).year
+    2045
+    >>> told_by(503, {"Retry-After": "soon"}) is None
     True
     """
-    if value is None:
-        return None
-    text = value.strip()
+    value = headers.get("Retry-After")
     try:
-        if text.replace(".", "", 1).isdigit():
-            return now + timedelta(seconds=float(text))
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if value:
+            return datetime.now(UTC) + timedelta(seconds=_ANY.parse_retry_after(value))
+    except (InvalidHeader, OverflowError, ValueError):
+        pass
+    return reset_at(headers.get("X-RateLimit-Reset")) if status == HTTPStatus.TOO_MANY_REQUESTS else None
 
 
 def reset_at(value: str | None) -> datetime | None:

@@ -19,7 +19,7 @@ from catalog.errors import PhotonlakeError
 from ingest.remote.answers import Answer
 from ingest.remote.csccli import fetch_table
 from ingest.remote.errors import BodyIncomplete, QueryRefused, ServiceFault, WrongContent
-from ingest.remote.http import Client, spoken
+from ingest.remote.http import Client, causes, spoken
 from ingest.remote.queries import columns_query
 from ingest.remote.request import Request
 from ingest.remote.services import FLOOR, TAP, Release, release_named
@@ -193,8 +193,7 @@ def _patiently(client: Client, call: Callable[[], Result], what: str) -> Result:
     import pyvo.dal.exceptions as pyvo_errors  # noqa: PLC0415 - a second of import that only this service needs
     from astropy.io.votable.exceptions import VOWarning  # noqa: PLC0415
 
-    failures = 0
-    while True:
+    def once() -> Result:
         try:
             with client.session.closing_streams():
                 return call()
@@ -213,28 +212,15 @@ def _patiently(client: Client, call: Callable[[], Result], what: str) -> Result:
             IndexError,
             OSError,
         ) as error:
-            inside = _ours(error)
-            if inside is not None:
-                raise inside from error
+            for inside in causes(error):
+                if isinstance(inside, PhotonlakeError):
+                    raise inside from error
             code = getattr(error, "code", None)
             if isinstance(code, int) and _CLIENT_ERROR <= code < _SERVER_ERROR:
                 raise QueryRefused(f"{what}: {TAP} refused it ({code}): {spoken(str(error).encode())}") from error
-            failures += 1
-            if failures >= client.manners.attempts:
-                raise BodyIncomplete(f"{what}: {TAP} answers what cannot be read ({_line(error)})") from error
-            client.session.pause(client.manners.pause_s(failures))
+            raise BodyIncomplete(f"{what}: {TAP} answers what cannot be read ({_line(error)})") from error
 
-
-def _ours(error: BaseException | None) -> PhotonlakeError | None:
-    """Find an error of ours that pyvo wrapped into one of its own."""
-    for _ in range(10):
-        inner = getattr(error, "cause", None) or (error.__cause__ if error else None)
-        if isinstance(inner, PhotonlakeError):
-            return inner
-        if not isinstance(inner, BaseException):
-            return None
-        error = inner
-    return None
+    return client.patiently(once, BodyIncomplete)
 
 
 def _line(error: BaseException) -> str:

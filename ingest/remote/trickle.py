@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 from requests.adapters import HTTPAdapter
-from urllib3 import PoolManager
+from urllib3 import PoolManager, Retry
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ingest.remote.manners import Manners
@@ -77,11 +77,13 @@ class PacedAdapter(HTTPAdapter):
     ----------
     manners : Manners
         What counts as too slow.
+    patience : urllib3.Retry
+        When to ask again.
     """
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: Manners, patience: Retry) -> None:
         self._manners = manners
-        super().__init__()
+        super().__init__(max_retries=patience)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - handed through
         """Make the connections of services."""

@@ -283,6 +283,9 @@ class Endless:
         body = {"response": {"numFound": self.n_found(self.asked), "docs": docs}, "nextCursorMark": next(self.cursors)}
         return json.dumps(body).encode(), {"x-ratelimit-remaining": "--5"}
 
+    def read(self, request, read):
+        return read(*self.answer(request))
+
 
 @pytest.mark.parametrize(
     ("cursors", "n_found"),
