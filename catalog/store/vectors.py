@@ -5,7 +5,7 @@ encoder. A version exists for readers from the moment that a DuckLake transactio
 before that, nobody can see it, and `repair` removes it. A pinned version carries a tag, so that no cleaning by
 whatever Lance client takes it away, and it never changes.
 
-Whoever writes holds the writer's lock of the store (`catalog.store.lake.lock`).
+Whoever writes holds the writer's lock of the store (`catalog.store.lake.writer`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from factories.simulated import python
 import catalog
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SCRIPTS = ("vector_search", "one_query", "topcat_round_trip", "my_spectrum", "graph_with_networkx")
+SCRIPTS = ("vector_search", "one_query", "topcat_round_trip", "my_spectrum", "graph_with_networkx", "open_with_lancedb")
 _ROW = re.compile(r"^ *(\d+) +(\S+\.\d+\.\d+) +(2CXO \S+) +([\d.]+)$", re.MULTILINE)
 
 
@@ -121,6 +121,15 @@ def test_a_graph_comes_to_networkx_and_goes_on_as_a_file(beside_small_survey):
     n_nodes = len(nx.read_graphml(here / "network.graphml"))
     assert f"edges from 0.5 on: Graph with {n_nodes} nodes" in said
     assert f"agree for {n_nodes} of {n_nodes} nodes" in said
+
+
+def test_the_vectors_of_a_store_open_in_lancedb(beside_small_survey):
+    here = beside_small_survey
+    said = example("open_with_lancedb", "s", cwd=here)
+    for space, n in asked(here / "s", "SELECT space, n_vectors FROM meta.space"):
+        line = next(line for line in said.splitlines() if line.startswith(f"{space}: {n:,} vectors; nearest to "))
+        first, found = line.partition("nearest to ")[2].split(": ")
+        assert first in found.split(", ")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
