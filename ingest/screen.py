@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -200,7 +201,9 @@ def show_without_release(console: Console, found: Mapping[str, int], store: Path
     console.print(f"\n[bold]tables that do not state their CSC release ({len(found):,})")
     for path in list(found)[:SHOWN]:
         console.print(f"  {escape(path)}", soft_wrap=True, highlight=False)
-    example = command(f"ingest files {shlex.quote(next(iter(found)))} --release 2.1", store)
+    folders = {os.path.dirname(path) for path in found}  # noqa: PTH120 - names may be no text
+    whose = next(iter(found)) if len(found) == 1 else folders.pop() if len(folders) == 1 else None
+    example = command(f"ingest files {shlex.quote(whose) if whose else 'PATH'} --release 2.1", store)
     why = "their values do not mix with those of a known release"
     console.print(f"  {why}; state it: {escape(example)}", soft_wrap=True, highlight=False)
 

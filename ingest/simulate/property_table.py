@@ -223,4 +223,4 @@ def property_table(rows: Iterable[tuple[dict[str, Value], dict[str, Value]]]) ->
         of_master = {"master_source", ""}
         values = ((master if e.table in of_master else observation).get(e.key) for e in ENTRIES)
         lines.append("\t".join(formatted(v, e.form) for v, e in zip(values, ENTRIES, strict=True)))
-    return preamble() + "\n".join(lines) + "\n\n"
+    return f"{preamble()}# simulated, as release 2.1 of the CSC has it (csc21)\n" + "\n".join(lines) + "\n\n"

@@ -155,3 +155,15 @@ def test_a_release_is_told_once_for_a_file_or_a_folder_and_read_into_what_is_the
     assert not load(store, files).changed  # a release that is not told again stays
     assert not refresh(store).changed
     assert releases()[NAME] == "2.0"
+
+
+def test_only_catalog_rows_are_asked_for_their_release_and_the_hint_names_all_of_them(store, files):
+    (files / "classes.csv").write_text(
+        "name_cat,Class,ref,name,ra,dec\nX-1,HMXB,2020A&A...633A...1X,2CXO J000001.0+000000,0.004,0\n", "utf-8"
+    )
+    result = CliRunner().invoke(app, ["files", str(files), "--store", str(store), "--workers", "1"])
+    said = " ".join(result.output.split())
+    assert "do not state their CSC release (2)" in said
+    assert f"ingest files {files} --release 2.1" in said
+    assert {Path(p).name for p in status(store).without_release} == {"catalog.tsv", "zz_list.csv"}
+    assert ask(store, "SELECT count(*) FROM csc.classification") == [(1,)]
