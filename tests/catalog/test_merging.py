@@ -184,7 +184,7 @@ def by_file(rows):
     return [[r for r in rows if r["file_ids"] == [f]] for f in range(1, 6)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(rows, max_size=12), st.permutations(range(5)), st.sets(st.integers(1, 5)), st.integers(1, 4))
 def test_neither_order_nor_batches_nor_files_that_came_and_went_matter(rows, order, gone, bucket):
     """However files arrive and go: row for row and contribution for contribution as if only the others had come."""

@@ -56,7 +56,10 @@ def attach(statements, here):
         assert connection.fetchall()
 
 
-@pytest.mark.parametrize("page", sorted(QUICK), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[pytest.mark.slow] if p.name == "fetch.md" else [], id=p.name) for p in sorted(QUICK)],
+)
 def test_the_blocks_of_a_quick_page_run(page, beside_small_survey):
     with Server(small_survey()) as server:
         run(page, beside_small_survey, HOME=str(beside_small_survey), **server.environment)

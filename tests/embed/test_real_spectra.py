@@ -16,6 +16,7 @@ SEYFERT = "2CXO J140515.6+542458"
 THREE = ["2779.1.4", "4736.0.79", "4737.0.35"]
 
 
+@pytest.mark.slow
 def test_the_three_spectra_of_a_seyfert_are_found_by_its_name(real, store):
     tables = [real / "tables" / f"csc2_detections_{t}.csv" for t in ("features_simbad", "simbad_type")]
     refresh(store, [Source("files", str(p)) for p in (real / "spectra", *tables)])

@@ -73,6 +73,7 @@ def fresh(aligned_once, tmp_path):
     return copy
 
 
+@pytest.mark.slow
 def test_a_regression_that_is_stopped_goes_on_after_the_columns_it_had_done(fresh):
     asked, said = regression_study.RegressionQuestion(("hard_hm", "powlaw_gamma")), []
 

@@ -142,6 +142,7 @@ def test_associations_do_not_take_repeated_detections_for_evidence(any_seed):
     assert found[0].mutual_information_p > 0.01
 
 
+@pytest.mark.slow
 def test_a_run_of_the_study_is_kept_and_found_again(store, any_seed):
     fill(store, seed=any_seed)
     asked = FormulaQuestion("spectrum", ("hard_hs", "hard_ms", "var_prob_b"), lengths=(5,), reverse=False)
