@@ -40,12 +40,13 @@ _SPECTRUM_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
+SPECTRUM_VERSION = 1  # 1: the grid of embed.inputs.spectrum_grid; another grid is another version of both
 SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
 EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
 # The identifiers are hashes of content: their hash is one of the input.
 _SPECTRUM_FINGERPRINTS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
-SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
+SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-{SPECTRUM_VERSION}', c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
 """
@@ -57,7 +58,7 @@ SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan,
   LEFT JOIN product.arf AS a ON a.arf_id = c.arf_id
 """
 _FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace(
-    "'spectrum-1'", f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}', coalesce(c.arf_id, '-')"
+    f"'spectrum-{SPECTRUM_VERSION}'", f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}', coalesce(c.arf_id, '-')"
 )
 
 # One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
@@ -134,7 +135,15 @@ FROM csc.observation_source WHERE detection_id IN (SELECT id FROM {{selected}})
 INPUTS: dict[str, Input] = {
     i.modality: i
     for i in (
-        Input("spectrum", "detection_id", _SPECTRUM_ROWS, _SPECTRUM_FINGERPRINTS, spectrum_rows.prepare, 2048),
+        Input(
+            "spectrum",
+            "detection_id",
+            _SPECTRUM_ROWS,
+            _SPECTRUM_FINGERPRINTS,
+            spectrum_rows.prepare,
+            2048,
+            version=SPECTRUM_VERSION,
+        ),
         Input(
             "spectrum_counts",
             "detection_id",

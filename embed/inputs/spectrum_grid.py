@@ -19,6 +19,7 @@ Singles = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
 LOWEST_KEV, HIGHEST_KEV, N_POINTS = 0.5, 8.0, 400
+"""Of the grid. Whoever changes it counts up the versions in `embed.inputs.modalities`: a test asks for it."""
 EDGES_KEV: Floats = np.geomspace(LOWEST_KEV, HIGHEST_KEV, N_POINTS + 1)
 WIDTHS_KEV: Floats = np.diff(EDGES_KEV)
 ACIS_CHANNELS = 1024

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embed.inputs import modalities, spectrum_grid
 from embed.inputs.spectrum_grid import (
     EDGES_KEV,
     N_POINTS,
@@ -204,3 +205,11 @@ def test_bad_channels_are_masked_and_small_groups_are_not():
     middle = 0.5 * (EDGES_KEV[1:] + EDGES_KEV[:-1])
     assert not mask[np.argmin(abs(middle - 300.5 * 0.0146))]
     assert mask[np.argmin(abs(middle - 400.5 * 0.0146))]
+
+
+def test_another_grid_is_another_version_of_the_input_so_that_its_vectors_are_made_anew():
+    grid_of = {(1, 2): (0.5, 8.0, 400)}
+    versions = modalities.SPECTRUM_VERSION, modalities.SPECTRUM_COUNTS_VERSION
+    now = spectrum_grid.LOWEST_KEV, spectrum_grid.HIGHEST_KEV, spectrum_grid.N_POINTS
+    assert grid_of[versions] == now
+    assert len(spectrum_grid.EDGES_KEV) == spectrum_grid.N_POINTS + 1
