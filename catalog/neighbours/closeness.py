@@ -58,6 +58,23 @@ def slack(n_dimensions: int, precision: type[np.floating] = np.float32) -> float
     return (n_dimensions + 10) * float(np.finfo(precision).eps)
 
 
+def is_distance(metric: Metric) -> bool:
+    """Tell whether a metric's value is a distance, of which less is closer; else it is a similarity.
+
+    Examples
+    --------
+    >>> is_distance("l2"), is_distance("dot")
+    (True, False)
+    """
+    match metric:
+        case "l2":
+            return True
+        case "cosine" | "dot":
+            return False
+        case _:
+            assert_never(metric)
+
+
 def values(a: Floating, b: Floating, metric: Metric) -> Doubles:
     """Return the value of each row of one array with the same row of another, in double precision.
 

@@ -18,6 +18,7 @@ from catalog.neighbours.closeness import (
     Rows,
     Vectors,
     are_safe,
+    is_distance,
     slack,
     squares,
     values,
@@ -113,7 +114,7 @@ class Operands:
             if self.metric == "cosine":
                 lost: float | Doubles = self.slack
             else:
-                value = -value * value / 2 if self.metric == "l2" else value
+                value = -value * value / 2 if is_distance(self.metric) else value
                 # below the least normal number there is no precision left to speak of
                 lost = np.abs(value) * (4 * float(kind.eps)) + self.x.shape[1] * float(kind.tiny)
             floor: Floating = (value - lost).astype(self.precision)
@@ -130,16 +131,16 @@ class Operands:
 
     def passes(self, found: Doubles, limit: float | Doubles) -> Mask:
         """Tell which values are as similar as a limit, or more."""
-        return found <= limit if self.metric == "l2" else found >= limit
+        return found <= limit if is_distance(self.metric) else found >= limit
 
     def ascending(self, found: Doubles) -> Doubles:
         """Return numbers of which less is more similar."""
-        return found if self.metric == "l2" else -found
+        return found if is_distance(self.metric) else -found
 
     @property
     def loosest(self) -> float:
         """The limit that all values pass."""
-        return np.inf if self.metric == "l2" else -np.inf
+        return np.inf if is_distance(self.metric) else -np.inf
 
 
 def operands(x: Floats, y: Floats | None = None, metric: Metric = "cosine") -> Operands:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.errors import QueryError, suggestion
-from catalog.neighbours.closeness import METRICS, Floats, Mask, Metric, Rows
+from catalog.neighbours.closeness import METRICS, Floats, Mask, Metric, Rows, is_distance
 from catalog.neighbours.join import Pairs, join, nearest_of_each, operands
 from catalog.query.filtering import rows_that_meet
 from catalog.query.functions import TableFunction
@@ -159,7 +159,7 @@ def _metric(text: str) -> Metric:
 def _schema(metric: Metric, *, ranked: bool) -> pa.Schema:
     key = pa.dictionary(pa.int32(), pa.string())
     fields = [(name, key) for name in ("id_1", "name_1", "id_2", "name_2")]
-    fields += [("distance" if metric == "l2" else "similarity", pa.float64())]
+    fields += [("distance" if is_distance(metric) else "similarity", pa.float64())]
     return pa.schema([*fields, *([("rank", pa.int64())] if ranked else [])])
 
 
