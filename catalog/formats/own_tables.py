@@ -181,7 +181,7 @@ def _frame(path: Path, suffix: str) -> object:
             from astropy.table import Table  # noqa: PLC0415 - as above
 
             kind = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv"}.get(suffix, "votable")
-            options = {"table_id": 0} if kind == "votable" else {"hdu": 1} if kind == "fits" else {}
+            options = {"table_id": 0} if kind == "votable" else {}
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of units that astropy does not know: they are kept as they are
                 return Table.read(path, format=kind, **options)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 from typer.testing import CliRunner
@@ -55,7 +56,8 @@ def write_gzipped_csv(path):
 
 
 def write_fits(path):
-    Table({"label": ["a", "b", "c"], "flux": np.array([1.5, np.nan, 3.0]) * u.mJy}).write(path, format="fits")
+    table = Table({"label": ["a", "b", "c"], "flux": np.array([1.5, np.nan, 3.0]) * u.mJy})
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((2, 2))), fits.table_to_hdu(table)]).writeto(path)
 
 
 @pytest.mark.parametrize(
