@@ -54,6 +54,7 @@ def as_survey(folder) -> Survey:
     return survey
 
 
+@pytest.mark.slow
 def test_fetched_and_local_are_the_same(serve, ingest, sql, folder, tmp_path):
     survey = as_survey(folder)
     assert len(survey.sources) == 6
