@@ -150,6 +150,10 @@ def fetch_files(
     return run.result
 
 
+class _Damaged(BodyIncomplete):
+    """A file came to its end, and is damaged all the same: it is fetched anew."""
+
+
 class _Run:
     """What the threads of one call share."""
 
@@ -168,19 +172,17 @@ class _Run:
         part = item.folder / f"{item.name}.part"
 
         def once() -> None:
+            download(self.client, item.request, part, check_head=is_product, on_bytes=self._came)  # patient by itself
             try:
-                download(self.client, item.request, part, check_head=is_product, on_bytes=self._came)
                 verify_file(part)
-            except (BodyIncomplete, WrongContent):
-                if part.exists():  # whole, but damaged: from the start
-                    self._came(-part.stat().st_size)
-                    part.unlink()
-                raise
+            except (BodyIncomplete, WrongContent) as error:  # whole, but damaged: from the start
+                self._came(-part.stat().st_size)
+                part.unlink()
+                if isinstance(error, WrongContent):
+                    raise
+                raise _Damaged(f"{item.name}: {error}") from error
 
-        try:
-            self.client.patiently(once, BodyIncomplete)
-        except BodyIncomplete as error:
-            raise BodyIncomplete(f"{item.name}: {error}") from error
+        self.client.patiently(once, _Damaged)
         with part.open("rb") as stream:
             suffix = ".gz" if stream.read(2) == _GZIP else ""
         final = item.folder / f"{item.name}{suffix}"
