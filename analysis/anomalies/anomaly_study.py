@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy.stats import kendalltau, spearmanr
 
 from analysis.anomalies import artefacts
-from analysis.anomalies.detectors import DETECTORS, Found, Judged, fit, hidden, judge
+from analysis.anomalies.detectors import DETECTORS, Judged, fit, judge
+from analysis.anomalies.injection import Found, hidden
 from analysis.papers.pair_samples import PROPERTIES, NothingToRead
 from analysis.statistics import bootstrap, shuffled
 from analysis.study.options import Asked, Ways

@@ -8,7 +8,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
 from analysis.anomalies import artefacts, detectors
-from analysis.anomalies.detectors import hidden
+from analysis.anomalies.injection import hidden
 
 
 @pytest.fixture

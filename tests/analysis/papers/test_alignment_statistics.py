@@ -25,7 +25,7 @@ from analysis.papers.regression import (
 )
 from analysis.papers.representations import KIN, Scaled, kin, left_out, property_blocks
 from analysis.papers.resampling import resampled
-from analysis.papers.retrieval_study import intervals, ranks, share_papers
+from analysis.papers.retrieval import intervals, ranks, share_papers
 from embed.inputs.property_rows import COLUMNS
 
 
