@@ -106,7 +106,7 @@ def symbolic(
     Example: python -m analysis symbolic --space spectrum --store s
     Example: python -m analysis symbolic --space spectrum --columns hard_hs,hard_ms,powlaw_gamma --store s
     """
-    from analysis.spectra.associations import PHYSICAL  # noqa: PLC0415 - as above
+    from analysis.spectra.explained_columns import PHYSICAL  # noqa: PLC0415 - as above
     from analysis.spectra.formula_run import FormulaQuestion, run  # noqa: PLC0415
 
     chosen = by_commas(columns) if columns else PHYSICAL

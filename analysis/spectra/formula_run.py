@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.spectra.associations import PHYSICAL, Association, Inputs, associations, inputs
+from analysis.spectra.associations import Association, associations
+from analysis.spectra.explained_columns import PHYSICAL, Inputs, inputs
 from analysis.spectra.explanations import Explained, explain
 from analysis.spectra.formula_figures import association_figure, pareto_figure
 from analysis.spectra.formulas import LENGTHS

@@ -8,7 +8,8 @@ import pytest
 from factories.classed import fill
 
 import catalog
-from analysis.spectra.associations import associations, inputs
+from analysis.spectra.associations import associations
+from analysis.spectra.explained_columns import inputs
 from analysis.spectra.explanations import explain
 from analysis.spectra.formula_run import FormulaQuestion, run
 from analysis.spectra.formulas import Formula, pruned, simplified
