@@ -49,12 +49,13 @@ def from_frame(frame: object) -> pa.Table:
     kind = next((k.__module__.partition(".")[0] for k in type(frame).__mro__ if k.__name__ in _CLASSES), "")
     try:
         table = _tables(kind, frame)
+        columns = [_without_nan(c) for c in table.columns]
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise QueryError(f"this {type(frame).__name__} cannot be taken as a table: {error}") from error
     if again := [n for n, count in Counter(map(str.lower, table.column_names)).items() if count > 1]:
         raise QueryError(f"a column's name stands twice, in small or capital letters: {', '.join(again)}; rename one")
     kept = [pa.field(f.name, f.type, metadata=f.metadata if kind == "astropy" else None) for f in table.schema]
-    return pa.table([_without_nan(c) for c in table.columns], schema=pa.schema(kept))
+    return pa.table(columns, schema=pa.schema(kept))
 
 
 _CLASSES = frozenset({"Table", "RecordBatch", "DataFrame", "LazyFrame", "dict"})
@@ -151,14 +152,16 @@ def read(file: str | os.PathLike[str]) -> pa.Table:
     suffixes = [s.lower() for s in path.suffixes]
     suffix = next((s for s in reversed(suffixes) if s not in {".gz", ".zst", ".bz2", ".xz"}), "")
     if not path.is_file():
-        raise UnreadableFile("a file with a table", "no such file", name=str(path))
+        raise UnreadableFile("a file with a table", "no such file", f"name one in {KINDS}", str(path))
     try:
-        return from_frame(_frame(path, suffix))
+        frame = _frame(path, suffix)
     except QueryError:
         raise
     except Exception as error:  # each library that reads has errors of its own
         said = str(error).strip().splitlines()
-        raise UnreadableFile("a table", said[0] if said else type(error).__name__, name=str(path)) from error
+        found = said[0] if said else type(error).__name__
+        raise UnreadableFile("a table", found, f"name a whole one, in {KINDS}", str(path)) from error
+    return from_frame(frame)
 
 
 def _frame(path: Path, suffix: str) -> object:

@@ -105,13 +105,11 @@ def _registered(catalog: Catalog, own: Mapping[str, bytes]) -> Iterator[None]:
     """Let one query see tables of its own."""
     import pyarrow as pa  # noqa: PLC0415 - see above
 
-    for name, content in own.items():
-        catalog.register(name, pa.ipc.open_stream(content).read_all())
-    try:
+    with contextlib.ExitStack() as registered:
+        for name, content in own.items():
+            catalog.register(name, pa.ipc.open_stream(content).read_all())
+            registered.callback(catalog.unregister, name)
         yield
-    finally:
-        for name in own:
-            catalog.unregister(name)
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

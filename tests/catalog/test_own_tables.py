@@ -113,7 +113,9 @@ def test_a_name_that_is_taken_or_not_plain_is_refused(cat, name):
         cat.register(name, ROWS)
 
 
-@pytest.mark.parametrize("frame", [5, [1, 2], {"a": [1], "A": [2]}, {"a": [1, 2], "b": [1]}, {"a": [object()]}])
+@pytest.mark.parametrize(
+    "frame", [5, [1, 2], {"a": [1], "A": [2]}, {"a": [1, 2], "b": [1]}, {"a": [object()]}, {"a": np.array([1j])}]
+)
 def test_what_is_no_table_is_refused(cat, frame):
     with pytest.raises(QueryError):
         cat.register("mine", frame)
