@@ -22,6 +22,9 @@ from ingest.streams import unpacked_name
 CHUNK_ROWS = 1 << 20
 """Rows a reader holds at once: bounds memory whatever the file's size."""
 
+JOINS_AS_IT_IS = "a query joins such a table as it is: python -m catalog sql --with mine=FILE"
+"""What to do with a table that is no catalog's."""
+
 
 @dataclass(frozen=True)
 class FileName:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from catalog.errors import UnreadableFile
 from ingest.archives import is_archive
-from ingest.content import FileName
+from ingest.content import JOINS_AS_IT_IS, FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
 from ingest.known_products import known_product
@@ -145,20 +145,22 @@ def _read_head(stream: ReplayStream) -> bytes:
 def _detect_fits(stream: BinaryIO, file: FileName) -> Kind:
     seen: list[str] = []
     contents: list[str] = []
-    kind = None
+    kind, has_table = None, False
     for hdu in read_hdus(stream):
         if name := classify(hdu):
             # Energies of channels stand in files of many kinds: another table decides, where there is one.
             kind = kind or name
             if not is_ebounds(hdu):
                 return Kind(name)
+        has_table = has_table or hdu.is_table
         seen.append(hdu.name or ("primary" if hdu.index == 0 else "unnamed"))
         contents += [hdu.name, (hdu.text("CONTENT") or "").upper()]
         if hdu.index == 0 and hdu.size > MAX_REPLAY // 2:
             break  # a large image: whatever follows is not what a reader here wants
     if kind:
         return Kind(kind)
-    return Kind("other", _not_loaded(file, f"a FITS file of {', '.join(seen)}", contents))
+    joins = f" ({JOINS_AS_IT_IS})" if has_table else ""
+    return Kind("other", _not_loaded(file, f"a FITS file of {', '.join(seen)}{joins}", contents))
 
 
 def classify(hdu: HDU) -> str | None:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
+from ingest.content import JOINS_AS_IT_IS
 from ingest.fits import HDU, Array, integer, null_mask, read_hdus
 from ingest.fits import Field as FitsField
 from ingest.tables.column_names import names_sources
@@ -46,6 +47,7 @@ def fits_sheet(stream: BinaryIO) -> Sheet:
     raise UnreadableFile(
         "a FITS table with a column of CSC source names (name) or obsid",
         f"columns {', '.join(seen[:8])}" if seen else "no table",
+        JOINS_AS_IT_IS if seen else "",
     )
 
 

@@ -21,7 +21,7 @@ from catalog.schema import TABLES
 from catalog.schema.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
 from catalog.schema.csc import OWN_FILE
 from catalog.schema.identifiers import DETECTION_ID
-from ingest.content import FileName, Flag, Rows
+from ingest.content import JOINS_AS_IT_IS, FileName, Flag, Rows
 from ingest.tables.bounds import bounded
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
 from ingest.tables.column_names import (
@@ -138,7 +138,11 @@ class _Splitter:
             names = [f.name for f in self.sheet.fields]
             hint = next((s for n in names if (s := suggestion(n, ("name", "obsid", "csc_name")))), "")
             found = f"columns {', '.join(names[:8])[:200]}"
-            raise UnreadableFile("a column with CSC source names (name) or obsid", found, hint.lstrip("; "))
+            raise UnreadableFile(
+                "a column with CSC source names (name) or obsid",
+                found,
+                f"{hint.lstrip('; ')}; {JOINS_AS_IT_IS}".lstrip("; "),
+            )
 
     def split(self, batch: pa.RecordBatch) -> Iterator[Rows]:
         """Yield the rows of one batch."""

@@ -104,7 +104,10 @@ def test_other_files_of_a_ciao_folder_are_named(name, content, said):
 
 
 def test_what_is_not_known_is_described():
-    assert kind(to_bytes([table("X")]))[1] == "a FITS file of primary, X: nothing here that photonlake loads"
+    assert (
+        kind(to_bytes([table("X")]))[1]
+        == "a FITS file of primary, X (a query joins such a table as it is: python -m catalog sql --with mine=FILE): nothing here that photonlake loads"
+    )
 
 
 @pytest.mark.parametrize("digit", ["٣", "३", "\uff13", "²"])
