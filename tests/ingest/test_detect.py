@@ -10,7 +10,7 @@ from factories import ogip
 from factories.fits import events_file, events_hdu, good_time_hdu, light_curve_file, random_events, to_bytes
 
 from catalog.schema.identifiers import is_detection_id, is_source_name, parse_product_name
-from ingest.content import FileName
+from ingest.content import JOINS_AS_IT_IS, FileName
 from ingest.detect import ReplayStream, detect
 
 
@@ -104,10 +104,8 @@ def test_other_files_of_a_ciao_folder_are_named(name, content, said):
 
 
 def test_what_is_not_known_is_described():
-    assert (
-        kind(to_bytes([table("X")]))[1]
-        == "a FITS file of primary, X (a query joins such a table as it is: python -m catalog sql --with mine=FILE): nothing here that photonlake loads"
-    )
+    said = f"a FITS file of primary, X ({JOINS_AS_IT_IS}): nothing here that photonlake loads"
+    assert kind(to_bytes([table("X")]))[1] == said
 
 
 @pytest.mark.parametrize("digit", ["٣", "३", "\uff13", "²"])
