@@ -25,13 +25,15 @@ class _Programs(TyperGroup):
         """Return a program by its name, or a command that only one program has; a misspelt name is told as such."""
         if cmd_name in PROGRAMS:
             return _load(cmd_name)
-        owners = [p for p in PROGRAMS if (program := _load(p)) and cmd_name in program.commands]
-        if len(owners) == 1 and (owner := _load(owners[0])):
-            command = owner.commands[cmd_name]
-            return command if isinstance(command, TyperCommand) else None
+        # catalog is asked most. A test holds that no other program has its commands, so none needs to be loaded.
+        catalog = _load("catalog")
+        first = ("catalog",) if catalog and cmd_name in catalog.commands else PROGRAMS
+        found = {p: program.commands[cmd_name] for p in first if (program := _load(p)) and cmd_name in program.commands}
+        if len(found) == 1 and isinstance(command := next(iter(found.values())), TyperCommand):
+            return command
         if getattr(ctx, "resilient_parsing", False):  # a shell completes what is half typed
             return None
-        meant = [f"{p} {cmd_name}" for p in owners] or difflib.get_close_matches(cmd_name, PROGRAMS, 1)
+        meant = [f"{p} {cmd_name}" for p in found] or difflib.get_close_matches(cmd_name, PROGRAMS, 1)
         hint = f"; did you mean: photonlake {' or photonlake '.join(meant)}" if meant else ""
         raise USAGE_ERROR(f"there is no program {cmd_name!r}{hint}")
 

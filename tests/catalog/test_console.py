@@ -22,6 +22,7 @@ from rich.table import Table
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from analysis import photonlake
 from catalog.console import (
     _COMPLAINTS,
     ERR,
@@ -263,3 +264,10 @@ def test_a_data_format_is_cleaned_on_a_terminal_and_exact_in_a_pipe(s):
     command = ("catalog", "sql", "SELECT chr(27) || '[31mred' AS x", "-f", "csv", "--store", s)
     assert piped(*command).stdout == '"x"\n"\x1b[31mred"\n'
     assert "\x1b[31m" not in on_terminal(*command)
+
+
+def test_what_catalog_can_do_is_called_so_by_no_other_program():
+    commands = {p: set(photonlake._load(p).commands) for p in photonlake.PROGRAMS}
+    others = set.union(*(c for p, c in commands.items() if p != "catalog"))
+    assert not commands["catalog"] & others
+    assert {"sql", "info", "browse"} <= commands["catalog"]
