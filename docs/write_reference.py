@@ -160,7 +160,7 @@ def _errors() -> Iterator[str]:
 
 
 def errors() -> set[type[PhotonlakeError]]:
-    """Return every error that the packages define."""
+    """Return every error that a user can meet: those that begin with an underscore never leave their module."""
     for package in PACKAGES:
         for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
             if not found.name.endswith("__main__"):
@@ -170,7 +170,7 @@ def errors() -> set[type[PhotonlakeError]]:
     while waiting:
         waiting += (new := waiting.pop().__subclasses__())
         known |= set(new)
-    return {e for e in known if e.__module__.partition(".")[0] in PACKAGES}
+    return {e for e in known if e.__module__.partition(".")[0] in PACKAGES and not e.__name__.startswith("_")}
 
 
 def _built_in(error: type[PhotonlakeError]) -> str:
