@@ -21,9 +21,8 @@ from catalog.store import lake
 from embed import registry
 from embed.encoders.spectrum_autoencoder import DEFAULTS, SpectrumAutoencoder
 from embed.encoders.torch_encoder import TorchEncoder
-from embed.inputs.fingerprint_view import EVERYTHING
-from embed.inputs.modalities import INPUTS
-from embed.inputs.spectrum_grid import N_POINTS
+from embed.inputs.modalities import EVERYTHING, INPUTS
+from embed.inputs.spectra import N_POINTS
 from embed.registry import Encoder, Settings
 from embed.training.loop import train
 from embed.training.networks import device_of

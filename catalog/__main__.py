@@ -19,7 +19,7 @@ from catalog.catalog import Catalog, ColumnInfo, Info, like, open_
 from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
 from catalog.errors import QueryError, UnknownName, command
 from catalog.formats.export import FORMATS, export, find_format, write
-from catalog.formats.json_cells import json_text
+from catalog.formats.plain_types import json_text
 from catalog.formats.whole_files import check_output, whole
 from catalog.query.result import Result
 from catalog.schema import SCHEMAS

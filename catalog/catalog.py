@@ -16,7 +16,7 @@ import numpy.typing as npt
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.query import functions
 from catalog.query.inventory import ColumnInfo, Info, Inventory, Relation, like
-from catalog.query.known_names import MACROS
+from catalog.query.names import MACROS
 from catalog.query.questions import Questions
 from catalog.query.result import Result
 from catalog.query.snapshot_names import parse_snapshot

@@ -114,7 +114,8 @@ def run_(
 
     Example: python -m embed run --store s
     """
-    from embed.store import encoder_states, encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
+    from embed.store import encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
+    from embed.store.status import without_encoder  # noqa: PLC0415
 
     path = location.store_path(store)
     for made in training_job.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
@@ -131,7 +132,7 @@ def run_(
     for outcome in outcomes:
         _say_outcome(outcome)
     have = {o.space for o in outcomes}
-    for line in () if spaces else encoder_states.without_encoder(path, have):
+    for line in () if spaces else without_encoder(path, have):
         hint(line)
 
 
@@ -141,11 +142,11 @@ def status(store: StoreOption = None) -> None:
 
     Example: python -m embed status --store s
     """
-    from embed.store import encoder_states  # noqa: PLC0415 - as above
+    from embed.store.status import states, without_encoder  # noqa: PLC0415 - as above
 
     path = location.store_path(store)
     table = _table("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
-    found = encoder_states.states(path)
+    found = states(path)
     for s in found:
         state = "current" if s.pinned and s.current else "in use" if s.pinned else "next" if s.current else ""
         stale = ", ".join(f"{n:,} {reason}" for reason, n in s.stale.items()) or ("none" if s.current else "")
@@ -159,7 +160,7 @@ def status(store: StoreOption = None) -> None:
         if s.current and s.outgrown:
             line = f"{s.space} learned from {s.outgrown}. Next: {command(f'embed train {s.space}', path)}"
             OUT.print(line, highlight=False, soft_wrap=True)
-    for line in encoder_states.without_encoder(path, {s.space for s in found if s.current}):
+    for line in without_encoder(path, {s.space for s in found if s.current}):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

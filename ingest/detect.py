@@ -2,25 +2,122 @@
 
 FITS files are told apart by the HDU classes and extension names of their tables (OGIP memos OGIP/92-007,
 CAL/GEN/92-002), everything else by how its text begins.
+
+Files of Chandra's archive and of CIAO that are not loaded are named for what they are: whoever reads `ingest status`
+should see that they were met. Source: CIAO "Data products" guide (names and CONTENT of level 0 to 2); CSC 2 "Data
+Product File Names".
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from catalog.errors import UnreadableFile
 from ingest.archives import is_archive
-from ingest.content import JOINS_AS_IT_IS, FileName
 from ingest.detect_text import detect_text, why_not
 from ingest.fits import HDU, read_hdus
-from ingest.known_products import known_product
 from ingest.products.regions import is_region
+from ingest.readers import JOINS_AS_IT_IS, FileName
 from ingest.simulate.truth import is_truth
+from ingest.tables.binary_tables import is_ascii_table
 from ingest.tables.column_names import names_sources
-from ingest.tables.fits_tables import is_ascii_table
+
+_BY_WORD = {
+    "acal": "aspect calibration",
+    "ahst": "an aspect histogram",
+    "aoff": "aspect offsets",
+    "soff": "aspect offsets",
+    "aqual": "the quality of an aspect solution",
+    "asol": "an aspect solution",
+    "osol": "an aspect solution",
+    "bias": "a bias map",
+    "bkgimg": "a background image",
+    "blocks": "Bayesian blocks",
+    "bpix": "bad pixels",
+    "draws": "MCMC draws of aperture photometry",
+    "dtf": "dead times",
+    "dtfstat": "statistics of dead times",
+    "eph": "an ephemeris",
+    "exp": "an exposure map",
+    "exr": "exposure records",
+    "flt": "good times by which events were filtered",
+    "fov": "a field of view",
+    "img": "an image",
+    "msk": "a mask of the detector's windows",
+    "mtl": "a mission time line",
+    "oif": "an index of an observation's files",
+    "pbk": "a parameter block of the instrument",
+    "phot": "aperture photometry posteriors",
+    "poly": "polygons",
+    "psf": "a PSF image",
+    "reg": "a region",
+    "regexp": "an exposure map of a source region",
+    "regimg": "an image of a source region",
+    "sens": "a sensitivity map",
+    "src": "a list of sources that the pipeline detected",
+    "stat": "statistics of the detector's frames",
+    "sum": "a summary of the observation",
+    "vv": "a report of validation and verification",
+}
+_BY_CONTENT = {
+    "ASPHIST": "ahst",
+    "ASPSOL": "asol",
+    "BADPIX": "bpix",
+    "EXPMAP": "exp",
+    "FOV": "fov",
+    "GTI": "flt",
+    "MASK": "msk",
+    "MTL": "mtl",
+    "PBK": "pbk",
+}
+_BY_SUFFIX = {
+    "lis": "a list of file names",
+    "lst": "a list of file names",
+    "log": "a log file",
+    "par": "a parameter file",
+    "reg": "a region file",
+    "htm": "an HTML page",
+    "html": "an HTML page",
+    "pdf": "a document",
+    "ps": "a document",
+    **dict.fromkeys(("eps", "gif", "jpeg", "jpg", "png", "svg"), "a picture"),
+}
+# The last word of a name and its level: acisf04321_000N003_bpix1, pcadf04321_000N001_asol1, acisf04321_repro_fov1.
+_WORD = re.compile(
+    r"(?:^|_)([a-z]+)(?:\d[a-z]?)?(?:\.(?:fits?|asc|txt|html?|pdf|jpe?g))?(?:\.gz)?$", re.IGNORECASE | re.ASCII
+)
+_SUFFIX = re.compile(r"\.([a-z]+)(?:\.gz)?$", re.IGNORECASE | re.ASCII)
+
+
+def known_product(name: str, contents: Iterable[str] = ()) -> str | None:
+    """Say what a file that is not loaded is; None for one that is of no known kind.
+
+    Parameters
+    ----------
+    name : str
+        Base name.
+    contents : iterable of str
+        Of a FITS file: CONTENT and the extensions' names, in upper case.
+
+    Examples
+    --------
+    >>> known_product("pcadf04321_000N001_asol1.fits.gz"), known_product("x.fits", ["BADPIX"])
+    ('an aspect solution', 'bad pixels')
+    >>> known_product("notes.txt") is None
+    True
+    """
+    word, suffix = _WORD.search(name), _SUFFIX.search(name)
+    if word and word[1].lower() in _BY_WORD:
+        return _BY_WORD[word[1].lower()]
+    for content in contents:
+        if found := _BY_CONTENT.get(content.rstrip("0123456789")):  # MASK1, GTI7
+            return _BY_WORD[found]
+    return _BY_SUFFIX.get(suffix[1].lower()) if suffix else None
+
 
 HEAD = 1 << 16
 MAX_REPLAY = 64 << 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ingest.content import JOINS_AS_IT_IS
 from ingest.products.region_text import looks_like_regions
+from ingest.readers import JOINS_AS_IT_IS
 from ingest.tables.column_names import names_sources
 from ingest.tables.sheets import ascii_format, wide_encoding
 from ingest.tables.tabular import HEAD_BYTES

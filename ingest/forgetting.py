@@ -10,8 +10,8 @@ from pathlib import Path
 from catalog.errors import UnknownName, command, suggestion
 from catalog.store import lake, manifest
 from catalog.store.manifest import FORGOTTEN, STALE, FileEntry, Known
-from ingest.content import file_id_of
 from ingest.planning import archive_of
+from ingest.readers import file_id_of
 from ingest.refresh import STATES, Report, refresh
 
 

@@ -23,10 +23,9 @@ from catalog.schema import TABLES
 from catalog.store.manifest import FAILED, LOADED, SKIPPED, UNREADABLE, FileEntry
 from catalog.store.parts import PartWriter
 from ingest.archives import members
-from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.detect import ARCHIVE, ReplayStream, detect
 from ingest.planning import Found
-from ingest.readers import reader
+from ingest.readers import CHUNK_ROWS, FileName, Flag, Rows, reader
 from ingest.streams import BUFFER, DAMAGED, open_content
 
 ASIDE = frozenset(

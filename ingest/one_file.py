@@ -10,9 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
-from ingest.content import FileName, Flag
 from ingest.detect import ARCHIVE, ReplayStream, detect
-from ingest.readers import reader
+from ingest.readers import FileName, Flag, reader
 from ingest.streams import BUFFER, DAMAGED, open_content
 
 

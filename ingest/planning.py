@@ -15,7 +15,7 @@ from typing import NamedTuple
 from catalog.errors import Terminal
 from catalog.schema.identifiers import parse_product_name
 from catalog.store.manifest import SETTLED, Known
-from ingest.content import file_id_of
+from ingest.readers import file_id_of
 from ingest.streams import on_disk, spelled
 
 BATCH_BYTES = 64 << 20

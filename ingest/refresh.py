@@ -34,13 +34,13 @@ from catalog.store.manifest import (
 )
 from catalog.store.merging import merge
 from ingest import paper_links
-from ingest.content import file_id_of
 from ingest.detect import ARCHIVE
-from ingest.disagreements import Disagreement, disagreements, without_release
+from ingest.ledger import Disagreement, disagreements, without_release
 from ingest.loading import Loaded, Part, Task, load_batch
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files, make_plan
 from ingest.products.linking import link_statements, rules
 from ingest.products.region_links import link_regions
+from ingest.readers import file_id_of
 from ingest.streams import on_disk
 
 _LOG = logging.getLogger(__name__)

@@ -28,9 +28,8 @@ from catalog.console import shows_bars
 from catalog.errors import command, query_command
 from catalog.schema.flags import QUIET, meaning, word_of
 from catalog.store.manifest import FileEntry
-from ingest.disagreements import Disagreement
 from ingest.forgetting import Forgotten
-from ingest.ledger import Status
+from ingest.ledger import Disagreement, Status
 from ingest.paper_links import Linked
 from ingest.refresh import Progress, Report
 

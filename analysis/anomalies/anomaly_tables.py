@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analysis.study.run_tables import RUN_ID, interval_columns
-from catalog.schema.columns import BOOL, FLOAT64, INT32, TEXT, TEXTS, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import BOOL, FLOAT64, INT32, TEXT, TEXTS, Column, Table
 
 _DETECTION = Column("detection_id", TEXT, "Detection", ucd="meta.id;src")
 _NAME = Column("name", TEXT, "Its source, '2CXO J...'", ucd="meta.id;src")

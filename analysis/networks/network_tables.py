@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analysis.study.run_tables import RUN_ID, interval_columns
-from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, TEXTS, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, TEXTS, Column, Table
 
 _THRESHOLD = Column("threshold", FLOAT64, "Least similarity of an edge", ucd="stat.value;stat.min")
 _WOOLF = "its 95 % interval (Woolf 1955), each source counting once"

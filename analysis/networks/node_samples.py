@@ -14,7 +14,7 @@ from analysis.networks.edges import Modality
 from analysis.study.samples import MASTER, hashed, papers_of_sources, read_master
 from catalog import Catalog
 from catalog.errors import Terminal, command
-from catalog.query.conditions import checked
+from catalog.query.filtering import checked
 
 _FLAGS = ("sat_src_flag", "streak_src_flag", "edge_code", "conf_code", "multi_chip_code", "dither_warning_flag")
 _N_PAPERS = 5

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analysis.study.run_tables import RUN_ID, interval_columns
-from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, TEXT, TEXTS, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, TEXT, TEXTS, Column, Table
 
 _COLUMN = Column("column_name", TEXT, "Column of csc.observation_source that is predicted", ucd="meta.id")
 _UNIT = Column("unit", TEXT, "Unit of the errors; dex where the logarithm is predicted", ucd="meta.unit")

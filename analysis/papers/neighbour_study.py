@@ -23,7 +23,7 @@ from analysis.study.runs import Answer, Evidence, Record, Run, once, unfinished
 from analysis.study.steps import Steps
 from catalog import Catalog
 from embed.inputs.pairs import DATA_SPACES
-from embed.inputs.paper_vectors import blocks
+from embed.inputs.papers import blocks
 from embed.protocol import SidedEncoder
 
 Floats = npt.NDArray[np.float32]

@@ -17,7 +17,7 @@ from analysis.study.samples import read as read_rows
 from catalog import Catalog
 from catalog.errors import Terminal, UnknownName
 from embed.inputs.pooling import Pooling
-from embed.store.next_step import next_step
+from embed.store.status import next_step
 
 Floats = npt.NDArray[np.float32]
 DATA_SPACES = ("events", "spectrum")

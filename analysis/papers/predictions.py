@@ -13,7 +13,7 @@ from analysis.papers.pair_samples import ALIGNED, PROPERTIES, Detections
 from analysis.papers.regression import Gain, Score, best, selected
 from analysis.papers.representations import left_out
 from analysis.study.runs import Answer, Model, Record
-from embed.inputs.property_rows import COLUMNS, LOG_COLUMNS
+from embed.inputs.properties import COLUMNS, LOG_COLUMNS
 
 
 def is_logarithmic(column: str) -> bool:

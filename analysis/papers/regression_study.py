@@ -21,12 +21,12 @@ from analysis.study.steps import Steps, joined
 from catalog import Catalog
 from catalog.errors import query_command
 from catalog.schema import TABLES
-from embed.inputs import paper_vectors
+from embed.inputs import papers
 from embed.inputs.masking import Quantity, quantity_of
 from embed.inputs.pooling import Pooling
 from embed.registry import described
-from embed.store.next_step import next_step
-from embed.store.twins import Twin, twins, vectors_of
+from embed.store.status import next_step
+from embed.store.sweeps import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,7 +55,7 @@ class RegressionQuestion(Asked):
     data : tuple of str
         Spaces of the data side; none for what is there.
     pooling : str or None
-        See `embed.inputs.pooling`; None as the aligned space has it.
+        See `embed.inputs.pairs`; None as the aligned space has it.
     masked : bool
         Score masked texts, too.
     splits : int
@@ -149,11 +149,11 @@ def blocks_of(found: Detections, column: str, text: Floats | None) -> dict[str, 
     out: dict[str, list[Floats]] = {}
     data = [found.spaces[s] for s in found.data_spaces]
     if text is not None:
-        out["text"] = paper_vectors.blocks(text)
+        out["text"] = papers.blocks(text)
     if data:
         out["data"] = data
     if data and text is not None:
-        out["both"] = [*data, *paper_vectors.blocks(text)]
+        out["both"] = [*data, *papers.blocks(text)]
     out |= {name: [v] for name, v in found.spaces.items() if name.startswith(ALIGNED)}
     if len(data) > 1:
         out |= {s: [found.spaces[s]] for s in found.data_spaces}

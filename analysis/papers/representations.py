@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embed.inputs.property_rows import COLUMNS
+from embed.inputs.properties import COLUMNS
 
 _BANDS = r"_[smhuw](_lolim|_hilim)?$"
 _KIN: tuple[tuple[str, ...], ...] = (

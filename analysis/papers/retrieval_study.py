@@ -24,8 +24,8 @@ from analysis.study.samples import Rows, read, spaces_of
 from catalog import Catalog
 from catalog.errors import UnknownName, command
 from embed.registry import described
-from embed.store.next_step import next_step
-from embed.store.twins import Twin, twins, vectors_of
+from embed.store.status import next_step
+from embed.store.sweeps import Twin, twins, vectors_of
 
 Floats = npt.NDArray[np.float32]
 

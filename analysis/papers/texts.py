@@ -21,9 +21,8 @@ from catalog import Catalog
 from catalog.errors import UnknownName
 from catalog.formats.whole_files import write_whole
 from catalog.store.vectors import weights_file
-from embed.inputs.abstracts import paper_text
 from embed.inputs.masking import Quantity, masked
-from embed.inputs.paper_vectors import as_written, beside, per_source
+from embed.inputs.papers import as_written, beside, paper_text, per_source
 from embed.inputs.pooling import Pooling
 from embed.registry import load
 from embed.store.typed_text import ReadsWords
@@ -40,7 +39,7 @@ class Papers:
     ----------
     bibcodes : ndarray of str objects, shape (n_paper,)
     vectors : ndarray of float32, shape (n_paper, d)
-        Sentence vectors with quantities beside them: `embed.inputs.paper_vectors`.
+        Sentence vectors with quantities beside them: `embed.inputs.papers`.
     year, citation_count : ndarray of float, shape (n_paper,)
         NaN where unknown.
     paper_of_link, source_of_link : ndarray of int, shape (m,)

@@ -19,7 +19,7 @@ from catalog.store.vectors import weights_file
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.inputs.prepared import Prepared
-from embed.inputs.spectrum_grid import EDGES_KEV
+from embed.inputs.spectra import EDGES_KEV
 from embed.store.reconstruction import Reconstructs
 
 

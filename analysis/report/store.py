@@ -11,7 +11,7 @@ import numpy.typing as npt
 from analysis.figures import OTHER_COLOUR, as_png, figure, scatter
 from analysis.report.page import Cell, Figure, Section, Shown
 from catalog import Catalog
-from catalog.serve.projection import projected
+from catalog.serve.drawings import projected
 
 Floats = npt.NDArray[np.float64]
 _N_CLASSES = 8

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analysis.study.run_tables import RUN_ID, interval_columns
-from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import BOOL, FLOAT64, INT32, INT64, TEXT, Column, Table
 
 _TASK = Column("task", TEXT, "What is told apart: eight, nine, agn (analysis.class_map), or a grouping as it was given")
 _FEATURES = Column("features", TEXT, "What the rows are described by: an embedding space, or a baseline")

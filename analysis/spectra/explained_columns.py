@@ -12,7 +12,7 @@ import pyarrow as pa
 from analysis.study.samples import numbers
 from catalog.errors import QueryError
 from catalog.schema import TABLES
-from embed.inputs.property_rows import LOG_COLUMNS
+from embed.inputs.properties import LOG_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 

@@ -34,11 +34,11 @@ from catalog import Catalog
 from catalog.errors import QueryError, Terminal, command
 from catalog.schema.columns import quote
 from catalog.store.pinned import BOTH
-from embed.inputs.folded_rows import in_bands
 from embed.inputs.modalities import INPUTS
-from embed.inputs.property_rows import LOG_COLUMNS
-from embed.inputs.spectrum_grid import EDGES_KEV, N_POINTS
-from embed.store.twins import twins, vectors_of
+from embed.inputs.properties import LOG_COLUMNS
+from embed.inputs.responses import in_bands
+from embed.inputs.spectra import EDGES_KEV, N_POINTS
+from embed.store.sweeps import twins, vectors_of
 
 PROPERTIES = "properties"
 _MASTER_COLUMNS = (
@@ -287,7 +287,7 @@ def band_counts(cat: Catalog, ids: npt.NDArray[np.object_], snapshot: int) -> tu
     Returns
     -------
     counts, background, area : ndarray of float, shape (n, 6)
-        NaN for a detection without a spectrum, or without its whole response. See `embed.inputs.folded_rows.in_bands`.
+        NaN for a detection without a spectrum, or without its whole response. See `embed.inputs.responses.in_bands`.
     """
     edges, source = np.array(COLOUR_EDGES_KEV), INPUTS[_SPECTRA]
     place = {str(i): n for n, i in enumerate(ids)}

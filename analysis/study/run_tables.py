@@ -6,8 +6,7 @@ and `catalog.schema` reads them: it knows no science.
 
 from __future__ import annotations
 
-from catalog.schema.columns import FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column, Table
 
 RUN_ID = Column("run_id", INT64, "Run it belongs to: analysis.run", ucd="meta.id")
 

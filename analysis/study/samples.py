@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Catalog
-from catalog.query.conditions import checked
+from catalog.query.filtering import checked
 from catalog.schema.columns import literal, quote
 from embed.inputs.pooling import pooled
 

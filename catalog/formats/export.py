@@ -21,8 +21,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from catalog.errors import UnknownName, suggestion
-from catalog.formats.json_cells import is_plain, json_text
 from catalog.formats.origin import NOTE, notes_of
+from catalog.formats.plain_types import is_plain, json_text
 from catalog.formats.whole_files import whole
 
 Notes = Mapping[str, str]

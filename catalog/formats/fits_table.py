@@ -19,8 +19,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from catalog.formats.astropy_table import metadata_of, parse_unit
-from catalog.formats.json_cells import is_plain, json_text, time_text
-from catalog.formats.plain_types import plain
+from catalog.formats.plain_types import is_plain, json_text, plain, time_text
 
 _BLOCK = 2880
 _INTEGERS = {1: ("I", ">i2"), 2: ("I", ">i2"), 4: ("J", ">i4"), 8: ("K", ">i8")}

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pyarrow as pa
 
-from catalog.formats.json_cells import json_text
+from catalog.formats.plain_types import json_text
 
 NOTE = "photonlake."
 """The keys of an Arrow schema's metadata that tell of the whole table begin so."""

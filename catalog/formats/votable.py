@@ -19,8 +19,7 @@ import pyarrow as pa
 from astropy import units as u
 
 from catalog.formats.astropy_table import metadata_of, parse_unit
-from catalog.formats.json_cells import json_text, time_text
-from catalog.formats.plain_types import plain
+from catalog.formats.plain_types import json_text, plain, time_text
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")

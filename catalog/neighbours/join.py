@@ -17,8 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from catalog.neighbours.closeness import Doubles, Floating, Mask, Rows
-from catalog.neighbours.operands import Operands, operands
-from catalog.neighbours.products import Room, sieve_of
+from catalog.neighbours.operands import Operands, Room, operands, sieve_of
 
 __all__ = ["BLOCK", "Pairs", "join", "nearest_of_each", "operands"]
 

@@ -14,7 +14,7 @@ import duckdb
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, ValuesMissing, suggestion
 from catalog.query import functions
 from catalog.query.complaints import call_in_from, complaint, first_line
-from catalog.store.engine_parser import is_engines, parser, tree_of, without_explain, words_of
+from catalog.store.engine import is_engines, parser, tree_of, without_explain, words_of
 from sql import guard, habits
 from sql.guard import READ_ONLY, Json, Refused, Statement
 

@@ -8,7 +8,7 @@ import duckdb
 
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.query import functions
-from catalog.query.known_names import MACROS, known_columns, not_yet, unknown
+from catalog.query.names import MACROS, known_columns, not_yet, unknown
 from sql.guard import FUNCTIONS, NO_FILES, TABLE_FUNCTIONS, Statement
 from sql.habits import advice, misspelt
 

@@ -29,7 +29,7 @@ from catalog.errors import QueryError, ValuesMissing, suggestion
 from catalog.query.pivots import listed
 from catalog.query.session import Session
 from catalog.query.table_relation import held
-from catalog.store.engine_parser import with_quoted_where, without_explain
+from catalog.store.engine import with_quoted_where, without_explain
 from sql import guard
 from sql.guard import Statement
 from sql.objects import Described

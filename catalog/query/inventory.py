@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from catalog.errors import NotYet, UnknownName, suggestion
 from catalog.query import functions
-from catalog.query.known_names import MACROS, VIEWS, columns_of, relations, unknown
+from catalog.query.names import MACROS, VIEWS, columns_of, relations, unknown
 from catalog.query.provenance import described
 from catalog.query.questions import Questions
 from catalog.schema import TABLES

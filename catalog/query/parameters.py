@@ -16,9 +16,9 @@ import numpy as np
 from sqlglot import exp
 
 from catalog.errors import QueryError, suggestion
-from catalog.query.known_names import MACROS
+from catalog.query.names import MACROS
 from catalog.query.provenance import meaning
-from catalog.store.engine_parser import words_of
+from catalog.store.engine import words_of
 from sql.guard import Statement
 from sql.syntax import NotUnderstood, parse
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from catalog.errors import QueryError
 from catalog.schema.columns import literal
-from catalog.store.engine_parser import words_of
+from catalog.store.engine import words_of
 
 _END_OF_LIST = frozenset({"USING", "GROUP", "ORDER", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", ";"})
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")

@@ -14,7 +14,7 @@ from functools import lru_cache
 import pyarrow as pa
 from sqlglot import exp
 
-from catalog.query.known_names import MACROS, columns_of
+from catalog.query.names import MACROS, columns_of
 from sql.objects import Described
 from sql.syntax import NotUnderstood, parse
 

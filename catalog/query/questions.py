@@ -20,7 +20,7 @@ from catalog.formats.plain_types import with_places
 from catalog.query import functions
 from catalog.query.admission import admit
 from catalog.query.complaints import complaint, first_line
-from catalog.query.near_names import Ask, why_empty, with_near_detections
+from catalog.query.names import Ask, why_empty, with_near_detections
 from catalog.query.parameters import check_parameters, understood
 from catalog.query.result import Result
 from catalog.query.session import Session

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import metadata
 
+from catalog.schema.columns import Table
 from catalog.schema.csc import CSC
 from catalog.schema.lit import LIT
 from catalog.schema.meta import META
 from catalog.schema.product import PRODUCT
 from catalog.schema.simulated import SIMULATED
-from catalog.schema.table import Table
 
 
 class _Declared(Mapping[str, Table]):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.schema.columns import FLOAT64, INT32, LONGS, TEXT, TEXTS, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import FLOAT64, INT32, LONGS, TEXT, TEXTS, Column, Table
 
 _BIBCODE = Column("bibcode", TEXT, "ADS bibliographic code", ucd="meta.bib.bibcode")
 _NAME = Column("name", TEXT, "CSC source name, '2CXO J...'", ucd="meta.id;src")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column, Table
 
 META: tuple[Table, ...] = (
     Table(

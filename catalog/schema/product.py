@@ -16,8 +16,8 @@ from catalog.schema.columns import (
     TEXT,
     TIME,
     Column,
+    Table,
 )
-from catalog.schema.table import Table
 
 FILE_ID = Column("file_id", INT64, "File the row came from: meta.file", ucd="meta.id")
 ROW = Column("row", INT64, "Row in the file's table, from 0, in file order", ucd="meta.number")

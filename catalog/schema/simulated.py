@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.schema.columns import FLOAT64, INT64, TEXT, Column
-from catalog.schema.table import Table
+from catalog.schema.columns import FLOAT64, INT64, TEXT, Column, Table
 
 SIMULATED: tuple[Table, ...] = (
     Table(

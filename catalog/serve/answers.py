@@ -12,14 +12,13 @@ import pyarrow as pa
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
-from catalog.formats.json_cells import is_plain, json_text
+from catalog.formats.plain_types import is_plain, json_text
 from catalog.query.outside import Limits, Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
-from catalog.serve.projection import projected
+from catalog.serve.drawings import binned, projected
 from catalog.serve.regions import Regions
-from catalog.serve.spectra import binned
 
 Json = dict[str, object]
 MAX_ROWS = 1000

@@ -1,8 +1,8 @@
 """The process that answers queries from outside: `catalog.query.outside` starts it, and ends it at its limits.
 
 It gives up what it does not need before it loads anything: the network, all files but Python's own, the store's and a
-folder of its own (Linux, by `catalog.store.landlock`), memory and files beyond its limits. It never opens the store's
-own catalog, but a copy; so neither SQLite nor any way to write into the store is in it.
+folder of its own (Linux, by `catalog.store.confinement`), memory and files beyond its limits. It never opens the
+store's own catalog, but a copy; so neither SQLite nor any way to write into the store is in it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.query.frames import FrameKind, frames, packed
-from catalog.store.landlock import restrict
+from catalog.store.confinement import restrict
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog

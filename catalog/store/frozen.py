@@ -2,6 +2,9 @@
 
 DuckDB's `sqlite` extension opens any SQLite file on the disk, whatever the engine's settings say. So queries run in an
 engine that has never loaded it. What they need of it is small: the rows of the DuckLake catalog, in one transaction.
+
+DuckLake keeps rows of a few lines in tables called ducklake_inlined_data_<table>_<schema version>: SQLite holds most of
+their values as text, DuckDB as they are. Source: DuckLake specification 1.0, data types and ducklake_column.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +22,103 @@ import duckdb
 from catalog.schema.columns import literal, quote
 from catalog.store import confinement, engine, inspection, location, sqlite_catalog
 from catalog.store.confinement import ROOT, UNLIMITED, EngineLimits
-from catalog.store.inlined import types_of
 from catalog.store.sqlite_catalog import Ask, Watch
+
+_TYPES = {
+    "boolean": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "int128": "HUGEINT",
+    "uint8": "UTINYINT",
+    "uint16": "USMALLINT",
+    "uint32": "UINTEGER",
+    "uint64": "UBIGINT",
+    "uint128": "UHUGEINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "varchar": "VARCHAR",
+    "json": "JSON",
+    "blob": "BLOB",
+    "uuid": "UUID",
+    "date": "DATE",
+    "time": "TIME",
+    "time_ns": "TIME_NS",
+    "timetz": "TIME WITH TIME ZONE",
+    "timestamp": "TIMESTAMP",
+    "timestamp_s": "TIMESTAMP_S",
+    "timestamp_ms": "TIMESTAMP_MS",
+    "timestamp_us": "TIMESTAMP",
+    "timestamp_ns": "TIMESTAMP_NS",
+    "timestamptz": "TIMESTAMP WITH TIME ZONE",
+    "interval": "INTERVAL",
+}
+_DECIMAL = re.compile(r"decimal\(\d+, ?\d+\)")
+_NAME = re.compile(r"ducklake_inlined_data_(?P<table>\d+)_(?P<schema>\d+)")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One row of ducklake_column; what a list or struct is made of has it as its parent."""
+
+    column_id: int
+    name: str
+    type: str
+    parent: int | None
+
+
+def types_of(ask: Ask, table: str, columns: Sequence[str]) -> dict[str, str]:
+    """Return the DuckDB types of an inlined table's own columns.
+
+    Parameters
+    ----------
+    ask : callable
+        Answers queries on the tables of a DuckLake catalog.
+    table : str
+        'ducklake_inlined_data_<table>_<schema version>'; any other has none.
+    columns : sequence of str
+        Its columns.
+
+    Returns
+    -------
+    dict of str to str
+        Without the columns that DuckLake adds, and those of a type that is not known here.
+    """
+    match = _NAME.fullmatch(table)
+    if match is None:
+        return {}
+    ((snapshot,),) = ask(
+        f"SELECT min(snapshot_id) AS n FROM ducklake_snapshot WHERE schema_version = {match['schema']}"
+    )
+    alive = (
+        ""
+        if snapshot is None
+        else f"begin_snapshot <= {snapshot} AND (end_snapshot IS NULL OR end_snapshot > {snapshot}) AND"
+    )
+    rows = ask(
+        "SELECT column_id, column_name, column_type, parent_column FROM ducklake_column "
+        f"WHERE {alive} table_id = {match['table']} ORDER BY column_order"
+    )
+    found = [_Column(int(str(c)), str(n), str(t), None if p is None else int(str(p))) for c, n, t, p in rows]
+    wanted = set(columns)
+    return {c.name: made for c in found if c.parent is None and c.name in wanted and (made := _spelled(c, found))}
+
+
+def _spelled(column: _Column, columns: Sequence[_Column]) -> str:
+    """Spell a type as DuckDB does; '' for one that is not known."""
+    parts = [(c.name, _spelled(c, columns)) for c in columns if c.parent == column.column_id]
+    if not all(type_ for _, type_ in parts):
+        return ""
+    type_ = column.type.lower()
+    if type_ == "list" and len(parts) == 1:
+        return f"{parts[0][1]}[]"
+    if type_ == "map" and len(parts) == 2:  # noqa: PLR2004 - key and value
+        return f"MAP({parts[0][1]}, {parts[1][1]})"
+    if type_ == "struct" and parts:
+        return f"STRUCT({', '.join(f'{quote(name)} {part}' for name, part in parts)})"
+    return type_.upper() if _DECIMAL.fullmatch(type_) else _TYPES.get(type_, "")
+
 
 _LOG = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 14  # the smallest: most tables hold a few rows
@@ -68,7 +166,7 @@ def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
     """Return statements that copy a catalog's tables, with the types that they have in a catalog of DuckDB."""
     columns: dict[str, list[str]] = {}
     for table, column in ask(_COLUMNS):
-        if _NAME.fullmatch(str(table)):
+        if _A_TABLE.fullmatch(str(table)):
             columns.setdefault(str(table), []).append(str(column))
     # The engine looks into every table of rows that stand in the catalog: those without any are not shown to it.
     inlined = [name for name in columns if name.startswith("ducklake_inlined_") and name != _INLINED]
@@ -89,7 +187,7 @@ def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
 
 
 _INLINED = "ducklake_inlined_data_tables"
-_NAME = re.compile(r"ducklake_[a-z0-9_]+")
+_A_TABLE = re.compile(r"ducklake_[a-z0-9_]+")
 _COLUMNS = (
     "SELECT m.name AS t, p.name AS c FROM sqlite_master AS m, pragma_table_info(m.name) AS p "
     "WHERE m.type = 'table' AND m.name LIKE 'ducklake%' ORDER BY m.name, p.cid"

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from catalog.errors import PhotonlakeError, UntrustedStore
-from catalog.store.engine_parser import is_engines, tree_of
+from catalog.store.engine import is_engines, tree_of
 from catalog.store.sqlite_catalog import Ask
 from sql import guard
 

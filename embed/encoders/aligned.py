@@ -15,14 +15,13 @@ from catalog.errors import QueryError
 from embed.encoders import sentences
 from embed.encoders.alignment import Alignment
 from embed.inputs.pairs import modality as modality_of
-from embed.inputs.paper_vectors import beside
+from embed.inputs.papers import beside
 from embed.inputs.pooling import POOLINGS
 from embed.inputs.prepared import Arrays
 from embed.registry import BrokenWeights, Configuration, Fitted, NothingToTrainOn, Settings, Stream, Tensors, Vectors
-from embed.training.fields_of_view import fields
 from embed.training.loop import train
 from embed.training.networks import chosen, device_of
-from embed.training.split import held_out
+from embed.training.split import fields, held_out
 from embed.training.spool import Rows, Sorted, collected
 
 DEFAULTS: Configuration = {

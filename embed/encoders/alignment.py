@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from embed.inputs.paper_vectors import STATED
+from embed.inputs.papers import STATED
 from embed.training.networks import Batch, Network
 
 FIRST_TEMPERATURE, LEAST_TEMPERATURE = 0.07, 0.01
@@ -76,7 +76,7 @@ class Alignment(Network):
     Parameters
     ----------
     data_dim, text_dim : int
-        Lengths of the vectors of both modalities; those of text end in `embed.inputs.paper_vectors.STATED` quantities.
+        Lengths of the vectors of both modalities; those of text end in `embed.inputs.papers.STATED` quantities.
     latent, width : int
     dropout, gamma : float
     pooling : int

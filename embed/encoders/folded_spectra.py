@@ -1,7 +1,7 @@
 """The spectrum transformer judged by counts: its flux is folded through ARF and RMF, and the loss is the C-statistic.
 
 The step beyond MAE on MinMax points: the network's output is a photon flux, free of the detector; each count weighs
-as Poisson says; the background is modelled, not subtracted (`embed.inputs.folded_rows.smoothed`). What the encoder
+as Poisson says; the background is modelled, not subtracted (`embed.inputs.responses.smoothed`). What the encoder
 reads is the same gridded spectrum.
 """
 

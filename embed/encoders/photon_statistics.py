@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embed.encoders.properties import CLIP, moments
-from embed.inputs.event_statistics import NAMES
+from embed.inputs.photons import NAMES
 from embed.inputs.prepared import Arrays
 from embed.registry import Configuration, Fitted, Settings, Stream, Tensors, Vectors
 from embed.training.spool import collected

@@ -40,7 +40,7 @@ def folded(flux: Tensor, fold: Tensor) -> Tensor:
     flux : Tensor, shape (n, n_energy)
         Per energy bin.
     fold : Tensor, shape (n, n_energy, n_channel)
-        Expected counts per unit of flux: see `embed.inputs.folding.fold_matrix`.
+        Expected counts per unit of flux: see `embed.inputs.responses.fold_matrix`.
 
     Returns
     -------

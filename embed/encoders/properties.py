@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embed.inputs.prepared import Arrays
-from embed.inputs.property_rows import COLUMNS
+from embed.inputs.properties import COLUMNS
 from embed.registry import Configuration, Fitted, Settings, Stream, Tensors, Vectors
 from embed.training.spool import collected
 

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from catalog.errors import QueryError
-from embed.encoders.attention import Tower, sinusoids
 from embed.encoders.torch_encoder import ENCODE_ROWS, TorchEncoder, fit_network, restore_network
 from embed.inputs.prepared import Arrays
-from embed.inputs.spectrum_grid import N_POINTS
+from embed.inputs.spectra import N_POINTS
 from embed.registry import Configuration, Fitted, Settings, Stream, Tensors
-from embed.training.networks import Batch, Network, integer
+from embed.training.networks import Batch, Network, Tower, integer, sinusoids
 
 DEFAULTS: Configuration = {
     "body": "transformer",

@@ -3,13 +3,27 @@
 `{selected}` stands for a relation with a column `id`: the detections or papers that are wanted, for instance
 ``(SELECT detection_id AS id FROM csc.observation_source WHERE flux_significance_b >= 5)``, or the name of a registered
 table. A query gives one row per id that has an input, in no particular order.
+
+The store itself tells which vectors are stale, by the view meta.embedding_input. `python -m embed.inputs.modalities`
+writes its file from the SQL here; a test compares.
 """
 
 from __future__ import annotations
 
-from embed.inputs import abstracts, event_rows, folded_rows, pair_rows, pairs, property_rows, spectrum_rows
+from importlib import resources
+from pathlib import Path
+
+from embed.inputs import pairs, papers, photons, properties, responses, spectra
 from embed.inputs.prepared import Arrays, Input, Prepared
-from embed.inputs.property_rows import COLUMNS
+from embed.inputs.properties import COLUMNS
+
+__all__ = [
+    "INPUTS",
+    "Arrays",
+    "Input",
+    "Prepared",
+    "outgrown",
+]
 
 # Of several spectra of a detection: the one with a response, with counts, with the longest exposure. The choice is
 # made on narrow columns, before any list is read.
@@ -40,7 +54,7 @@ _SPECTRUM_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
-SPECTRUM_VERSION = 1  # 1: the grid of embed.inputs.spectrum_grid; another grid is another version of both
+SPECTRUM_VERSION = 1  # 1: the grid of embed.inputs.spectra; another grid is another version of both
 SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
 EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
 # The identifiers are hashes of content: their hash is one of the input.
@@ -140,7 +154,7 @@ INPUTS: dict[str, Input] = {
             "detection_id",
             _SPECTRUM_ROWS,
             _SPECTRUM_FINGERPRINTS,
-            spectrum_rows.prepare,
+            spectra.prepare,
             2048,
             version=SPECTRUM_VERSION,
         ),
@@ -149,7 +163,7 @@ INPUTS: dict[str, Input] = {
             "detection_id",
             _FOLDED_ROWS,
             _FOLDED_FINGERPRINTS,
-            folded_rows.prepare,
+            responses.prepare,
             64,
             version=SPECTRUM_COUNTS_VERSION,
         ),
@@ -158,19 +172,19 @@ INPUTS: dict[str, Input] = {
             "detection_id",
             _EVENTS_ROWS,
             _EVENTS_FINGERPRINTS,
-            event_rows.prepare,
+            photons.prepare,
             1024,
             version=EVENTS_VERSION,
         ),
-        Input("papers", "bibcode", _PAPERS_ROWS, _PAPERS_FINGERPRINTS, abstracts.prepare, 1024),
-        Input("properties", "detection_id", _PROPERTIES_ROWS, _PROPERTIES_FINGERPRINTS, property_rows.prepare, 65536),
+        Input("papers", "bibcode", _PAPERS_ROWS, _PAPERS_FINGERPRINTS, papers.prepare, 1024),
+        Input("properties", "detection_id", _PROPERTIES_ROWS, _PROPERTIES_FINGERPRINTS, properties.prepare, 65536),
         *(
             Input(
                 pairs.modality(model),
                 "detection_id",
                 pairs.rows_sql(spaces),
                 pairs.fingerprints_sql(spaces),
-                pair_rows.prepare,
+                pairs.prepare,
                 1024,
                 (*spaces, pairs.TEXT_SPACE),
             )
@@ -196,4 +210,47 @@ def outgrown(modality: str, version: int) -> str:
     )
 
 
-__all__ = ["INPUTS", "Arrays", "Input", "Prepared", "outgrown"]
+EVERYTHING = {
+    "spectrum": "(SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)",
+    "spectrum_counts": "(SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)",
+    "events": "(SELECT detection_id AS id FROM product.detection_region)",
+    "papers": "(SELECT bibcode AS id FROM lit.paper)",
+    "properties": "(SELECT detection_id AS id FROM csc.observation_source)",
+} | {pairs.modality(m): pairs.everything(spaces) for m, spaces in pairs.DATA_SPACES.items()}
+"""Modality -> the SQL of all ids that may have an input."""
+
+_HEAD = """\
+-- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
+-- `python -m embed.inputs.modalities` from the inputs' own SQL.
+-- columns:
+--   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
+--   id {meta.id} detection_id or bibcode
+--   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
+--   input_sha256 Hash that changes when, and only when, the input does
+CREATE VIEW meta.embedding_input AS
+"""
+
+
+def text() -> str:
+    """Return the view's file.
+
+    Examples
+    --------
+    >>> "CREATE VIEW meta.embedding_input AS" in text()
+    True
+    """
+    parts = [
+        f"SELECT '{modality}' AS modality, id, name, input_sha256 FROM (\n"
+        f"{INPUTS[modality].fingerprints(everything).strip()}\n)"
+        for modality, everything in EVERYTHING.items()
+    ]
+    return _HEAD + "\nUNION ALL\n".join(parts) + ";\n"
+
+
+def main() -> None:
+    """Write the file."""
+    Path(str(resources.files("sql").joinpath("views/meta.embedding_input.sql"))).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

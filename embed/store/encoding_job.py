@@ -25,8 +25,8 @@ from catalog.store.vectors import Compaction, Pin
 from embed import registry
 from embed.inputs.modalities import INPUTS, outgrown
 from embed.registry import Encoded, Encoder
-from embed.store.next_step import next_step
 from embed.store.space_relations import register
+from embed.store.status import next_step
 
 _LOG = logging.getLogger(__name__)
 COMMIT_ROWS = 1 << 16

@@ -9,7 +9,7 @@ from catalog.errors import UnknownName
 from catalog.store import lake, vectors
 from catalog.store.pinned import pinned
 from embed.inputs.pairs import relation
-from embed.store.next_step import next_step
+from embed.store.status import next_step
 
 
 def register(connection: lake.Connection, store: Path, spaces: Iterable[str]) -> None:

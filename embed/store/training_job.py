@@ -16,11 +16,10 @@ import pyarrow as pa
 from catalog.catalog import open_
 from catalog.errors import UnknownName
 from catalog.formats.whole_files import write_whole
-from catalog.query.conditions import checked
+from catalog.query.filtering import checked
 from catalog.store import lake
 from embed import registry
-from embed.inputs.fingerprint_view import EVERYTHING
-from embed.inputs.modalities import INPUTS
+from embed.inputs.modalities import EVERYTHING, INPUTS
 from embed.registry import Configuration, Family, Fitted, Settings
 from embed.store import known_trainings
 from embed.store.known_trainings import Kept

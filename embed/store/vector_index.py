@@ -15,7 +15,7 @@ from catalog.neighbours.closeness import METRICS, Metric
 from catalog.query.nearest import approximate
 from catalog.store import lake, vectors
 from catalog.store.pinned import Pinned, pinned
-from embed.store.next_step import next_step
+from embed.store.status import next_step
 
 KINDS = {"rq": "IVF_RQ", "hnsw": "IVF_HNSW_SQ"}
 _K = 10

@@ -1,4 +1,4 @@
-"""Which sources are held out: by the hash of the name, so that all rows of a source stand on one side for ever."""
+"""Which sources are held out: by the hash of the name, or by fields of view, so that what is seen together stays so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def draw(source: str, seed: int) -> float:
@@ -49,3 +51,36 @@ def held_out(sources: Sequence[str], fraction: float, seed: int) -> npt.NDArray[
         ordered = sorted(draws, key=lambda s: draws[s])
         out = (out or {ordered[0]}) - ({ordered[-1]} if len(out) == len(draws) else set())
     return np.fromiter((s in out for s in sources), np.bool_, len(sources))
+
+
+def fields(ids: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """Return the field of each detection: sources of one ObsID share a field, and ObsIDs of one source do.
+
+    Parameters
+    ----------
+    ids : sequence of str, length n
+        Detection ids 'obsid.obi.region_id'.
+    sources : sequence of str, length n
+        Source of each.
+
+    Returns
+    -------
+    list of str, length n
+        Named for the first ObsID of the field.
+
+    Examples
+    --------
+    >>> fields(["1.0.1", "1.0.2", "2.0.7", "3.0.1"], ["a", "b", "a", "c"])
+    ['1', '1', '1', '3']
+    """
+    if not ids:
+        return []
+    obsids, obsid = np.unique([i.partition(".")[0] for i in ids], return_inverse=True)
+    names, source = np.unique(np.asarray(sources, dtype=str), return_inverse=True)
+    n = len(obsids) + len(names)
+    seen = coo_array((np.ones(len(ids), np.int8), (obsid, source + len(obsids))), shape=(n, n))
+    _, component = connected_components(seen, directed=False)
+    first: dict[int, str] = {}
+    for name, c in zip(obsids.tolist(), component[: len(obsids)].tolist(), strict=True):
+        first.setdefault(c, name)
+    return [first[c] for c in component[obsid].tolist()]

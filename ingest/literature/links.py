@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from ingest.literature.sky_words import Cell, cells
-from ingest.literature.words import Token, flat, key_of, tokens
+from ingest.literature.words import Cell, Token, cells, flat, key_of, tokens
 
 NAME, POSITION, OBSERVATION = "name in text", "position in text", "observation in text"
 METHODS = frozenset({NAME, POSITION, OBSERVATION})

@@ -12,10 +12,10 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.identifiers import is_source_name
-from ingest.content import FileName, Flag, Rows
 from ingest.json_records import Answer, Json, LeftOut, Record, read_json_records
 from ingest.literature import markup
 from ingest.literature.bibtex import Broken, Entry, parse_bibtex, plain
+from ingest.readers import FileName, Flag, Rows
 from ingest.tables.tabular import HeadStream
 
 BATCH_PAPERS = 5_000

@@ -1,6 +1,10 @@
 """Event lists: evt2, evt3, regevt3 and CIAO users' own, of ACIS and HRC -> photons, header, good times.
 
 Source: CXC "ASC FITS File Designers' Guide"; OGIP event lists (HDUCLAS1 = 'EVENTS').
+
+PI follows from the energy in every file that the pipeline or CIAO has written. It is stored only where it does not, and
+the view product.event gives the file's own PI back. Source: CXC, "ACIS Gain and PI": channels 14.6 eV wide, from 1;
+the last, 1024, gathers all energies above.
 """
 
 from __future__ import annotations
@@ -10,19 +14,116 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.fits import HDU, Array, Field, read_hdus, resolve_number
-from ingest.products.acis_pi import energy_of_pi, pi_stored
 from ingest.products.good_times import GoodTimes, is_good_times, longest_s
-from ingest.products.headers import header_batch, header_flags, identity, instrument, sky_wcs
-from ingest.products.left_out import columns_not_kept, tables_not_kept
+from ingest.products.headers import (
+    columns_not_kept,
+    header_batch,
+    header_flags,
+    identity,
+    instrument,
+    sky_wcs,
+    tables_not_kept,
+)
 from ingest.products.mission_time import clock
-from ingest.products.missions import is_other_mission
 from ingest.products.nullable import Nullable, integers, reals, scale_to, scaled
+from ingest.products.provenance import is_other_mission
+from ingest.readers import CHUNK_ROWS, FileName, Flag, Rows
+
+PI_WIDTH_EV = 14.6
+LAST_PI = 1024
+NULL_PI = 0
+"""What pi_stored says where the file's PI is null."""
+
+_BLOCK = 1 << 15  # rows checked at once, in the processor's cache
+
+
+def energy_of_pi(pi: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the energy in the middle of a PI channel.
+
+    Parameters
+    ----------
+    pi : array_like of int, shape (n,)
+        Channels, from 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        eV. `pi_of_energy` leads back exactly from every channel up to 1024.
+
+    Examples
+    --------
+    >>> energy_of_pi([1, 2]).round(1).tolist() == np.float32([7.3, 21.9]).tolist()
+    True
+    """
+    return ((np.asarray(pi, np.float64) - 0.5) * PI_WIDTH_EV).astype(np.float32)
+
+
+def pi_of_energy(energy_ev: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the PI channel an energy falls into: the rule that product.event applies where pi_stored is null.
+
+    Parameters
+    ----------
+    energy_ev : array_like of float32, shape (n,)
+        Not null, eV.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Whole numbers from 1 to 1024.
+
+    Examples
+    --------
+    >>> pi_of_energy(np.array([14.5, 14.7, 20000], np.float32)).tolist()
+    [1.0, 2.0, 1024.0]
+    """
+    channel = np.floor(np.asarray(energy_ev, np.float64) / PI_WIDTH_EV) + 1
+    return np.asarray(np.clip(channel, 1, LAST_PI))
+
+
+def pi_stored(energy_ev: Nullable | None, pi: Nullable | None, n: int) -> pa.Array:
+    """Return what product.event_stored.pi_stored keeps of the PI of n photons.
+
+    Parameters
+    ----------
+    energy_ev : Nullable of float32, shape (n,), or None
+        As stored; None where the file has none.
+    pi : Nullable of int16, shape (n,), or None
+        The file's own; None where it has none.
+    n : int
+        Photons.
+
+    Returns
+    -------
+    pyarrow.Array of int16, shape (n,)
+        All null where PI follows from the energy of every photon; else PI, with 0 for null.
+
+    Examples
+    --------
+    >>> energy = Nullable(np.float32([100, 200]), None, exact=True)
+    >>> pi_stored(energy, Nullable(np.int16([7, 14]), None, exact=True), 2).to_pylist()
+    [None, None]
+    >>> pi_stored(energy, Nullable(np.int16([7, 15]), None, exact=True), 2).to_pylist()
+    [7, 15]
+    """
+    if pi is None:
+        return pa.repeat(pa.scalar(NULL_PI, pa.int16()), n)
+    complete = pi.null is None and energy_ev is not None and energy_ev.null is None
+    if complete and energy_ev is not None and _follows(energy_ev.values, pi.values):
+        return pa.nulls(n, pa.int16())
+    return pa.array(pi.values if pi.null is None else np.where(pi.null, np.int16(NULL_PI), pi.values))
+
+
+def _follows(energy_ev: npt.ArrayLike, pi: npt.ArrayLike) -> bool:
+    energy_ev, pi = np.asarray(energy_ev), np.asarray(pi)
+    blocks = (slice(start, start + _BLOCK) for start in range(0, len(pi), _BLOCK))
+    return all(np.array_equal(pi_of_energy(energy_ev[b]), pi[b]) for b in blocks)
+
 
 _COLUMNS = ("time", "x", "y", "energy", "pi", "ccd_id")
 _UNITS = {"x": "pixel", "y": "pixel", "energy": "eV"}

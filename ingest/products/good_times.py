@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from catalog.intervals import Floats, Ints, merged
 from catalog.schema import TABLES
-from ingest.content import CHUNK_ROWS
 from ingest.fits import HDU, Field, resolve_number
 from ingest.products.headers import Identity
 from ingest.products.mission_time import clock
 from ingest.products.nullable import reals
+from ingest.readers import CHUNK_ROWS
 
 _CCD_OF_NAME = re.compile(r"GTI(\d)(?:_|$)")
 _NO_CCD = -1

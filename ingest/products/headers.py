@@ -7,17 +7,17 @@ that knows them.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
 from catalog.schema import TABLES
 from catalog.schema.identifiers import ProductName, detection_id, parse_product_name
-from ingest.content import FileName
 from ingest.fits import HDU, resolve
 from ingest.products.mission_time import MJD_0, clock, clock_flags
-from ingest.products.missions import instrument_of, is_other_mission, mission, mission_flags
-from ingest.products.processing import Processing, processing
+from ingest.products.provenance import Processing, instrument_of, is_other_mission, mission, mission_flags, processing
+from ingest.readers import FileName
 from ingest.units import factor
 
 HeaderKind = Literal["events", "spectrum", "light_curve", "region"]
@@ -257,3 +257,41 @@ def start_date(hdu: HDU) -> dt.datetime | None:
         return None if days is None else MJD_0 + dt.timedelta(days=days)
     except OverflowError:
         return None
+
+
+def columns_not_kept(hdus: Sequence[HDU], used: Collection[str]) -> Iterator[str]:
+    """Flag the columns that a reader did not use.
+
+    Parameters
+    ----------
+    hdus : sequence of HDU
+        The tables it read.
+    used : collection of str
+        Names of the columns that it keeps, or that follow from those, in lower case.
+
+    Examples
+    --------
+    >>> import io
+    >>> hdu = HDU(1, {"TFIELDS": 2, "TTYPE1": "TIME", "TTYPE2": "GRADE"}, 0, io.BytesIO())
+    >>> list(columns_not_kept([hdu], {"time"}))
+    ['columns_not_kept: GRADE']
+    """
+    names = {name.lower(): name for hdu in hdus for name in hdu.column_names}
+    left = [name for lower, name in names.items() if lower not in used]
+    if left:
+        yield f"columns_not_kept: {', '.join(left)}"
+
+
+def tables_not_kept(hdus: Sequence[HDU]) -> Iterator[str]:
+    """Flag the tables that a reader passed over, but for good times: they were applied when the file was made.
+
+    Examples
+    --------
+    >>> import io
+    >>> list(tables_not_kept([HDU(2, {"XTENSION": "BINTABLE", "EXTNAME": "BADPIX"}, 0, io.BytesIO())]))
+    ['tables_not_kept: BADPIX']
+    """
+    names = dict.fromkeys(hdu.name or f"HDU {hdu.index}" for hdu in hdus if hdu.is_table)
+    left = [name for name in names if "GTI" not in name]
+    if left:
+        yield f"tables_not_kept: {', '.join(left)}"

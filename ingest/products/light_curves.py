@@ -15,12 +15,11 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.identifiers import parse_product_name
-from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.fits import HDU, Field, read_hdus, resolve_number
-from ingest.products.headers import header_batch, header_flags, identity
-from ingest.products.left_out import columns_not_kept, tables_not_kept
+from ingest.products.headers import columns_not_kept, header_batch, header_flags, identity, tables_not_kept
 from ingest.products.mission_time import clock
 from ingest.products.nullable import Nullable, reals, scale_to, scaled
+from ingest.readers import CHUNK_ROWS, FileName, Flag, Rows
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "time_s": ("time",),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.fits import HDU, Field
-from ingest.products.missions import is_other_mission
 from ingest.products.nullable import Nullable, reals
+from ingest.products.provenance import is_other_mission
 from ingest.units import factor
 
 MJDREF = 50814.0

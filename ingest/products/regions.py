@@ -23,12 +23,12 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.identifiers import detection_id, parse_product_name
-from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus, resolve
 from ingest.products.headers import Identity, SkyWCS, header_batch, header_flags, identity, instrument, sky_wcs
 from ingest.products.ogip import SmallTable
 from ingest.products.region_text import Component, RegionText, Role, read_expression, read_regions
 from ingest.products.shapes import Placed, Shape, basic_shapes, circumscribed, placed
+from ingest.readers import FileName, Flag, Rows
 
 LARGEST = 16 << 20
 """Bytes of a region file, at most: the largest seen have 100 kB."""

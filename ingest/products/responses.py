@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus
-from ingest.products.headers import identity
-from ingest.products.left_out import columns_not_kept, tables_not_kept
-from ingest.products.matrices import Channels, Row, read_ebounds, read_matrix
-from ingest.products.matrix_sum import added
-from ingest.products.missions import mission, mission_flags
+from ingest.products.headers import columns_not_kept, identity, tables_not_kept
+from ingest.products.matrices import Channels, Row, added, read_ebounds, read_matrix
 from ingest.products.ogip import (
     QUIET,
     Numbers,
@@ -33,6 +29,8 @@ from ingest.products.ogip import (
     single,
     small_int,
 )
+from ingest.products.provenance import mission, mission_flags
+from ingest.readers import FileName, Flag, Rows
 
 _AREA = ("energ_lo", "energ_hi", "specresp", "psf_frac")
 _MATRIX = ("energ_lo", "energ_hi", "n_grp", "f_chan", "n_chan", "matrix")
@@ -118,7 +116,7 @@ def _total(rmfs: list[tuple[HDU, Row]], found: _Found) -> list[tuple[HDU, Row]]:
     same = len({tuple(hdu.number(key) for key in _FOR) for hdu, _ in rmfs}) == 1
     row = added([row for _, row in rmfs]) if same else None
     found.flag("several_matrices" if row is None else "matrices_added")
-    return [] if row is None else [(rmfs[0][0], cast("Row", row))]
+    return [] if row is None else [(rmfs[0][0], row)]
 
 
 def _take(hdu: HDU, found: _Found) -> None:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag, Rows
 from ingest.fits import HDU, read_hdus
-from ingest.products.headers import header_batch, identity
-from ingest.products.left_out import columns_not_kept, tables_not_kept
-from ingest.products.missions import mission, mission_flags
+from ingest.products.headers import columns_not_kept, header_batch, identity, tables_not_kept
 from ingest.products.ogip import QUIET, Integers, Numbers, SmallTable, finite, small_int
 from ingest.products.pha_table import (
     REFERENCES,
@@ -34,8 +32,65 @@ from ingest.products.pha_table import (
     placed,
     raw_spectra,
 )
-from ingest.products.references import file_reference
+from ingest.products.provenance import mission, mission_flags
 from ingest.products.regions import is_region, spectrum_regions
+from ingest.readers import FileName, Flag, Rows
+
+_CALL = re.compile(r"^\w+\((.*)\)$", re.DOTALL)
+_FOLDER = re.compile(r"^.*[/\\]", re.DOTALL)
+_SELECTION = re.compile(r"^(?P<name>[^\[{]*?)(?P<selected>[\[{].*|\+\d{1,9})$", re.DOTALL | re.ASCII)
+_PARTS = tuple(
+    (re.compile(form, re.IGNORECASE | re.ASCII), sign)
+    for form, sign in (
+        (r"\{\s*(\d{1,9})\s*\}", ""),
+        (r"\[\s*(?:EXTNAME\s*=\s*)?[a-z_ ]+\s*[,;]\s*(?:EXTVER\s*=\s*)?(\d{1,9})\s*[\],;]", ""),
+        (r"\[\s*[a-z_ ]*[a-z_](\d{1,9})\s*\]", ""),
+        (r"\[\s*\+?(\d{1,9})\s*\]", "+"),
+        (r"\+(\d{1,9})$", "+"),
+    )
+)
+
+
+class Reference(NamedTuple):
+    """What a header says of another file.
+
+    Attributes
+    ----------
+    name : str or None
+        Its base name; None where the header names none.
+    part : str or None
+        Which of several responses or spectra in it is meant: '2' is the second, or that of EXTVER 2; '+2' the one in
+        the second extension. None where the header does not say.
+    """
+
+    name: str | None
+    part: str | None = None
+
+
+def file_reference(text: str | None) -> Reference:
+    """Read what ANCRFILE, RESPFILE or BACKFILE say.
+
+    Source: XSPEC manual ("file.arf{2}"); CFITSIO extended file names ("file[SPECRESP,2]", "file[2]", "file+2"); CIAO
+    data model ("file[SPECRESP2]").
+
+    Examples
+    --------
+    >>> file_reference("grid(../3c273.rmf[MATRIX][cols ENERG_LO,ENERG_HI])"), file_reference(" NONE ").name
+    (Reference(name='3c273.rmf', part=None), None)
+    >>> [file_reference(f"two.arf{which}").part for which in ("{2}", "[SPECRESP,2]", "[SPECRESP2]", "[2]", "+2", "[1]")]
+    ['2', '2', '2', '+2', '+2', '+1']
+    """
+    name = (text or "").strip()
+    if match := _CALL.match(name):
+        name = match[1]
+    split = _SELECTION.match(name)
+    name, selected = (split["name"], split["selected"][:200]) if split else (name, "")
+    name = _FOLDER.sub("", name).strip().strip("'\"!@")
+    if name.lower() in {"", "none", "null", "n/a", "caldb"}:
+        return Reference(None)
+    part = next((f"{sign}{int(m[1])}" for form, sign in _PARTS if (m := form.match(selected))), None)
+    return Reference(name, part)
+
 
 Row = dict[str, object]
 

@@ -24,8 +24,7 @@ from ingest.json_records import Record
 from ingest.remote.errors import QueryRefused, QuotaSpent, TokenRefused, WrongContent
 from ingest.remote.http import Client
 from ingest.remote.manners import reset_at
-from ingest.remote.request import Request
-from ingest.remote.services import ADS, ads_url
+from ingest.remote.services import ADS, Request, ads_url
 from ingest.remote.shelf import Shelf
 
 KIND = "ads"
@@ -221,7 +220,7 @@ def fetch_query(client: Client, query: str, shelf: Shelf, report: AdsReport) -> 
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart; pages that came are on the shelf. A spent quota is no error:
+        As `ingest.remote.services` tells them apart; pages that came are on the shelf. A spent quota is no error:
         it stands in the report.
     """
     searcher = Searcher(client, report)
@@ -262,7 +261,7 @@ def fetch_objects(
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart; what came is on the shelf, and is not asked again.
+        As `ingest.remote.services` tells them apart; what came is on the shelf, and is not asked again.
     """
     now = datetime.now(UTC)
     due = [t for t in targets if (before := shelf.asked_before(t.name)) is None or now - before >= older_than]

@@ -15,7 +15,7 @@ from catalog.errors import OutOfSpace, Transient, is_disk_full
 from catalog.schema.identifiers import whole_number
 from ingest.remote.errors import BodyIncomplete, WrongContent
 from ingest.remote.http import Client, refuse_html
-from ingest.remote.request import Request
+from ingest.remote.services import Request
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def download(
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart; what came stays in `part` for the next try.
+        As `ingest.remote.services` tells them apart; what came stays in `part` for the next try.
     OutOfSpace
         If the disk would run full.
     """

@@ -15,8 +15,7 @@ from ingest.remote.bodies import download
 from ingest.remote.errors import BodyIncomplete, NotThere, QueryRefused, WrongContent
 from ingest.remote.http import Client
 from ingest.remote.products import Product, Wanted, newest
-from ingest.remote.request import Request
-from ingest.remote.services import CSC, Release, csc_url
+from ingest.remote.services import CSC, Release, Request, csc_url
 
 PACKAGES_AT_ONCE = 24
 """Packages in one question for file names; the service answers in any order."""
@@ -56,7 +55,7 @@ def fetch_properties(client: Client, request: Request, target: Path, required: S
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart; `target` is untouched then.
+        As `ingest.remote.services` tells them apart; `target` is untouched then.
     """
 
     def not_an_error(head: bytes) -> None:
@@ -101,7 +100,7 @@ def file_names(client: Client, files: Sequence[Wanted], release: Release) -> Ite
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart.
+        As `ingest.remote.services` tells them apart.
     """
     found = _browse(client, files, release)
     for file in files:

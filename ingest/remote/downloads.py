@@ -17,7 +17,7 @@ from ingest.remote.bodies import download
 from ingest.remote.csccli import is_product
 from ingest.remote.errors import BodyIncomplete, NotThere, QuotaSpent, ServiceFault, ServiceUnreachable, WrongContent
 from ingest.remote.http import Client, Stopped
-from ingest.remote.request import Request
+from ingest.remote.services import Request
 from ingest.remote.verify import verify_file
 
 PARALLEL = 4

@@ -1,4 +1,4 @@
-"""The only module that opens a socket: sends what `ingest.remote.request` describes, and is patient about it.
+"""The only module that opens a socket: sends what `ingest.remote.services` describes, and is patient about it.
 
 Whatever goes over the wire goes through one session: pyvo is given the same one, so that its calls keep to the
 same rate, wait as long, and fail with the same errors.
@@ -33,9 +33,8 @@ from ingest.remote.errors import (
     TokenRefused,
     WrongContent,
 )
-from ingest.remote.manners import Manners, Pace, told_by
-from ingest.remote.request import Request
-from ingest.remote.trickle import PacedAdapter, TooSlow
+from ingest.remote.manners import Manners, Pace, PacedAdapter, TooSlow, told_by
+from ingest.remote.services import Request
 
 log = logging.getLogger(__name__)
 
@@ -240,7 +239,7 @@ class Client:
         Raises
         ------
         Transient or Terminal
-            As `ingest.remote.errors` tells them apart.
+            As `ingest.remote.services` tells them apart.
         """
         return self.read(request, lambda body, headers: (body, headers))
 
@@ -256,7 +255,7 @@ class Client:
         Raises
         ------
         Transient or Terminal
-            As `ingest.remote.errors` tells them apart.
+            As `ingest.remote.services` tells them apart.
         """
 
         def once() -> Result:

@@ -19,9 +19,8 @@ from ingest.remote.queries import (
     key_columns,
     positions_query,
 )
-from ingest.remote.request import Request
 from ingest.remote.selection import Selection
-from ingest.remote.services import release_named
+from ingest.remote.services import Request, release_named
 from ingest.remote.tap import NAMES_AT_ONCE, NAMES_INLINE, UPLOAD, columns_request, fetch_columns, fetch_table_of
 from ingest.remote.tap import query_request as tap_request
 
@@ -48,7 +47,7 @@ def fetch_tables(
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart.
+        As `ingest.remote.services` tells them apart.
     """
     folder.mkdir(parents=True, exist_ok=True)
     asker = _Asker(client, selection, folder, keys_only=keys_only)

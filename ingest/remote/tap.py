@@ -21,8 +21,7 @@ from ingest.remote.csccli import fetch_table
 from ingest.remote.errors import BodyIncomplete, QueryRefused, ServiceFault, WrongContent
 from ingest.remote.http import Client, causes, spoken
 from ingest.remote.queries import columns_query
-from ingest.remote.request import Request
-from ingest.remote.services import FLOOR, TAP, Release, release_named
+from ingest.remote.services import FLOOR, TAP, Release, Request, release_named
 from ingest.tables.column_names import MASTER, OBSERVATION
 
 UPLOAD = "names"
@@ -76,7 +75,7 @@ def fetch_columns(client: Client, release: Release) -> dict[str, list[str]] | No
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart.
+        As `ingest.remote.services` tells them apart.
     """
     import pyvo  # noqa: PLC0415 - a second of import that only this service needs
 
@@ -143,7 +142,7 @@ def fetch_table_of(
     Raises
     ------
     Transient or Terminal
-        As `ingest.remote.errors` tells them apart; `target` is untouched then.
+        As `ingest.remote.services` tells them apart; `target` is untouched then.
     """
     uploads = {UPLOAD: _table(names)} if names else None
     job = _patiently(client, lambda: _start(client, release, query, max_rows, uploads), what)

@@ -23,7 +23,6 @@ from ingest.simulate.geometry import (
     to_pixels,
 )
 from ingest.simulate.keywords import product_name
-from ingest.simulate.master import master_row
 from ingest.simulate.measure import Measured, Value, measure
 from ingest.simulate.photons import (
     Detection,
@@ -36,6 +35,7 @@ from ingest.simulate.photons import (
     to_photons,
 )
 from ingest.simulate.products import field_events, light_curve, region_events, regions, spectrum
+from ingest.simulate.property_table import master_row
 from ingest.simulate.response import DETECTORS, MIDDLE_KEV, effective_area_cm2, redistribution
 from ingest.simulate.response_files import area, matrix
 

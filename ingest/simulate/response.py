@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from ingest.simulate.absorption import cross_section_cm2
+from ingest.simulate.models import cross_section_cm2
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,8 +14,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from ingest.simulate.absorption import transmission
-from ingest.simulate.models import ERG_PER_KEV, Component, Kind, shape
+from ingest.simulate.models import ERG_PER_KEV, Component, Kind, shape, transmission
 from ingest.simulate.photons import Detection, background_spectrum
 from ingest.simulate.response import CHANNEL_EV, EDGES_KEV, MIDDLE_KEV, N_CHANNELS, redistribution
 

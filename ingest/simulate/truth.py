@@ -15,7 +15,7 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.identifiers import is_source_name, source_name
-from ingest.content import FileName, Flag, Rows
+from ingest.readers import FileName, Flag, Rows
 
 if TYPE_CHECKING:
     from ingest.simulate.fields import Source

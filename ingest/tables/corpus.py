@@ -19,8 +19,8 @@ import pyarrow as pa
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.identifiers import detection_id, is_source_name, source_name, whole_number
-from ingest.content import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.json_records import Json, LeftOut, Record, read_json_records
+from ingest.readers import CHUNK_ROWS, FileName, Flag, Rows
 from ingest.tables.source_tables import split_sheet
 from ingest.tables.tabular import Field, HeadStream, Sheet, batch_of
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from catalog.schema import TABLES
 from ingest.tables.casting import as_text, cast_column
-from ingest.tables.extra import map_of
+from ingest.tables.partial_rows import map_of
 
 BIBCODE = r"^\d{4}[\w.&+]{14}[A-Za-z.:]$"
 UNTOLD = "file"

@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import UnreadableFile
+from ingest.tables.binary_tables import fits_sheet, parquet_sheet
 from ingest.tables.delimited import delimited_sheet
-from ingest.tables.fits_tables import fits_sheet
-from ingest.tables.parquet_tables import parquet_sheet
 from ingest.tables.tabular import BATCH_ROWS, Field, HeadStream, Sheet, batch_of, named_release
 from ingest.tables.votable import votable_sheet
 

@@ -21,7 +21,7 @@ from catalog.schema import TABLES
 from catalog.schema.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
 from catalog.schema.csc import OWN_FILE
 from catalog.schema.identifiers import DETECTION_ID
-from ingest.content import JOINS_AS_IT_IS, FileName, Flag, Rows
+from ingest.readers import JOINS_AS_IT_IS, FileName, Flag, Rows
 from ingest.tables.bounds import bounded
 from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
 from ingest.tables.column_names import (
@@ -37,12 +37,11 @@ from ingest.tables.column_names import (
     resolve,
     settle,
 )
-from ingest.tables.column_units import conversion
-from ingest.tables.extra import map_of
 from ingest.tables.object_types import Found, find_statements, paper_links, statements, with_probabilities
-from ingest.tables.partial_rows import merge_rows
+from ingest.tables.partial_rows import map_of, merge_rows
 from ingest.tables.sheets import open_sheet
 from ingest.tables.tabular import HeadStream, Sheet, named_release
+from ingest.units import conversion
 
 _ANGLES = {"ra": True, "dec": False}
 _MATCH_RANKS = {"u": 3, "a": 1, "n": 0}

@@ -1,5 +1,5 @@
 -- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
--- `python -m embed.inputs.fingerprint_view` from the inputs' own SQL.
+-- `python -m embed.inputs.modalities` from the inputs' own SQL.
 -- columns:
 --   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
 --   id {meta.id} detection_id or bibcode

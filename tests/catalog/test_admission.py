@@ -15,8 +15,8 @@ from sqlglot.dialects.duckdb import DuckDB
 from catalog.errors import ForbiddenStatement, PhotonlakeError, QueryError, UnknownName, ValuesMissing
 from catalog.query import pivots
 from catalog.query.admission import admit
-from catalog.query.conditions import checked
-from catalog.store.engine_parser import tree_of, without_explain, words_of
+from catalog.query.filtering import checked
+from catalog.store.engine import tree_of, without_explain, words_of
 from sql.guard import nodes
 
 CANARY = "getvariable"  # a function of the engine that no query may call

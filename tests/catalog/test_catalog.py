@@ -17,7 +17,7 @@ from factories.store import NAMES, write
 import catalog
 from catalog.catalog import Catalog, parse_snapshot
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
-from catalog.query.known_names import relations
+from catalog.query.names import relations
 from catalog.schema import TABLES
 from catalog.store import engine
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from catalog.schema.flags import FLAGS, QUIET, meaning, word_of
-from ingest.content import Flag
+from ingest.readers import Flag
 
 
 def test_every_word_is_explained_in_sentences():

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from catalog.folding import AreaMissing, EffectiveArea, GridMismatch, Redistribution, fold, powerlaw
-from ingest.content import FileName, Rows
 from ingest.products.responses import read_response
+from ingest.readers import FileName, Rows
 
 
 def stored(content):

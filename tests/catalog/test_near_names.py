@@ -7,7 +7,7 @@ from factories.store import NAMES, make_store, write
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
-from catalog.query.known_names import unknown
+from catalog.query.names import unknown
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from factories.store import NAMES, write
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
 from catalog.query.outside import Limits, Outside
-from catalog.store import landlock
+from catalog.store import confinement
 
 SECONDS = 0.4
 ROWS = 1000
@@ -254,7 +254,7 @@ def test_the_kernel_keeps_a_process_to_what_it_was_given(tmp_path):
     if not child:
         tried = "-"
         try:
-            if landlock.restrict(read=[tmp_path / "given"], write=[tmp_path / "own"]):
+            if confinement.restrict(read=[tmp_path / "given"], write=[tmp_path / "own"]):
                 tried = "".join(
                     "y" if _can(path, mode) else "n"
                     for path in ("given/file", "own/file", "other/file")

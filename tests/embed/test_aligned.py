@@ -17,14 +17,14 @@ from catalog.errors import QueryError, UnknownName
 from embed import registry
 from embed.encoders import aligned
 from embed.encoders.alignment import Alignment, shares_paper
-from embed.inputs import pair_rows
-from embed.inputs.paper_vectors import STATED
+from embed.inputs.pairs import prepare
+from embed.inputs.papers import STATED
 from embed.inputs.quantities import N_QUANTITIES, QUANTITIES
 from embed.protocol import Settings, SidedEncoder
 from embed.registry import BrokenWeights
 from embed.store import encoding_job, sweeps
 from embed.store.training_job import Training, make_untrained, train
-from embed.training.fields_of_view import fields
+from embed.training.split import fields
 
 N = 300
 WORDS = {0: "A supersoft white dwarf in outburst", 1: "Flares of a young star", 2: "A heavily obscured quasar"}
@@ -73,7 +73,7 @@ def relative_rank(encoder, rows):
     """Return the mean share of wrong texts above the right one, on sources that took no part in the training."""
     held = set(encoder.options["held_out_sources"])
     mask = np.array([name in held for name in rows["name"].to_pylist()])
-    prepared = pair_rows.prepare(rows)
+    prepared = prepare(rows)
     sides = encoder.encode_sides(prepared.arrays)[mask]
     similar = sides[:, 0] @ sides[:, 1].T
     return float((similar > np.diag(similar)[:, None]).mean()), int(mask.sum())
@@ -109,7 +109,7 @@ def test_what_an_abstract_states_in_figures_finds_its_source(rng, any_seed):
 
 def test_powers_in_the_mark_up_of_ads_reach_the_network(rng):
     titles = ["N<SUB>H</SUB> = 5x10<SUP>21</SUP> cm<SUP>-2</SUP>", "nothing"]
-    text = pair_rows.prepare(pairs(rng, n=2, titles=titles)).arrays["text"][:, 0]
+    text = prepare(pairs(rng, n=2, titles=titles)).arrays["text"][:, 0]
     value, stated = text[:, -STATED:-N_QUANTITIES], text[:, -N_QUANTITIES:]
     at = [q.name for q in QUANTITIES].index("column_cm2")
     assert stated.sum(axis=1).tolist() == [1, 0]
@@ -122,7 +122,7 @@ def test_gamma_keeps_the_geometry(rng, any_seed):
     before = _cosines((data - data.mean(0)) / data.std(0))
     bent = {}
     for gamma in (0.0, 30.0):
-        sides = fitted(rows, any_seed, gamma=gamma).encoder.encode_sides(pair_rows.prepare(rows).arrays)
+        sides = fitted(rows, any_seed, gamma=gamma).encoder.encode_sides(prepare(rows).arrays)
         bent[gamma] = float(((_cosines(sides[:, 0]) - before) ** 2).mean())
     assert bent[30.0] < 0.7 * bent[0.0]
 

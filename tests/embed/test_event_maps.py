@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embed.inputs import event_maps as em
-from embed.inputs.event_rows import prepare
-from embed.inputs.event_statistics import NAMES, summary
 from embed.inputs.observed_time import good_times
+from embed.inputs.photons import NAMES, prepare, summary
 
 NO_INTERVALS = (np.empty(0), np.empty(0), np.empty(0, np.int64))
 

@@ -18,9 +18,9 @@ from factories.tiny_encoder import add_papers, publish, train_tiny, write
 from catalog.catalog import Catalog
 from catalog.errors import StoreLocked, UnknownName
 from catalog.store import lake, vectors
-from embed.inputs import fingerprint_view
+from embed.inputs import modalities
 from embed.registry import load
-from embed.store import encoder_states, encoding_job
+from embed.store import encoding_job, status
 
 N = 200
 NEW = 10  # papers between one kill and the next
@@ -129,7 +129,7 @@ def test_a_newer_encoder_takes_over_whole_and_old_snapshots_keep_the_old_vectors
         assert cat.nearest("tiny", "P00001", k=7, snapshot=then).arrow().equals(neighbours)
         assert not cat.nearest("tiny", "P00001", k=7).arrow().equals(neighbours)
         assert cat.sql("SELECT count(*) FROM meta.stale").fetchall() == [(0,)]
-    (state,) = [s for s in encoder_states.states(store) if s.current]
+    (state,) = [s for s in status.states(store) if s.current]
     assert (state.encoder_id, state.n_vectors, state.pinned) == (newer.encoder_id, len(new), True)
 
 
@@ -188,7 +188,7 @@ def test_without_waiting_a_locked_store_fails_at_once(store):
 
 def test_the_view_of_inputs_is_that_of_the_encoders():
     file = ROOT / "sql" / "views" / "meta.embedding_input.sql"
-    assert file.read_text() == fingerprint_view.text(), "write it again: python -m embed.inputs.fingerprint_view"
+    assert file.read_text() == modalities.text(), "write it again: python -m embed.inputs.modalities"
 
 
 WORKER = """
@@ -283,7 +283,7 @@ def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_wit
         f"python -m embed train tiny --model hash --store {store}"
     )
     assert check_whole(store) == before  # readers keep what there was
-    (state,) = encoder_states.states(store)
+    (state,) = status.states(store)
     assert (state.outgrown, state.stale) == (
         "papers of input version 7, and rows are prepared by version 1 now",
         {"new row": 1},

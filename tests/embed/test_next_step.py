@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import catalog
 import embed.__main__
 from catalog.errors import UnknownName
-from embed.store.next_step import next_step
+from embed.store.status import next_step
 
 ROWS = [
     {"detection_id": f"{i}.0.1", "obsid": i, "obi": 0, "region_id": 1, "name": f"source {i}", "hard_hs": (i % 7) / 10}

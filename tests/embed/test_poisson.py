@@ -10,10 +10,10 @@ from factories.encoder_inputs import folded_table, photon_table
 from catalog.folding import Redistribution
 from embed.encoders.poisson import deviance, folded, scaled_to, total_variation
 from embed.encoders.poisson_process import DEFAULTS, PoissonProcess, constant_rate_deviance
-from embed.inputs import folded_rows
-from embed.inputs.folding import CHANNEL_BIN_EDGES_KEV, area_on, flat_area, fold_matrix, sparse
+from embed.inputs import responses
 from embed.inputs.modalities import INPUTS
-from embed.inputs.spectrum_grid import EDGES_KEV, WIDTHS_KEV
+from embed.inputs.responses import CHANNEL_BIN_EDGES_KEV, area_on, flat_area, fold_matrix, sparse
+from embed.inputs.spectra import EDGES_KEV, WIDTHS_KEV
 from embed.store.reconstruction import compared, moving_average, over_sources, reconstruction_errors
 
 
@@ -116,7 +116,7 @@ def test_a_smooth_background_predicts_new_counts_better_than_its_own_counts_do(n
     shape = np.diff(CHANNEL_BIN_EDGES_KEV) * (1 + 0.3 / middle + 4 * np.exp(-0.5 * ((middle - 2.15) / 0.06) ** 2))
     truth = n_counts * shape / shape.sum()
     seen = rng.poisson(truth, (200, 100)).astype(float)
-    found = np.stack([folded_rows.smoothed(row) for row in seen])
+    found = np.stack([responses.smoothed(row) for row in seen])
     assert found.sum(1) == pytest.approx(seen.sum(1))
     scale = 0.1  # a background region is larger than the source's
     new = rng.poisson(scale * truth, seen.shape)
@@ -126,10 +126,10 @@ def test_a_smooth_background_predicts_new_counts_better_than_its_own_counts_do(n
 
 
 def test_no_background_counts_are_no_background_and_lines_stay_where_counts_are_many():
-    assert not folded_rows.smoothed(np.zeros(100)).any()
+    assert not responses.smoothed(np.zeros(100)).any()
     line = np.full(100, 30.0)
     line[50] = 300.0
-    assert folded_rows.smoothed(line) == pytest.approx(line)
+    assert responses.smoothed(line) == pytest.approx(line)
 
 
 def test_the_source_explains_what_the_background_does_not():

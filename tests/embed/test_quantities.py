@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embed.inputs.paper_vectors import STATED, beside, blocks, per_source
+from embed.inputs.papers import STATED, beside, blocks, per_source
 from embed.inputs.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, read_quantities
 
 

@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embed.inputs import modalities, spectrum_grid
-from embed.inputs.spectrum_grid import (
+from embed.inputs import modalities
+from embed.inputs.spectra import (
     EDGES_KEV,
+    HIGHEST_KEV,
+    LOWEST_KEV,
     N_POINTS,
     WIDTHS_KEV,
     ChannelSpectra,
     grid,
     nominal_acis_edges,
     overlap,
+    prepare,
     rebinned,
 )
-from embed.inputs.spectrum_rows import prepare
 
 E_MIN, E_MAX = nominal_acis_edges()
 INSIDE = (E_MIN >= 0.5) & (E_MAX <= 8.0)
@@ -210,6 +212,6 @@ def test_bad_channels_are_masked_and_small_groups_are_not():
 def test_another_grid_is_another_version_of_the_input_so_that_its_vectors_are_made_anew():
     grid_of = {(1, 2): (0.5, 8.0, 400)}
     versions = modalities.SPECTRUM_VERSION, modalities.SPECTRUM_COUNTS_VERSION
-    now = spectrum_grid.LOWEST_KEV, spectrum_grid.HIGHEST_KEV, spectrum_grid.N_POINTS
+    now = LOWEST_KEV, HIGHEST_KEV, N_POINTS
     assert grid_of[versions] == now
-    assert len(spectrum_grid.EDGES_KEV) == spectrum_grid.N_POINTS + 1
+    assert len(EDGES_KEV) == N_POINTS + 1

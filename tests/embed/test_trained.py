@@ -13,7 +13,7 @@ from catalog.catalog import Catalog
 from catalog.errors import StoreNotFound, StoreOutdated
 from catalog.store import lake
 from embed.registry import Settings, family
-from embed.store import encoder_states
+from embed.store import status
 from embed.store.known_trainings import settings_key
 from embed.store.training_job import Training, train
 
@@ -128,9 +128,9 @@ def outdate(store):
 def test_a_store_of_another_version_is_told_by_those_who_read_and_mended_by_those_who_write(papers):
     outdate(papers)
     with pytest.raises(StoreOutdated, match=f"python -m catalog init --store {papers}"):
-        encoder_states.states(papers)
+        status.states(papers)
     train_tiny(papers)
-    assert [s.stale for s in encoder_states.states(papers)] == [{"new row": 30}]
+    assert [s.stale for s in status.states(papers)] == [{"new row": 30}]
 
 
 def test_an_interrupted_training_of_another_version_begins_anew(papers):

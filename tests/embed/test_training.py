@@ -17,9 +17,9 @@ from factories.encoder_inputs import folded_table, photon_table, spectrum_table
 
 from catalog.errors import UnknownName
 from embed import registry
-from embed.encoders.attention import Tower
 from embed.inputs.modalities import INPUTS
 from embed.registry import NothingToTrainOn, Settings
+from embed.training.networks import Tower
 from embed.training.split import draw, held_out
 
 SMALL = {"layers": 1, "width": 16, "heads": 2, "hidden": 32}

@@ -10,7 +10,7 @@ from pathlib import Path
 from factories import fits, ogip
 
 from catalog.schema import TABLES
-from catalog.schema.table import Table
+from catalog.schema.columns import Table
 from catalog.store import lake
 
 CLOCK = {"loaded_at", "added_at", "refreshed_at"}

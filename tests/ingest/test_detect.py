@@ -10,8 +10,8 @@ from factories import ogip
 from factories.fits import events_file, events_hdu, good_time_hdu, light_curve_file, random_events, to_bytes
 
 from catalog.schema.identifiers import is_detection_id, is_source_name, parse_product_name
-from ingest.content import JOINS_AS_IT_IS, FileName
 from ingest.detect import ReplayStream, detect
+from ingest.readers import JOINS_AS_IT_IS, FileName
 
 
 def kind(content, name="x.fits"):

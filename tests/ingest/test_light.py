@@ -16,7 +16,7 @@ from catalog.catalog import Catalog
 from catalog.store import lake
 from catalog.store.manifest import Source
 from ingest.products.headers import SkyWCS
-from ingest.products.sky import sky_to_radec
+from ingest.products.shapes import sky_to_radec
 from ingest.refresh import refresh
 
 PIXELS = SkyWCS(*WCS["x"][1:], *WCS["y"][1:])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.query.known_names import columns_of
+from catalog.query.names import columns_of
 from catalog.schema import TABLES
 from sql.objects import OBJECTS, _in_order, parse_object, shared
 

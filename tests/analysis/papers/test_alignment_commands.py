@@ -17,7 +17,7 @@ from analysis.papers import neighbour_study, pair_samples, regression_study, ret
 from analysis.study.options import Ways
 from catalog.errors import UnknownName
 from catalog.store import lake
-from embed.store.twins import twins
+from embed.store.sweeps import twins
 
 ROOT = Path(__file__).resolve().parents[3]
 

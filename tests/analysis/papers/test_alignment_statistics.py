@@ -26,7 +26,7 @@ from analysis.papers.regression import (
 from analysis.papers.representations import KIN, Scaled, kin, left_out, property_blocks
 from analysis.papers.resampling import resampled
 from analysis.papers.retrieval import intervals, ranks, share_papers
-from embed.inputs.property_rows import COLUMNS
+from embed.inputs.properties import COLUMNS
 
 
 @pytest.fixture

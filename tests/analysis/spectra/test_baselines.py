@@ -17,8 +17,8 @@ from analysis.spectra.features import COLOUR_EDGES_KEV, Features, Spectra, colou
 from analysis.spectra.spectrum_samples import Sample, band_counts, completed, told
 from embed.registry import Settings
 from embed.store import encoding_job
+from embed.store.sweeps import twins, vectors_of
 from embed.store.training_job import Training, train
-from embed.store.twins import twins, vectors_of
 
 EDGES, N = COLOUR_EDGES_KEV, 24
 SMALL = Settings(latent=3, epochs=2, batch_rows=8, device="cpu", options={"layers": 1, "width": 16, "heads": 2})

@@ -16,7 +16,7 @@ import pytest
 from factories.store import write
 
 from catalog.serve.answers import Answers
-from catalog.serve.projection import projected
+from catalog.serve.drawings import projected
 from catalog.serve.server import BrowseServer
 
 

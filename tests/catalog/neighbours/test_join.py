@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from catalog.neighbours.closeness import METRICS, distances
 from catalog.neighbours.join import join, nearest_of_each, operands
-from catalog.neighbours.products import DEVICE, TorchSieve, sieve_of
+from catalog.neighbours.operands import DEVICE, TorchSieve, sieve_of
 
 # Few different numbers make ties, duplicates and zeros frequent; the odd ones over- and underflow single precision.
 NUMBERS = st.one_of(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Rows
 from ingest.fits import read_hdus
 from ingest.products.events import read_events
 from ingest.products.light_curves import read_light_curve
 from ingest.products.regions import read_region
+from ingest.readers import FileName, Rows
 
 RESPONSE = to_bytes(
     [

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.literature.links import NAME, OBSERVATION, POSITION, Alias, Known, links
-from ingest.literature.sky_words import cells
-from ingest.literature.words import flat, key_of, tokens
+from ingest.literature.words import cells, flat, key_of, tokens
 
 ULX, NUCLEUS, PULSAR, STAR = (
     "2CXO J095550.1+694046",

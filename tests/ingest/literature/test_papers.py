@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from ingest import json_records
-from ingest.content import FileName, Flag
 from ingest.detect_text import detect_text
 from ingest.json_records import read_json_records
 from ingest.literature import markup
 from ingest.literature.bibtex import Broken, parse_bibtex, plain
 from ingest.literature.papers import read_papers
+from ingest.readers import FileName, Flag
 
 RECORD = {
     "bibcode": "2023arXiv230500019B",

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.flags import QUIET, word_of
-from ingest.content import FileName, Flag, Rows
 from ingest.products import events as events_module
-from ingest.products.acis_pi import energy_of_pi, pi_of_energy
-from ingest.products.events import read_events
+from ingest.products.events import energy_of_pi, pi_of_energy, read_events
+from ingest.readers import FileName, Flag, Rows
 
 EVENT = "product.event_stored"
 VIEW = Path(events_module.__file__).parents[2] / "sql" / "views" / "product.event.sql"
@@ -437,7 +436,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         with (tmp_path / "events.fits").open("wb") as stream:
             write_events(stream, n)
         script = (
-            "import sys; from ingest.content import FileName, Rows; from ingest.products.events import read_events;"
+            "import sys; from ingest.readers import FileName, Rows; from ingest.products.events import read_events;"
             "s = open(sys.argv[1], 'rb');"
             "n = sum(i.batch.num_rows for i in read_events(s, FileName.of('a.fits')) if isinstance(i, Rows));"
             "print(n, [l.split()[1] for l in open('/proc/self/status') if l.startswith('VmHWM')][0])"

@@ -7,10 +7,10 @@ import io
 import pytest
 
 from catalog.schema import TABLES
-from ingest.content import FileName
 from ingest.fits import HDU
 from ingest.products.headers import header_batch, header_flags, identity, instrument, sky_wcs, start_date
 from ingest.products.mission_time import clock
+from ingest.readers import FileName
 
 CSC = "acisf10542_001N021_r0085_pha3.fits.gz"
 

@@ -12,8 +12,8 @@ from factories.fits import T0, events_file, light_curve_file, to_bytes
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag, Rows
 from ingest.products.light_curves import read_light_curve
+from ingest.readers import FileName, Flag, Rows
 
 LC3 = "acisf10542_000N021_r0017b_lc3.fits.gz"
 

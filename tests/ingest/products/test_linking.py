@@ -19,10 +19,10 @@ from factories import ogip
 from catalog.schema import TABLES
 from catalog.schema.columns import literal
 from catalog.store import lake
-from ingest.content import FileName, Rows, file_id_of
 from ingest.products.linking import link_statements, unlinked_query
 from ingest.products.responses import read_response
 from ingest.products.spectra import read_spectra
+from ingest.readers import FileName, Rows, file_id_of
 
 
 class Store:

@@ -11,9 +11,8 @@ from astropy.io import fits
 from factories.missions import real_file
 
 from catalog.folding import Redistribution
-from ingest.content import FileName, Flag
 from ingest.detect import ReplayStream, detect
-from ingest.readers import reader
+from ingest.readers import FileName, Flag, reader
 
 
 def read(name):

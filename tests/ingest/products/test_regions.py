@@ -18,12 +18,12 @@ from matplotlib.path import Path as Outline
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag, Rows
 from ingest.products.headers import SkyWCS
 from ingest.products.region_text import looks_like_regions, read_expression, read_regions
 from ingest.products.regions import read_region
-from ingest.products.sky import sky_to_radec
+from ingest.products.shapes import sky_to_radec
 from ingest.products.spectra import read_spectra
+from ingest.readers import FileName, Flag, Rows
 
 WCS = SkyWCS(4096.5, 148.9, -0.492 / 3600, 4096.5, 69.7, 0.492 / 3600)
 NAME = "acisf10542_000N021_r0122_reg3.fits"

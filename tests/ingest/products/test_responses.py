@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.folding import Redistribution
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag
 from ingest.products.responses import read_response
+from ingest.readers import FileName, Flag
 
 
 def read(content, name="/d/x.rmf"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.products.headers import SkyWCS
-from ingest.products.sky import radec_to_sky, sky_to_radec
+from ingest.products.shapes import radec_to_sky, sky_to_radec
 
 PIXEL = 0.492 / 3600
 CENTRES = [

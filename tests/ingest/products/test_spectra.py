@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
 from catalog.schema.flags import QUIET, word_of
-from ingest.content import FileName, Flag, Rows
 from ingest.products.spectra import read_spectra
+from ingest.readers import FileName, Flag, Rows
 
 
 def read(content, name="/d/x.pi", *, quiet=False):

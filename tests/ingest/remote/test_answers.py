@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.errors import PhotonlakeError
-from ingest.content import FileName, Rows
+from ingest.readers import FileName, Rows
 from ingest.remote.answers import read_answer
 from ingest.remote.errors import BodyIncomplete, QueryRefused, WrongColumns
 from ingest.tables.source_tables import read_source_table

@@ -16,7 +16,7 @@ from factories.server import TOKEN, Fault
 from factories.survey import Survey
 
 from catalog.errors import OutOfSpace, Terminal, Transient
-from ingest.remote import bodies, trickle
+from ingest.remote import bodies, manners
 from ingest.remote.bodies import download
 from ingest.remote.errors import (
     BodyIncomplete,
@@ -30,7 +30,7 @@ from ingest.remote.errors import (
 )
 from ingest.remote.http import Client
 from ingest.remote.manners import Manners
-from ingest.remote.request import Request
+from ingest.remote.services import Request
 
 BODY = gzip.compress(bytes(range(256)) * 400, 0, mtime=0)
 
@@ -280,12 +280,12 @@ def test_only_what_is_waited_for_after_the_first_byte_counts(monkeypatch):
             clock += next(self.waits)
             return 10
 
-    monkeypatch.setattr(trickle.time, "monotonic", lambda: clock)
-    stream = trickle._Measured(Socket(), Manners(slow_window_s=10.0, slowest_bytes_per_s=2.0))
+    monkeypatch.setattr(manners.time, "monotonic", lambda: clock)
+    stream = manners._Measured(Socket(), Manners(slow_window_s=10.0, slowest_bytes_per_s=2.0))
     for _ in range(5):  # ten seconds gave forty bytes; the first hundred were the service's thoughts
         assert stream.readinto(bytearray(10)) == 10
         clock += 1000.0  # and these are the reader's
-    with pytest.raises(trickle.TooSlow, match="20 bytes in 21 s"):
+    with pytest.raises(manners.TooSlow, match="20 bytes in 21 s"):
         stream.readinto(bytearray(10))
 
 

@@ -11,9 +11,8 @@ from astropy.io import fits
 
 from catalog.schema.flags import QUIET, word_of
 from catalog.schema.identifiers import detection_id, parse_product_name
-from ingest.content import FileName, Flag
 from ingest.detect import ReplayStream, detect
-from ingest.readers import reader
+from ingest.readers import FileName, Flag, reader
 from ingest.simulate import response
 from ingest.simulate.field_work import whole_field
 from ingest.simulate.fields import on_chip, plan, stream

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.simulate import absorption, geometry, gregory_loredo, measure, models, photons, response, spectral_fit
+from ingest.simulate import geometry, gregory_loredo, measure, models, photons, response, spectral_fit
 from ingest.simulate.fields import Field, Observation, Source, plan, stream
 from ingest.simulate.geometry import Pointing
 from ingest.simulate.models import Component
@@ -48,12 +48,12 @@ def look(base, flux=3e-12, variability=CONSTANT, extra=None, seed=1, **changes):
 
 
 def test_absorption_has_the_published_value_at_1_kev():
-    assert absorption.cross_section_cm2([1.0])[0] == pytest.approx(2.42e-22, rel=1e-3)
+    assert models.cross_section_cm2([1.0])[0] == pytest.approx(2.42e-22, rel=1e-3)
 
 
-@pytest.mark.parametrize("edge_kev", absorption.EDGES_KEV[1:-1])
+@pytest.mark.parametrize("edge_kev", models.EDGES_KEV[1:-1])
 def test_absorption_rises_at_each_edge_and_nowhere_else(edge_kev):
-    below, above = absorption.cross_section_cm2([edge_kev * (1 - 1e-9), edge_kev * (1 + 1e-9)])
+    below, above = models.cross_section_cm2([edge_kev * (1 - 1e-9), edge_kev * (1 + 1e-9)])
     if edge_kev == 0.1:  # a break of the fit, not an absorption edge
         assert above == pytest.approx(below, rel=2e-3)
     else:
@@ -62,8 +62,8 @@ def test_absorption_rises_at_each_edge_and_nowhere_else(edge_kev):
 
 def test_absorption_falls_between_edges():
     energy = np.geomspace(0.05, 10, 400)
-    assert (absorption.cross_section_cm2(energy) > 0).all()
-    assert (np.diff(absorption.transmission(np.linspace(1.31, 1.83, 50), 1.0)) > 0).all()
+    assert (models.cross_section_cm2(energy) > 0).all()
+    assert (np.diff(models.transmission(np.linspace(1.31, 1.83, 50), 1.0)) > 0).all()
 
 
 # --- models -------------------------------------------------------------------------------------------------------

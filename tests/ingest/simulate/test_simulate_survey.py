@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName
+from ingest.readers import FileName
 from ingest.simulate import OutputInUse, models, simulate
 from ingest.simulate.fields import on_chip, plan, stream
 from ingest.simulate.measure import hardness, measure, posterior

@@ -11,7 +11,7 @@ import pytest
 from astropy.table import Table
 
 from catalog.errors import UnreadableFile
-from ingest.content import FileName, Flag
+from ingest.readers import FileName, Flag
 from ingest.tables import bounds
 from ingest.tables.source_tables import read_source_table
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from catalog.schema import TABLES
 from catalog.schema.identifiers import InvalidName, source_name
-from ingest.content import FileName, Flag
+from ingest.readers import FileName, Flag
 from ingest.tables.casting import cast_angle, cast_column, cast_name
-from ingest.tables.column_units import conversion
 from ingest.tables.source_tables import read_source_table
 from ingest.tables.tabular import named_release
+from ingest.units import conversion
 
 NAME = "2CXO J000002.2-000002"
 MASTER = TABLES["csc.master_source"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
 from catalog.schema import TABLES
-from ingest.content import FileName, Flag
+from ingest.readers import FileName, Flag
 from ingest.tables import corpus
 from ingest.tables.corpus import read_corpus
 

@@ -20,7 +20,7 @@ from catalog.errors import UnreadableFile
 from catalog.formats.fits_table import write_fits
 from catalog.schema import TABLES
 from catalog.schema.identifiers import is_detection_id
-from ingest.content import FileName, Flag
+from ingest.readers import FileName, Flag
 from ingest.tables import delimited
 from ingest.tables.source_tables import read_source_table
 

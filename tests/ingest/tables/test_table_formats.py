@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UnreadableFile
-from ingest.content import FileName, Flag
 from ingest.detect import ReplayStream, detect
+from ingest.readers import FileName, Flag
 from ingest.tables.source_tables import read_source_table
 
 NAMES = ["2CXO J000001.2+000001", "2CXO J000002.2-000002X", "2CXO J000003.3+000003"]

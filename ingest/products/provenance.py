@@ -1,4 +1,7 @@
-"""How far a product was processed, and by whom: what tells the better of two files of the same photons.
+"""Whose observation a file is, and how far it was processed: what tells the better of two files of the same photons.
+
+Other missions number their observations, too (XMM-Newton 0112880201, NICER 1200120106, H.E.S.S. 23037): TELESCOP
+decides whether an OBS_ID is a Chandra ObsID.
 
 Source: CXC "Level 1 and Level 2 data products" (evt1: all events; evt2: good grades and good times only); CIAO's
 chandra_repro (a folder `repro` with *_repro_evt2.fits) and download_chandra_obsid (folders `primary`, `secondary`);
@@ -11,8 +14,53 @@ import re
 from pathlib import PurePath
 from typing import NamedTuple
 
-from ingest.content import FileName
 from ingest.fits import HDU
+from ingest.readers import FileName
+
+CHANDRA = "CHANDRA"
+_NAMES = ("CHANDRA", "AXAF", "CXO")
+_INSTRUMENTS = ("ACIS", "HRC")
+_UNTOLD = frozenset({"UNKNOWN", "N/A"})  # what ascii2pha writes where nobody tells it
+
+
+def mission(hdu: HDU) -> str | None:
+    """Return the mission in upper case, 'CHANDRA' for all of its names; None where the header does not tell.
+
+    Examples
+    --------
+    >>> import io
+    >>> [mission(HDU(1, {"TELESCOP": name}, 0, io.BytesIO())) for name in ("AXAF", "NuSTAR", "")]
+    ['CHANDRA', 'NUSTAR', None]
+    """
+    for said in filter(None, map(hdu.observed, ("TELESCOP", "MISSION"))):
+        if said.upper() not in _UNTOLD:
+            return CHANDRA if said.upper().startswith(_NAMES) else said.upper()
+    return CHANDRA if (instrument_of(hdu) or "").startswith(_INSTRUMENTS) else None
+
+
+def is_other_mission(hdu: HDU) -> bool:
+    """Tell whether a header is another mission's: by its telescope, else by its instrument.
+
+    Examples
+    --------
+    >>> import io
+    >>> [is_other_mission(HDU(1, {"INSTRUME": name}, 0, io.BytesIO())) for name in ("ACIS", "EPN", "")]
+    [False, True, False]
+    """
+    name = mission(hdu)
+    return name != CHANDRA if name else instrument_of(hdu) is not None
+
+
+def mission_flags(hdu: HDU) -> list[str]:
+    """Flag what is not Chandra's."""
+    return ["not_chandra"] if is_other_mission(hdu) else []
+
+
+def instrument_of(hdu: HDU) -> str | None:
+    """Return INSTRUME, else the instrument in DETNAM ('ACIS-7'), in upper case; None where neither is there."""
+    said = (hdu.observed("INSTRUME") or (hdu.observed("DETNAM") or "").partition("-")[0]).upper()
+    return None if said in _UNTOLD else said or None
+
 
 _LEVEL = re.compile(r"EVT([123])(?:[^0-9]|$)", re.IGNORECASE)
 _REPRO = re.compile(r"(?:^|[^a-z])repro(?:[^a-z]|$)", re.IGNORECASE)

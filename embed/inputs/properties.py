@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from embed.inputs.prepared import Prepared, ids_and_names
-from embed.inputs.ragged import numbers
+from embed.inputs.prepared import Prepared, ids_and_names, numbers
 
 _BANDS = ("b", "s", "m", "h")
 LOG_COLUMNS: tuple[str, ...] = (
