@@ -126,7 +126,7 @@ def parse_condition(text: str) -> str:
     'o.var_prob_b > 0.9 AND o.flux_significance_b > 5'
     >>> parse_condition("theta < 10; drop table x")
     Traceback (most recent call last):
-    ingest.remote.services.QueryRefused: --where takes one condition, not several statements
+    ingest.remote.errors.QueryRefused: --where takes one condition, not several statements
     """
     where = _parse_one(f"SELECT 1 WHERE {text}\n", "--where")
     if not isinstance(where, exp.Select) or set(_given(where)) != {"expressions", "where"}:

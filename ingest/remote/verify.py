@@ -64,7 +64,7 @@ def verify_fits(stream: BinaryIO) -> int:
     2
     >>> verify_fits(io.BytesIO(out.getvalue()[:-1] + b"a"))
     Traceback (most recent call last):
-    ingest.remote.services.BodyIncomplete: HDU 0: DATASUM is 10, and the data sum up to 107
+    ingest.remote.errors.BodyIncomplete: HDU 0: DATASUM is 10, and the data sum up to 107
     """
     compared = index = 0
     while True:
