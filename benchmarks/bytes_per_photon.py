@@ -26,7 +26,7 @@ def main() -> None:
         else:
             paths = [write_events(root / "acisf00001_000N001_evt3.fits.gz", 500_000, 1)]
         for path in [*paths, None]:
-            store = root / (path.name if path else "all")
+            store = root / "stores" / (path.name if path else "all")
             refresh(store, [Source("files", str(p)) for p in ([path] if path else paths)])
             connection = lake.connect(store)
             n = connection.execute("SELECT count(*) FROM product.event").fetchone()[0]

@@ -33,7 +33,7 @@ ASIDE = frozenset(
 )
 """Tables whose rows are not counted as rows of a file: they say something of it."""
 
-HELD_BYTES = 256 << 20
+HELD_BYTES = 128 << 20
 """Bytes of rows held at once: a catalog table has 700 columns, and a million of its rows are gigabytes."""
 
 
@@ -197,6 +197,11 @@ def _explain(error: Exception) -> tuple[str, str]:
     return FAILED, f"the reader failed on it ({type(error).__name__}: {error}); please report this file"
 
 
+def _bytes_of(rows: pa.RecordBatch | pa.Table) -> int:
+    """Return the memory that rows take: columns without a value share one buffer; a slice is less than its buffer."""
+    return int(min(rows.nbytes, rows.get_total_buffer_size()))
+
+
 class _Small:
     """Rows of small files that wait to be written together."""
 
@@ -208,7 +213,7 @@ class _Small:
         """Hold the rows of one more file; tell whether these are now enough for a write."""
         self.tables.append(rows)
         self._n_rows += rows.num_rows
-        self._n_bytes += rows.nbytes
+        self._n_bytes += _bytes_of(rows)
         return self._n_rows >= CHUNK_ROWS or self._n_bytes >= HELD_BYTES
 
 
@@ -239,7 +244,7 @@ class _Gatherer:
             if item.batch.num_rows:
                 self._held[item.table].append(item.batch)
                 self._held_rows += item.batch.num_rows
-                self._held_bytes += item.batch.nbytes
+                self._held_bytes += _bytes_of(item.batch)
             if self._held_rows >= CHUNK_ROWS or self._held_bytes >= HELD_BYTES:
                 self._spill()
         self._unsorted = "unsorted_time" in flags

@@ -321,7 +321,8 @@ class _Splitter:
             "file_ids": pa.repeat(pa.scalar([self.file.file_id], LONGS), n),
         }
         schema = TABLES[table].schema
-        arrays = [made[f.name].cast(f.type) if f.name in made else pa.nulls(n, f.type) for f in schema]
+        nulls = {type_: pa.nulls(n, type_) for type_ in {f.type for f in schema}}  # one for all columns of a type
+        arrays = [made[f.name].cast(f.type) if f.name in made else nulls[f.type] for f in schema]
         yield Rows(table, pa.RecordBatch.from_arrays(arrays, schema=schema))
 
     def _statements(self, unknown: Mapping[int, pa.Array], whose: Mapping[str, pa.Array]) -> Iterator[Rows]:
