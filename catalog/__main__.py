@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import pyarrow as pa
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
 
-from catalog.catalog import Catalog, ColumnInfo, Info, like, open_
-from catalog.console import ERR, OUT, StoreOption, hint, program, run, stdout_bytes, wide
-from catalog.errors import QueryError, UnknownName, command
+from catalog.catalog import Catalog, open_
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes
+from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
-from catalog.formats.plain_types import json_text
-from catalog.formats.whole_files import check_output, whole
-from catalog.query.result import Result
+from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
-from catalog.store import lake, location, vectors
+from catalog.store import expiry, lake, location, vector_versions
+from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
     example="python -m catalog info --store s",
 )
 
-_SHOWN_ROWS = 60
-_COLUMN_WIDTH = 9  # narrower than this a column cannot be read
-_LONG_NAME = 48  # of a macro or function: longer ones are told by `info NAME`
-_RULE = 120  # the longest line below a head, where nothing else limits it
 SnapshotOption = Annotated[
     str | None,
     typer.Option(
-        "--snapshot", help="Ask the store as it was: a snapshot's number, a time (ISO 8601, UTC), or the end of a date."
+        "--snapshot",
+        help="Ask the store as it was: a snapshot's number or name, a time (ISO 8601, UTC), or the end of a date.",
     ),
 ]
 ParamOption = Annotated[
@@ -165,26 +156,70 @@ def info(
     """
     with open_(store) as cat:
         if name and name.lower() in SCHEMAS:
-            _show_tables(cat, f"{name.lower()}.")
+            show_tables(cat, f"{name.lower()}.")
         elif name:
-            _show_columns(cat.info(name), like_)
+            show_columns(cat.info(name), like_)
         elif like_:
-            _show_found(cat.columns_like(like_), like_)
+            show_found(cat.columns_like(like_), like_)
         else:
-            _show_tables(cat)
+            show_tables(cat)
 
 
 @app.command()
-def snapshots(store: StoreOption = None) -> None:
-    """List the store's snapshots: every one can be asked again with --snapshot.
+def snapshots(
+    number: Annotated[int | None, typer.Argument(help="The snapshot to name; without it, the newest.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name it: it never expires, and can be cited.")] = None,
+    unname: Annotated[str | None, typer.Option("--unname", help="Take a name away.")] = None,
+    store: StoreOption = None,
+) -> None:
+    """List the store's snapshots, or name one: every one can be asked again with --snapshot.
 
     Example: python -m catalog snapshots --store s
+    Example: python -m catalog snapshots --name paper-2026 12 --store s
     """
+    if unname:
+        expiry.unname(location.store_path(store), unname)
+    if name:
+        with open_(store) as cat:
+            number = cat.snapshot if number is None else number
+        expiry.name_snapshot(location.store_path(store), name, number)
+        hint(f"Next: {command(f'catalog sql --snapshot {name} QUERY', location.store_path(store))}")
+    if name or unname:
+        return
+    if number is not None:
+        raise QueryError(f"what is to be done with snapshot {number}? Give it a name: --name NAME {number}")
     with open_(store) as cat:
-        table = _table("snapshot", "time (UTC)", "message", "changes")
+        called: dict[int, list[str]] = {}
+        for known, of in cat.snapshot_names().items():
+            called.setdefault(of, []).append(known)
+        table = table_of("snapshot", "name", "time (UTC)", "message", "changes")
         for s in cat.snapshots():
-            table.add_row(str(s.number), f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
-    _print_table(table)
+            names = ", ".join(called.get(s.number, ()))
+            table.add_row(str(s.number), names, f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
+    print_table(table)
+
+
+@app.command()
+def expire(
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="End what is older: 36h, 90d, 12w.", show_default=False)
+    ],
+    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many stay, whatever their age.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    store: StoreOption = None,
+    wait: WaitOption = True,
+) -> None:
+    """End old snapshots, and remove the files and vectors that only they held. Those with a name stay.
+
+    Example: python -m catalog expire --older-than 90d --dry-run --store s
+    """
+    path = location.store_path(store)
+    done = expiry.expire(
+        path, expiry.parse_age(older_than), keep_last=keep_last, dry_run=dry_run, wait=wait, on_wait=hint
+    )
+    n, would = len(done.snapshots), "would end" if dry_run else "ended"
+    size = f"they hold {decimal(done.n_bytes)}" if dry_run else f"{decimal(done.n_bytes)} came back"
+    OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
 
 
 @app.command()
@@ -218,7 +253,7 @@ def repair(store: StoreOption = None) -> None:
     Example: python -m catalog repair --store s
     """
     path = location.store_path(store)
-    done = lake.repair(path) + vectors.repair(path)
+    done = lake.repair(path) + vector_versions.repair(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
 
@@ -241,7 +276,7 @@ def _answer(
         check_output(output)
     result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
     if name == "table":
-        _print_rows(result, output, every=every)
+        print_rows(result, output, every=every)
         return
     if output:
         export(result.reader(), output, name)
@@ -273,126 +308,6 @@ def _number(text: str) -> object:
         except ValueError:
             continue
     return text
-
-
-def _print_rows(result: Result, output: Path | None, *, every: bool = False) -> None:
-    """Print rows for people to read: a plan as it is, else a table of the first rows."""
-    if output:
-        held = io.StringIO()
-        wide(held).print(_rows(result, result.arrow(), len(result.columns)))
-        held.writelines(f"{key}: {text}\n" for key, text in result.origin.notes.items())
-        with whole(output) as stream:
-            stream.write(held.getvalue().encode())
-        return
-    if result.columns == ("explain_key", "explain_value"):
-        for _, plan in result:
-            OUT.out(str(plan), highlight=False)
-        return
-    head = result.head(_SHOWN_ROWS, every=every)
-    n_columns = head.rows.num_columns
-    fitting = max(1, OUT.width // _COLUMN_WIDTH) if OUT.is_terminal else n_columns
-    wide().print(_rows(result, head.rows, fitting))
-    for remark in result.remarks:
-        ERR.print(remark, highlight=False, soft_wrap=True, markup=False)
-    n_rows = head.n_counted
-    shown = [f"{'' if head.all_counted else 'more than '}{n_rows:,} row{'' if n_rows == 1 else 's'}"]
-    if n_rows > _SHOWN_ROWS:
-        shown.append(f"the first {_SHOWN_ROWS} shown")
-    if n_columns > fitting:
-        shown.append(f"{fitting} of {n_columns} columns shown")
-    if head.n_empty:
-        shown.append(f"{head.n_empty} empty columns left out (--all shows them)")
-    ERR.print(
-        ", ".join(shown) + ("; --format csv gives all" if len(shown) > 1 else ""), highlight=False, soft_wrap=True
-    )
-
-
-def _rows(result: Result, shown: pa.Table, n_columns: int) -> Table:
-    names = shown.column_names[:n_columns]
-    units = {n: c.unit for n, c in zip(result.columns, result.described, strict=True) if c and c.unit and n in names}
-    heads = [f"{escape(n)}\n[dim]{escape(units.get(n, ''))}[/dim]" if units else escape(n) for n in names]
-    table = _table(*heads)
-    rows = shown.select(range(len(names)))
-    for drawn, column in zip(table.columns, rows.columns, strict=True):
-        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            drawn.justify = "right"
-    cells = [[_cell(v, c.type) for v in c.to_pylist()] for c in rows.columns]
-    for row in zip(*cells, strict=True):
-        table.add_row(*row)
-    return table
-
-
-def _cell(value: object, type_: pa.DataType) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and pa.types.is_float32(type_):
-        return str(np.float32(value))  # as many digits as it has, not as a double would show
-    if isinstance(value, list | dict):
-        return escape(json_text(value))
-    return escape(str(value))
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
-
-
-def _show_tables(cat: Catalog, of_schema: str = "") -> None:
-    found = [r for r in cat.tables() if r.name.startswith(of_schema)]
-    table = _table("name", "kind", "rows", "bytes", "what one row is")
-    for r in found:
-        about = r.description if r.kind == "table" else r.description.partition(". ")[0].rstrip(".")
-        n_rows = "" if r.n_rows is None else f"{r.n_rows:,}"
-        n_bytes = "" if r.n_bytes is None else decimal(r.n_bytes)
-        name = r.name if len(r.name) <= _LONG_NAME else f"{r.name.partition('(')[0]}(...)"
-        table.add_row(escape(name), r.kind, n_rows, n_bytes, escape(about))
-    table.columns[2].justify = table.columns[3].justify = "right"
-    _print_table(table)
-    held = sum(r.n_bytes or 0 for r in found)
-    made = cat.snapshots()
-    last = f", the last of {made[-1].time:%Y-%m-%d %H:%M:%S} UTC" if made else ""
-    OUT.print(f"{cat.path}: {decimal(held)} in tables, {len(made)} snapshots{last}", highlight=False, soft_wrap=True)
-
-
-def _show_columns(about: Info, wanted: str | None = None) -> None:
-    OUT.print(
-        escape(f"{about.relation.name}: {about.relation.kind}. {about.relation.description}"),
-        highlight=False,
-        soft_wrap=not OUT.is_terminal,
-    )
-    columns = like(about.columns, wanted) if wanted else about.columns
-    if wanted and not columns:
-        raise UnknownName(f"no column of {about.relation.name} has {wanted!r} in its name, unit, UCD or meaning")
-    for title, rows in (("parameter", () if wanted else about.parameters), ("column", columns)):
-        if rows:
-            table = _table(title, "type", "unit", "UCD", "meaning")
-            for c in rows:
-                table.add_row(*map(escape, (c.name, getattr(c, "type", ""), c.unit, c.ucd, c.description)))
-            _print_table(table)
-
-
-def _show_found(found: list[tuple[str, ColumnInfo]], wanted: str) -> None:
-    if not found:
-        raise UnknownName(f"no column of any table has {wanted!r} in its name, unit, UCD or meaning")
-    table = _table("table", "column", "type", "unit", "meaning")
-    for name, c in found:
-        table.add_row(*map(escape, (name, c.name, c.type, c.unit, c.description)))
-    _print_table(table)
-
-
-def _print_table(table: Table) -> None:
-    """Print a table: as wide as the terminal; into a pipe one line a row, without blanks at its end."""
-    if OUT.is_terminal:
-        OUT.print(table)
-        return
-    text = io.StringIO()
-    wide(text).print(table)
-    lines = [line.strip() if set(line.strip()) == {"─"} else line.rstrip() for line in text.getvalue().splitlines()]
-    widest = max((len(line) for line in lines if line and set(line) != {"─"}), default=0)
-    for line in filter(None, lines):
-        OUT.out(line[: min(widest, _RULE)] if set(line) == {"─"} else line, highlight=False)
 
 
 if __name__ == "__main__":

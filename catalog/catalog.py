@@ -23,7 +23,7 @@ from catalog.query.snapshot_names import parse_snapshot
 from catalog.query.targets import vector_of_file
 from catalog.schema import SCHEMAS
 from catalog.schema.columns import literal
-from catalog.store import lake, location
+from catalog.store import expiry, lake, location
 from catalog.store.confinement import EngineLimits
 
 if TYPE_CHECKING:
@@ -327,6 +327,15 @@ class Catalog:
         """List the store's snapshots, oldest first."""
         with self._questions.cursor() as cursor:
             return lake.snapshots(cursor)
+
+    def snapshot_names(self) -> dict[str, int]:
+        """Return the snapshots that have a name, and their numbers: these never expire."""
+        return self._questions.snapshot_names()
+
+    def held_by_old_snapshots(self) -> int:
+        """Return the bytes on disk that only older snapshots need: what `python -m catalog expire` can give back."""
+        with self._questions.cursor() as cursor:
+            return expiry.held_by_old(cursor, self.path)
 
     @property
     def snapshot(self) -> int:

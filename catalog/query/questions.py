@@ -25,7 +25,7 @@ from catalog.query.parameters import check_parameters, understood
 from catalog.query.result import Result
 from catalog.query.session import Session
 from catalog.query.snapshot_names import parse_snapshot
-from catalog.store import frozen, lake
+from catalog.store import expiry, frozen, lake
 from catalog.store.confinement import EngineLimits
 from catalog.store.vectors import Pin
 from sql.guard import Statement
@@ -96,11 +96,16 @@ class Questions:
         """Return a cursor on a snapshot, with the user's own tables."""
         if not self._connections:
             raise QueryError(f"this catalog is closed; open it again: catalog.open({str(self.store)!r})")
-        cursor = self._connection(parse_snapshot(snapshot, self.store)).cursor()
+        cursor = self._connection(parse_snapshot(snapshot, self.store, self.snapshot_names)).cursor()
         cursor.execute("USE lake")
         for name, table in self.own.items():
             cursor.register(name, table)
         return cursor
+
+    def snapshot_names(self) -> dict[str, int]:
+        """Return the snapshots that have a name: name -> number."""
+        with self.cursor() as cursor:
+            return expiry.names(cursor)
 
     @property
     def newest(self) -> int:
@@ -135,7 +140,7 @@ class Questions:
         with self._connecting:
             if self._outside is None:
                 self._outside = Outside(self.store, limits)
-        at = parse_snapshot(snapshot, self.store)
+        at = parse_snapshot(snapshot, self.store, self.snapshot_names)
         answer = self._outside.ask(query, values, snapshot=at, limits=limits, own=self.own)
         origin = Origin(query, values, answer.snapshot, str(self.store), self.store_id)
         return Result.of(answer.table, Statement(answer.text, answer.query), origin, answer.why_empty)

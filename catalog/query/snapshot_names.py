@@ -1,16 +1,27 @@
-"""Which snapshot of a store a user means: by its number, or by a time."""
+"""Which snapshot of a store a user means: by its number, by its name, or by a time."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 
 from catalog.errors import UnknownName, command
 from catalog.schema.identifiers import whole_number
 
 
-def parse_snapshot(snapshot: int | str | date | None, store: object = "STORE") -> int | datetime | None:
-    """Understand a snapshot's number or time; a date means the end of that day.
+def parse_snapshot(
+    snapshot: int | str | date | None, store: object = "STORE", names: Callable[[], Mapping[str, int]] = dict
+) -> int | datetime | None:
+    """Understand a snapshot's number, name or time; a date means the end of that day.
+
+    Parameters
+    ----------
+    snapshot : int, str, date or datetime, optional
+    store : Path
+        For the message.
+    names : callable, optional
+        Gives the names of snapshots and their numbers; asked where a text is no number.
 
     Raises
     ------
@@ -28,11 +39,14 @@ def parse_snapshot(snapshot: int | str | date | None, store: object = "STORE") -
         text = snapshot.strip()
         if (number := whole_number(text)) is not None:
             return number
+        if (named := names().get(text)) is not None:
+            return named
         try:
             snapshot = datetime.fromisoformat(text)
         except ValueError as error:
             advice = (
-                f"give a number, or a time like 2026-01-31T12:00; list them with: {command('catalog snapshots', store)}"
+                "give a number, a name, or a time like 2026-01-31T12:00; list them with: "
+                f"{command('catalog snapshots', store)}"
             )
             raise UnknownName(f"{text!r} is no snapshot; {advice}") from error
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{4}-W\d{2}-\d", text, re.ASCII):

@@ -35,6 +35,16 @@ META: tuple[Table, ...] = (
         writing="internal",
     ),
     Table(
+        "meta.snapshot_name",
+        "One row per snapshot that has a name: it never expires, and `--snapshot NAME` asks it",
+        ("name",),
+        (
+            Column("name", TEXT, "The name, as a paper may cite it", ucd="meta.id"),
+            Column("snapshot", INT64, "The snapshot's number", ucd="meta.version"),
+        ),
+        writing="internal",
+    ),
+    Table(
         "meta.source",
         "One row per place data come from: what a bare `python -m ingest` refreshes",
         ("kind", "specification"),

@@ -2,8 +2,8 @@
 
 One Lance table per embedding space, `vectors/<space>.lance`. Every version of it holds the vectors of exactly one
 encoder. A version exists for readers from the moment that a DuckLake transaction writes its number into meta.space;
-before that, nobody can see it, and `repair` removes it. A pinned version carries a tag, so that no cleaning by
-whatever Lance client takes it away, and it never changes.
+before that, nobody can see it, and `catalog.store.vector_versions` removes it. A pinned version carries a tag, so that
+no cleaning by whatever Lance client takes it away, and it never changes.
 
 Whoever writes holds the writer's lock of the store (`catalog.store.lake.writer`).
 """
@@ -13,10 +13,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -28,7 +26,6 @@ import pyarrow as pa
 
 from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
-from catalog.store import lake
 
 if TYPE_CHECKING:
     import lance
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 FOLDER = "vectors"
 _SPACE = re.compile(r"\w[\w -]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TAG = "pin-"
+TAG = "pin-"
 _LOOSE_FRAGMENTS = 16
 """Compact a table from so many small files on."""
 
@@ -47,7 +44,8 @@ def _lance() -> ModuleType:
     return importlib.import_module("lance")
 
 
-def _open(folder: Path, version: int | None = None) -> lance.LanceDataset:
+def opened(folder: Path, version: int | None = None) -> lance.LanceDataset:
+    """Open a space's folder, at a version or the newest."""
     dataset: lance.LanceDataset = _lance().dataset(str(folder), version=version)
     for base in dataset.base_paths().values():
         raise UntrustedStore(f"{folder}: expected vectors in its own folder, found a path to others, {base.path!r}")
@@ -131,7 +129,7 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
         If the version is not there.
     """
     try:
-        return _open(path(store, space), version)
+        return opened(path(store, space), version)
     except UntrustedStore:
         raise
     except (ValueError, OSError) as error:
@@ -216,10 +214,10 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
     if base is None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         dataset = lance.write_dataset(new, str(folder), mode="overwrite" if folder.exists() else "create")
-        return Written(_tag(dataset), dataset.count_rows())
+        return Written(tagged(dataset), dataset.count_rows())
     if not gone and not new.num_rows:
         return Written(base, open_pinned(store, space, base).count_rows())
-    dataset = _at(store, space, base)
+    dataset = at_top(store, space, base)
     if gone:
         # A join, not a list of literals: it may be long.
         keys = pa.table({"id": pa.array(gone, pa.string())})
@@ -229,7 +227,7 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
             replaced = new.select(["id"]).group_by("id").aggregate([])
             dataset.merge_insert("id").when_matched_delete().execute(replaced)
         dataset = lance.write_dataset(new, dataset, mode="append")
-    version = _tag(dataset) if dataset.version != base else base
+    version = tagged(dataset) if dataset.version != base else base
     return Written(version, dataset.count_rows())
 
 
@@ -265,14 +263,14 @@ def compact(store: Path, space: str, base: int) -> Compaction | None:
     The files of older pinned versions stay, so that their snapshots stay what they were.
     """
     before = _size(open_pinned(store, space, base))
-    dataset = _at(store, space, base)
+    dataset = at_top(store, space, base)
     if dataset.has_index:
         dataset.optimize.optimize_indices()  # first: files in an index and files outside it are not merged
     dataset.optimize.compact_files()
     if dataset.version == base:
         return None
     after = _size(dataset)
-    return Compaction(_tag(dataset), before[0], after[0], before[1], after[1])
+    return Compaction(tagged(dataset), before[0], after[0], before[1], after[1])
 
 
 def build_index(store: Path, space: str, base: int, kind: str, metric: str) -> int:
@@ -285,11 +283,11 @@ def build_index(store: Path, space: str, base: int, kind: str, metric: str) -> i
     metric : str
         'cosine', 'l2' or 'dot'.
     """
-    dataset = _at(store, space, base)
+    dataset = at_top(store, space, base)
     n_partitions = max(1, round((dataset.count_rows() / 1000) ** 0.75))
     # Lance must not see vectors of zeros in a cosine index; it skips what it cannot place, and so do we (search.py).
     dataset.create_index("vector", kind, metric=metric, num_partitions=n_partitions, replace=True)
-    return _tag(dataset)
+    return tagged(dataset)
 
 
 def indexed(
@@ -349,99 +347,26 @@ def matrix(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.empty((0, dim), np.float32)
 
 
-def pinned_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, set[int]]:
-    """Return every Lance version that any snapshot of the store pins, by space."""
-    low, high = connection.execute("SELECT min(snapshot_id), max(snapshot_id) FROM lake.snapshots()").fetchone() or (
-        0,
-        0,
-    )
-    columns = "space, lance_version, next_version"
-    found = connection.execute(
-        f"SELECT {columns} FROM ducklake_table_insertions('lake', 'meta', 'space', {int(low)}, {int(high)}) "
-        f"UNION SELECT {columns} FROM lake.meta.space"
-    ).fetchall()
-    try:  # what was there already when the oldest snapshot left was made
-        oldest = f"SELECT {columns} FROM lake.meta.space AT (VERSION => {int(low)})"
-        found += connection.execute(oldest).fetchall()
-    except duckdb.Error:
-        pass  # the table is younger
-    versions: dict[str, set[int]] = {}
-    for space, *numbers in found:
-        versions.setdefault(space, set()).update(n for n in numbers if n is not None)
-    return versions
-
-
-def repair(store: Path) -> list[str]:
-    """Remove the Lance versions that no snapshot pins, with their files.
-
-    Returns
-    -------
-    list of str
-        One line per space where something was removed.
-    """
-    folders = sorted((store / FOLDER).glob("*.lance"))
-    if not folders:
-        return []
-    with lake.writer(store, "repair vectors") as connection:
-        kept, now = pinned_versions(connection), pins(connection)
-        done = [
-            _repair(store, folder, kept.get(folder.stem, set()), now.get(folder.stem), connection) for folder in folders
-        ]
-    return [line for line in done if line]
-
-
-def _repair(
-    store: Path, folder: Path, kept: set[int], pin: Pin | None, connection: duckdb.DuckDBPyConnection
-) -> str | None:
-    space = folder.stem
-    if not kept or pin is None:
-        shutil.rmtree(folder)
-        return f"removed the vectors of {space}, which no snapshot pins"
-    dataset = _open(folder)
-    there = {int(v["version"]) for v in dataset.versions()}
-    loose = there - kept
-    _mend_tags(dataset, kept & there)
-    if not loose:
-        return None
-    if dataset.version in loose:
-        # The newest version cannot be removed; one like the pinned one takes its place, and is pinned.
-        version = _tag(_at(store, space, pin.next_version or pin.lance_version))
-        changed = replace(pin, next_version=version) if pin.next_version else replace(pin, lance_version=version)
-        with lake.transaction(connection, f"repair the pin of {space}"):
-            publish(connection, changed)
-    freed = _open(folder).cleanup_old_versions(timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False)
-    return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed.bytes_removed:,} bytes)"
-
-
-def _at(store: Path, space: str, base: int) -> lance.LanceDataset:
+def at_top(store: Path, space: str, base: int) -> lance.LanceDataset:
     """Open the newest version, after making it one like `base`: what stands on top of that is a crashed job's."""
-    newest = _open(path(store, space))
+    newest = opened(path(store, space))
     if newest.version == base:
         return newest
     pinned = open_pinned(store, space, base)
     pinned.restore()  # type: ignore[no-untyped-call]  # lance gives it no types
-    return _open(path(store, space))
+    return opened(path(store, space))
 
 
-def _tag(dataset: lance.LanceDataset) -> int:
+def tagged(dataset: lance.LanceDataset) -> int:
     """Tag a version before it is pinned: a pin without a tag could be cleaned away; a tag without a pin is mended."""
     version = int(dataset.version)
-    name = f"{_TAG}{version}"
+    name = f"{TAG}{version}"
     try:
         dataset.tags.create(name, version)
     except (ValueError, OSError):
         if name not in dataset.tags.list():
             raise
     return version
-
-
-def _mend_tags(dataset: lance.LanceDataset, wanted: set[int]) -> None:
-    tags = {n: int(t["version"]) for n, t in dataset.tags.list().items() if n.startswith(_TAG)}
-    for name, version in tags.items():
-        if version not in wanted:
-            dataset.tags.delete(name)
-    for version in wanted - set(tags.values()):
-        dataset.tags.create(f"{_TAG}{version}", version)
 
 
 def _holds_any(dataset: lance.LanceDataset, ids: pa.ChunkedArray) -> bool:

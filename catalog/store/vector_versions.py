@@ -1,0 +1,120 @@
+"""Which versions of a space's vectors stay: those that a snapshot pins. All else is removed here."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from catalog.store import lake, vectors
+from catalog.store.vectors import Pin
+
+if TYPE_CHECKING:
+    import lance
+
+
+def pinned_versions(connection: duckdb.DuckDBPyConnection, among: Sequence[int] = ()) -> dict[str, set[int]]:
+    """Return every Lance version that a snapshot of the store pins, by space.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+    among : sequence of int, optional
+        Snapshots to ask; else all there are.
+    """
+    among = among or [int(n) for (n,) in connection.execute("SELECT snapshot_id FROM lake.snapshots()").fetchall()]
+    versions: dict[str, set[int]] = {}
+    for snapshot in _telling(connection, among):
+        pinned = f"SELECT space, lance_version, next_version FROM lake.meta.space AT (VERSION => {snapshot})"
+        with contextlib.suppress(duckdb.CatalogException):  # a snapshot from before there were spaces
+            for space, *numbers in connection.execute(pinned).fetchall():
+                versions.setdefault(space, set()).update(n for n in numbers if n is not None)
+    return versions
+
+
+def _telling(connection: duckdb.DuckDBPyConnection, among: Sequence[int]) -> list[int]:
+    """Return the snapshots that may pin other versions than the one before: they changed pins, or that one is gone."""
+    found = connection.execute(
+        """
+        WITH asked AS (SELECT unnest(?::BIGINT[]) AS id),
+        pins AS (SELECT table_id::VARCHAR AS id FROM ducklake_table_info('lake') WHERE table_name = 'space')
+        SELECT a.id FROM asked AS a JOIN lake.snapshots() AS s ON s.snapshot_id = a.id
+        WHERE a.id - 1 NOT IN (SELECT id FROM asked)
+          OR list_has_any(flatten(map_values(s.changes)), [(SELECT min(id) FROM pins), 'meta.space', 'meta."space"'])
+        ORDER BY a.id""",
+        [list(among)],
+    ).fetchall()
+    return [int(number) for (number,) in found]
+
+
+def held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Sequence[int]) -> int:
+    """Return the bytes of vectors on disk that none of some snapshots pins."""
+    pinned, total = pinned_versions(connection, stay), 0
+    for folder in sorted((store / vectors.FOLDER).glob("*.lance")):
+        needed = {
+            file.path
+            for version in pinned.get(folder.stem, ())
+            for fragment in vectors.opened(folder, version).get_fragments()
+            for file in fragment.metadata.files
+        }
+        total += sum(f.stat().st_size for f in (folder / "data").glob("*.lance") if f.name not in needed)
+    return total
+
+
+def repair(store: Path) -> list[str]:
+    """Remove the Lance versions that no snapshot pins, with their files.
+
+    Returns
+    -------
+    list of str
+        One line per space where something was removed.
+    """
+    folders = sorted((store / vectors.FOLDER).glob("*.lance"))
+    if not folders:
+        return []
+    with lake.writer(store, "repair vectors") as connection:
+        kept, now = pinned_versions(connection), vectors.pins(connection)
+        done = [
+            _repair(store, folder, kept.get(folder.stem, set()), now.get(folder.stem), connection) for folder in folders
+        ]
+    return [line for line in done if line]
+
+
+def _repair(
+    store: Path, folder: Path, kept: set[int], pin: Pin | None, connection: duckdb.DuckDBPyConnection
+) -> str | None:
+    space = folder.stem
+    if not kept:
+        shutil.rmtree(folder)
+        return f"removed the vectors of {space}, which no snapshot pins"
+    dataset = vectors.opened(folder)
+    there = {int(v["version"]) for v in dataset.versions()}
+    loose = there - kept - ({dataset.version} if pin is None else set())  # the newest cannot go without another
+    _mend_tags(dataset, kept & there)
+    if not loose:
+        return None
+    if pin is not None and dataset.version in loose:
+        # The newest version cannot be removed; one like the pinned one takes its place, and is pinned.
+        version = vectors.tagged(vectors.at_top(store, space, pin.next_version or pin.lance_version))
+        changed = replace(pin, next_version=version) if pin.next_version else replace(pin, lance_version=version)
+        with lake.transaction(connection, f"repair the pin of {space}"):
+            vectors.publish(connection, changed)
+    freed = vectors.opened(folder).cleanup_old_versions(
+        timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False
+    )
+    return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed.bytes_removed:,} bytes)"
+
+
+def _mend_tags(dataset: lance.LanceDataset, wanted: set[int]) -> None:
+    tags = {n: int(t["version"]) for n, t in dataset.tags.list().items() if n.startswith(vectors.TAG)}
+    for name, version in tags.items():
+        if version not in wanted:
+            dataset.tags.delete(name)
+    for version in wanted - set(tags.values()):
+        dataset.tags.create(f"{vectors.TAG}{version}", version)
