@@ -37,6 +37,9 @@ HELD_BYTES = 128 << 20
 """Bytes of rows held at once: a catalog table has 700 columns, and a million of its rows are gigabytes."""
 
 
+_FEW_BYTES = 1 << 20  # not worth a closer look
+
+
 @dataclass(frozen=True)
 class Task:
     """One batch of files for one worker."""
@@ -199,7 +202,8 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 def _bytes_of(rows: pa.RecordBatch | pa.Table) -> int:
     """Return the memory that rows take: columns without a value share one buffer; a slice is less than its buffer."""
-    return int(min(rows.nbytes, rows.get_total_buffer_size()))
+    n_bytes = int(rows.get_total_buffer_size())  # forty times as fast as `nbytes`
+    return min(n_bytes, int(rows.nbytes)) if n_bytes > _FEW_BYTES else n_bytes
 
 
 class _Small:

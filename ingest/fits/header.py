@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
 from catalog.errors import UnreadableFile
 
@@ -44,8 +46,55 @@ def _float(word: str) -> float:
     return float(word.upper().replace("D", "E"))
 
 
-def parse_header(block: bytes) -> dict[str, Value]:
-    """Parse header cards up to END.
+class Header(Mapping[str, Value]):
+    """Keywords and values of one header. A value is parsed when it is first asked for: most never are.
+
+    Examples
+    --------
+    >>> dict(parse_header(b"NAXIS   =                    2 / axes".ljust(80) + b"END".ljust(80)))
+    {'NAXIS': 2}
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._values: dict[str, Value] = {}
+
+    def add(self, keyword: str, text: str) -> None:
+        """Take the value field of a card, as it is written."""
+        self._texts[keyword] = text
+
+    def tell(self, keyword: str, value: Value) -> None:
+        """Take a value that several cards give together."""
+        self._texts.setdefault(keyword, "")
+        self._values[keyword] = value
+
+    def __getitem__(self, keyword: str) -> Value:
+        """Return the value of a keyword."""
+        if keyword in self._values:
+            return self._values[keyword]
+        value = self._values[keyword] = _value(self._texts[keyword])
+        return value
+
+    def get(self, keyword: str, default: Any = None) -> Any:  # noqa: ANN401 - as Mapping has it
+        """Return the value of a keyword that may be absent: as most are that readers ask for."""
+        return self[keyword] if keyword in self._texts else default
+
+    def __contains__(self, keyword: object) -> bool:
+        """Tell whether there is a keyword."""
+        return keyword in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the keywords in their order."""
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        """Return the number of keywords."""
+        return len(self._texts)
+
+
+@lru_cache(maxsize=64)
+def parse_header(block: bytes) -> Header:
+    """Parse header cards up to END. A file's headers are met twice: to tell what it is, and to read it.
 
     Parameters
     ----------
@@ -55,14 +104,15 @@ def parse_header(block: bytes) -> dict[str, Value]:
 
     Returns
     -------
-    dict of str to str, int, float, bool or None
+    Header
+        A mapping of str to str, int, float, bool or None.
 
     Examples
     --------
-    >>> parse_header(b"NAXIS   =                    2 / axes".ljust(80) + b"END".ljust(80))
-    {'NAXIS': 2}
+    >>> parse_header(b"NAXIS   =                    2 / axes".ljust(80) + b"END".ljust(80))["NAXIS"]
+    2
     """
-    header: dict[str, Value] = {}
+    header = Header()
     last = ""
     text = block.decode("latin-1")
     for start in range(0, len(text) - CARD + 1, CARD):
@@ -71,23 +121,23 @@ def parse_header(block: bytes) -> dict[str, Value]:
             # The standard leaves open what a repeated keyword means; the first is what astropy gives too.
             last = "" if keyword in header else keyword
             if last:
-                header[keyword] = _value(text[start + 10 : start + CARD])
+                header.add(keyword, text[start + 10 : start + CARD])
         elif keyword == "CONTINUE":
             so_far, more = header.get(last), _value(text[start + 8 : start + CARD])
             if isinstance(so_far, str) and so_far.endswith("&") and isinstance(more, str):
-                header[last] = so_far[:-1] + more
+                header.tell(last, so_far[:-1] + more)
         elif keyword == "END":
             break
         elif keyword == "HIERARCH":
             name, equals, rest = text[start + 8 : start + CARD].partition("=")
             last = name.strip().upper() if equals else ""
-            if last:
-                header.setdefault(last, _value(rest))
+            if last and last not in header:
+                header.add(last, rest)
         else:
             last = ""
             if keyword == "COMMENT":
                 said = text[start + 8 : start + CARD].strip()
-                header["COMMENT"] = f"{header['COMMENT']}\n{said}" if "COMMENT" in header else said
+                header.tell("COMMENT", f"{header['COMMENT']}\n{said}" if "COMMENT" in header else said)
     return header
 
 

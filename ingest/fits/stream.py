@@ -24,7 +24,7 @@ from ingest.fits.columns import (
     parse_fields,
     row_dtype,
 )
-from ingest.fits.header import CARD, Value, integer, number, parse_header
+from ingest.fits.header import CARD, Header, Value, integer, number, parse_header
 
 BLOCK = 2880
 MAX_HEADER = 4 << 20  # a header longer than 4 MB is a damaged file, not a header
@@ -47,7 +47,7 @@ class HDU:
     ----------
     index : int
         0 for the primary header.
-    header : dict
+    header : mapping
         Keyword -> value.
     size : int
         Bytes of data, padding not counted.
@@ -56,7 +56,7 @@ class HDU:
     """
 
     index: int
-    header: dict[str, Value]
+    header: Mapping[str, Value]
     size: int
     _stream: BinaryIO
     _taken: int = field(default=0)
@@ -273,7 +273,7 @@ def read_hdus(stream: BinaryIO) -> Iterator[HDU]:
         index += 1
 
 
-def _read_header(stream: BinaryIO, index: int) -> dict[str, Value] | None:
+def _read_header(stream: BinaryIO, index: int) -> Header | None:
     block = _read_up_to(stream, BLOCK)
     if index:
         while block and not block.strip(_PADDING):  # padding after the last HDU

@@ -134,7 +134,8 @@ class SmallTable:
         ragged = self.ragged(*names)
         if ragged is None:
             return None
-        return np.split(ragged.values.astype(np.float64), np.cumsum(ragged.lengths)[:-1])
+        values, ends = ragged.values.astype(np.float64), np.cumsum(ragged.lengths).tolist()
+        return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def ragged(self, *names: str) -> Ragged | None:
         """Return a column of numbers, scalar, fixed or variable, with its rows laid end to end.

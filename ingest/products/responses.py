@@ -137,9 +137,12 @@ def _arfs(table: SmallTable, found: _Found) -> Iterator[Row]:
     if not table.n_rows:
         raise UnreadableFile("an effective area in SPECRESP", "0 rows", "make the ARF again")
     keys = ("ENERG_LO", "ENERG_HI", "SPECRESP", "PSF_FRAC")
-    rows = {key: table.rows(key) for key in keys}
-    if all(len(r) == 1 for r in rows["ENERG_LO"] or ()):
-        rows = {key: None if value is None else [np.concatenate(value)] for key, value in rows.items()}
+    energies = table.ragged(keys[0])
+    if energies is not None and (energies.lengths == 1).all():
+        whole = {key: table.ragged(key) for key in keys}
+        rows = {key: None if r is None else [r.values.astype(np.float64)] for key, r in whole.items()}
+    else:
+        rows = {key: table.rows(key) for key in keys}
     for i in range(len(rows["ENERG_LO"] or ())):
         columns = {key: value[i] for key, value in rows.items() if value is not None}
         for key in keys[:3]:
