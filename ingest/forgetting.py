@@ -10,9 +10,10 @@ from pathlib import Path
 from catalog.errors import UnknownName, command, suggestion
 from catalog.store import lake, manifest
 from catalog.store.manifest import FORGOTTEN, STALE, FileEntry, Known
+from ingest.follow_up import STATES
 from ingest.planning import archive_of
 from ingest.readers import file_id_of
-from ingest.refresh import STATES, Report, refresh
+from ingest.refresh import Report, refresh
 
 
 @dataclass

@@ -15,11 +15,12 @@ from catalog.errors import StoreLocked
 from catalog.store import lake
 from catalog.store.manifest import Source
 from ingest import loading
+from ingest.committer import Committer
+from ingest.follow_up import LINKS
 from ingest.ledger import status, verify
 from ingest.planning import FolderNotFound
 from ingest.products.linking import rules
-from ingest.refresh import LINKS, refresh
-from ingest.refresh import _Writer as Refresh
+from ingest.refresh import refresh
 
 
 @pytest.fixture
@@ -231,14 +232,14 @@ def test_tables_that_share_rows_end_as_if_read_for_the_first_time(store, empty_s
     load(store, tables)
     rows_of(tables, "a.csv", "theta,hard_ms", {1: "1.5,0.7", 2: "3.5,0.8", 3: "5.5,0.9"})
     commits = []
-    done = Refresh._commit
+    done = Committer._commit
 
     def counted(self, loaded):
         commits.append(loaded)
         assert len(commits) < 20, "the refresh does not end"
         done(self, loaded)
 
-    monkeypatch.setattr(Refresh, "_commit", counted)
+    monkeypatch.setattr(Committer, "_commit", counted)
     load(store, tables)
     anew = shutil.copytree(empty_store, tmp_path / "anew")
     load(anew, tables)

@@ -1,0 +1,52 @@
+"""What follows from rows of several files: ids of detections, links of products, links of papers."""
+
+from __future__ import annotations
+
+from catalog.store import detections, lake
+from ingest import paper_links
+from ingest.products.linking import link_statements, rules
+from ingest.products.region_links import link_regions
+
+LINKS = "links"
+STATES = {
+    LINKS: frozenset(
+        {"product.spectrum", "product.response_file", "product.region", "product.header", "csc.observation_source"}
+    ),
+    paper_links.STATE: paper_links.LINKED,
+    detections.STATE: detections.TELLING,
+}
+"""What follows from rows of several files, and the tables from which it does: new rows leave it to be worked out."""
+
+
+def _are_linked(connection: lake.Connection) -> bool:
+    """Tell whether spectra are linked by the rules of this version; a store that never had one is."""
+    return lake.recall(connection, LINKS) in {None, rules()}
+
+
+def is_settled(connection: lake.Connection) -> bool:
+    """Tell whether all that follows from the rows of a store has been worked out."""
+    linked = _are_linked(connection) and not paper_links.is_stale(connection)
+    return linked and not detections.is_stale(connection)
+
+
+def settle(connection: lake.Connection) -> tuple[bool, paper_links.Linked | None]:
+    """Work out what follows, each in a commit of its own.
+
+    Returns
+    -------
+    shared : bool
+        Whether rows of several tables came together in one detection.
+    linked : Linked or None
+        Links of papers with sources, where these were stale.
+    """
+    shared = False
+    if detections.is_stale(connection):
+        with lake.transaction(connection, "one id for each detection"):
+            shared = detections.settle(connection) > 0
+    if not _are_linked(connection):
+        with lake.transaction(connection, "link spectra with responses and backgrounds"):
+            for statement in link_statements():
+                connection.execute(statement)
+            link_regions(connection)
+            lake.remember(connection, LINKS, rules())
+    return shared, paper_links.relink(connection) if paper_links.is_stale(connection) else None
