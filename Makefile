@@ -43,6 +43,7 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 
 bench: $(STAMP) ## measure against peers and physical limits, print ratios
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/run.py
 
 docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site

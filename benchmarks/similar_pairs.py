@@ -2,7 +2,7 @@
 
 Each piece of work runs in a process of its own. The bare product is what no exact join by products can avoid: BLAS over
 the upper triangle, block by block, its results dropped. FAISS and scikit-learn have no upper triangle: they find each
-pair twice. FAISS is measured where it is installed: `pip install faiss-cpu`.
+pair twice. FAISS is measured where it is installed: the extra `bench` has it.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def joins(n: int) -> float:
     if importlib.util.find_spec("faiss"):
         line("FAISS range_search", measure(DATA, FAISS, prepare="import faiss", **given), best.seconds)
     else:
-        print("  FAISS is not installed: pip install faiss-cpu")
+        print("  FAISS is not installed: pip install -e '.[bench]'")
     sklearn = "from sklearn.neighbors import NearestNeighbors"
     line("scikit-learn radius_neighbors", measure(DATA, SKLEARN, prepare=sklearn, **given), best.seconds)
     duck = measure(DATA, DUCKDB, prepare=DUCKDB_TABLE, limit_s=DUCKDB_LIMIT_S, **given)
