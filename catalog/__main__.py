@@ -16,7 +16,7 @@ from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
-from catalog.store import expiry, lake, location, vector_versions
+from catalog.store import expiry, lake, location, unreferenced
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
 
 app = program(
@@ -253,7 +253,7 @@ def repair(store: StoreOption = None) -> None:
     Example: python -m catalog repair --store s
     """
     path = location.store_path(store)
-    done = lake.repair(path) + vector_versions.repair(path)
+    done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
 

@@ -26,6 +26,7 @@ from catalog.store.manifest import (
     Known,
 )
 from catalog.store.merging import merge
+from catalog.store.parts import add_parts, incoming
 from ingest.detect import ARCHIVE
 from ingest.follow_up import STATES, settle
 from ingest.ledger import disagreements, without_release
@@ -80,7 +81,7 @@ class Committer:
 
     def run(self, job: Job) -> None:
         """Read and commit until the plan is empty; then work out what follows."""
-        folder, connection = lake.incoming(self._store), self._connection
+        folder, connection = incoming(self._store), self._connection
         if job.new:
             self._remember(job)
         # The ledger may have changed while we waited for the lock: plan again under it.
@@ -257,7 +258,7 @@ class Committer:
         drop = sorted(left_out & {file_id for part in parts for file_id in part.file_ids})
         whole = [Path(part.path) for part in parts if not left_out & set(part.file_ids)]
         if table.writing == "file":
-            lake.add_parts(self._connection, self._store, table.full_name, whole)
+            add_parts(self._connection, self._store, table.full_name, whole)
             parts = [part for part in parts if Path(part.path) not in whole]
         if not parts:
             return frozenset()
@@ -272,11 +273,11 @@ class Committer:
             new = f"SELECT DISTINCT ON ({key}) * FROM {source} WHERE {key} NOT IN ({known})"
             # A part, no INSERT: DuckLake keeps a few rows as text in its catalog, and a matrix has millions of cells.
             path = Path(parts[0].path).with_suffix(".new.parquet")
-            lake.add_parts(self._connection, self._store, table.full_name, [path] if self._write(new, path) else [])
+            add_parts(self._connection, self._store, table.full_name, [path] if self._write(new, path) else [])
             path.unlink(missing_ok=True)
         else:
             kept = f"(SELECT * FROM {source} WHERE file_ids[1] NOT IN (SELECT unnest({ids})))" if drop else source
-            adopt = functools.partial(lake.add_parts, self._connection, self._store, table.full_name, whole)
+            adopt = functools.partial(add_parts, self._connection, self._store, table.full_name, whole)
             merged = merge(self._connection, table, kept, adopt=None if drop else adopt)
             self._shared |= merged.shared
             return merged.again

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import QueryError, UnknownName, command
-from catalog.store import lake, vector_versions
+from catalog.store import lake, unreferenced
 from catalog.store.location import DATA
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import FOLDER
@@ -171,7 +171,7 @@ def expire(
         if not recent:  # else files that a merge has just replaced would go too
             connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
         connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
-    vector_versions.repair(store)
+    unreferenced.repair_vectors(store)
     return Expired(gone, len(stay), max(0, before - _on_disk(store)))
 
 
@@ -200,7 +200,7 @@ def _held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Seque
           WHERE s.id >= f.begin_snapshot AND (f.end_snapshot IS NULL OR s.id < f.end_snapshot))""",
         [list(stay)],
     ).fetchone()
-    return (int(row[0]) if row else 0) + vector_versions.held_beyond(connection, store, stay)
+    return (int(row[0]) if row else 0) + unreferenced.held_beyond(connection, store, stay)
 
 
 def _on_disk(store: Path) -> int:

@@ -1,4 +1,4 @@
-"""A store: made, opened, written to, repaired; its snapshots, and what it remembers of itself.
+"""A store: made, opened, written to; its snapshots, and what it remembers of itself.
 
 A store is a directory. Its tables live in a DuckLake whose catalog is one SQLite file in write-ahead mode:
 readers are never blocked, writers take turns through a lock that dies with its process.
@@ -7,11 +7,7 @@ readers are never blocked, writers take turns through a lock that dies with its 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,30 +23,25 @@ from catalog.errors import (
     StoreOutdated,
     command,
 )
-from catalog.schema import SCHEMAS, TABLES, Table
-from catalog.schema.columns import literal, quote
-from catalog.store import confinement, engine, inspection, sqlite_catalog
-from catalog.store.location import CATALOG, DATA, INCOMING, attach, check_exists, exists, release_of
-from catalog.store.transactions import lock, transaction, wait_until_free
+from catalog.store import confinement, definitions, engine, inspection, sqlite_catalog
+from catalog.store.location import CATALOG, DATA, attach, check_exists, exists, release_of
+from catalog.store.transactions import lock, transaction
 from sql.objects import OBJECTS
 
 __all__ = [
     "Connection",
     "Snapshot",
-    "add_parts",
     "arrow",
     "bring_up_to_date",
     "connect",
     "create",
     "identity",
-    "incoming",
     "is_current",
     "lock",
     "reading",
     "recall",
     "remember",
     "remember_all",
-    "repair",
     "snapshots",
     "transaction",
     "writer",
@@ -165,7 +156,7 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
     store.mkdir(parents=True, exist_ok=True)
     with lock(store, "create the store", wait=wait, on_wait=on_wait):
         if not exists(store):
-            _create_empty(store)
+            definitions.create_empty(store)
         with contextlib.closing(connect(store, read_only=False)) as connection:
             return _upgrade(connection, store)
 
@@ -176,10 +167,12 @@ def _upgrade(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
         return False
     _refuse_newer(connection, store)
     with transaction(connection, "tables, views and macros of this version"):
-        for statement in _missing(connection):
+        for statement in definitions.missing(connection):
             connection.execute(statement)
         made = {item.full_name: item.fingerprint for item in OBJECTS}
-        remember_all(connection, made | {_EVERYTHING: _version(), _WRITTEN_BY: metadata.version("photonlake")})
+        remember_all(
+            connection, made | {_EVERYTHING: definitions.version(), _WRITTEN_BY: metadata.version("photonlake")}
+        )
     return True
 
 
@@ -294,17 +287,10 @@ def _refuse_newer(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
         )
 
 
-@functools.cache
-def _version() -> str:
-    """Return the fingerprint of every table, view and macro of this version."""
-    statements = [s for table in TABLES.values() for s in table.ddl()]
-    return hashlib.sha256("\n".join(statements + [o.fingerprint for o in OBJECTS]).encode()).hexdigest()[:16]
-
-
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether a store has the tables, views and macros of this version: one row, one comparison."""
     try:
-        return recall(connection, _EVERYTHING) == _version()
+        return recall(connection, _EVERYTHING) == definitions.version()
     except duckdb.CatalogException:
         return False
 
@@ -339,58 +325,6 @@ def identity(connection: duckdb.DuckDBPyConnection) -> str:
     return str(row[0]) if row else ""
 
 
-def _create_empty(store: Path) -> None:
-    """Write an empty lake beside its final name and rename it: a store exists wholly or not at all."""
-    (store / DATA).mkdir(exist_ok=True)
-    draft = store / f".{CATALOG}.{os.getpid()}"
-    with contextlib.closing(engine.start()) as connection:
-        data = f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}"
-        connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{draft}')} AS lake ({data}, META_JOURNAL_MODE 'WAL')")
-        connection.execute("CALL lake.set_option('parquet_version', '2')")
-        connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
-        connection.execute("DETACH lake")
-    for leftover in store.glob(f"{draft.name}-*"):
-        leftover.unlink()
-    draft.rename(store / CATALOG)
-
-
-def _missing(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """List the statements that bring a store up to this version: new tables and columns, changed views and macros."""
-    columns: dict[str, set[str]] = {}
-    for table_name, column_name in connection.execute(
-        "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE database_name = 'lake'"
-    ).fetchall():
-        columns.setdefault(table_name, set()).add(column_name)
-    known = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'lake'"
-    schemas = {name for (name,) in connection.execute(known).fetchall()}
-    statements = [f"CREATE SCHEMA {quote(name)}" for name in SCHEMAS if name not in schemas]
-    for table in TABLES.values():
-        if table.full_name not in columns:
-            statements += [*table.ddl(), *_primed(table)]
-            if columns and table.first_rows:  # not in a new store, which has no rows to make them from
-                statements.append(f"INSERT INTO lake.{table.full_name} BY NAME {table.first_rows}")
-        else:
-            new = [c for c in table.columns if c.name not in columns[table.full_name]]
-            statements += [f"ALTER TABLE lake.{table.full_name} ADD COLUMN {c.ddl}" for c in new]
-    stored: dict[str, str] = {}
-    if "meta.state" in columns:
-        stored = dict(connection.execute("SELECT name, value FROM lake.meta.state").fetchall())
-    for item in OBJECTS:
-        if stored.get(item.full_name) != item.fingerprint:
-            statements += item.ddl()
-    return statements
-
-
-def _primed(table: Table) -> list[str]:
-    """List statements that leave a new table empty, but with column statistics.
-
-    While a table has none, DuckLake asks SQLite for each column of each query anew: with the 700 columns of
-    csc.observation_source a SELECT * then takes seconds.
-    """
-    name = f"{quote(table.schema_name)}.{quote(table.name)}"
-    return [f"INSERT INTO {name} ({quote(table.key[0])}) VALUES (NULL)", f"DELETE FROM {name}"]
-
-
 def snapshots(connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
     """List the store's snapshots, oldest first."""
     rows = connection.execute(
@@ -398,65 +332,6 @@ def snapshots(connection: duckdb.DuckDBPyConnection) -> list[Snapshot]:
         "array_to_string(map_keys(changes), ', ') FROM lake.snapshots() ORDER BY snapshot_id"
     ).fetchall()
     return [Snapshot(number, time_, message, changes) for number, time_, message, changes in rows]
-
-
-def add_parts(connection: duckdb.DuckDBPyConnection, store: Path, table: str, parts: Sequence[Path]) -> None:
-    """Make finished Parquet parts rows of a table, without reading them again.
-
-    The parts are renamed into the table's folder; they become visible with the surrounding transaction's
-    commit. A crash before it leaves files that no snapshot references; `repair` removes them.
-    """
-    schema, _, name = table.partition(".")
-    folder = store / DATA / schema / name
-    folder.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        final = folder / f"photonlake-{uuid.uuid4().hex}.parquet"
-        part.rename(final)
-        connection.execute(
-            "CALL ducklake_add_data_files('lake', ?, ?, schema => ?)",
-            [name, str(final), schema],
-        )
-
-
-def incoming(store: Path) -> Path:
-    """Return an empty folder for parts being written; call it with the writer's lock held.
-
-    What a crashed job left there is removed: no snapshot can know it.
-    """
-    folder = store / INCOMING
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def repair(store: Path) -> list[str]:
-    """Remove what no snapshot references, and mend the data path of a store that was moved.
-
-    Returns
-    -------
-    list of str
-        One line per thing done; empty if nothing was to do.
-    """
-    done: list[str] = []
-    with lock(store, "repair"), contextlib.closing(connect(store, read_only=False)) as connection:
-        wait_until_free(connection)
-        left = [p for p in (store / INCOMING).glob("**/*") if p.is_file()]
-        if left:
-            done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")
-        shutil.rmtree(store / INCOMING, ignore_errors=True)
-        orphans = connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
-        if orphans:
-            done.append(f"removed {len(orphans)} Parquet file(s) that no snapshot references")
-        path = f"{store / DATA}{os.sep}"
-        stored = connection.execute(
-            "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'data_path'"
-        ).fetchone()
-        if stored and stored[0] != path:
-            connection.execute(
-                "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = ? WHERE key = 'data_path'", [path]
-            )
-            done.append(f"data path is now {path}, was {stored[0]}")
-    return done
 
 
 def arrow(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> pa.Table:

@@ -6,16 +6,20 @@ delta-packed, repeated identifiers become dictionaries; all of it lossless and p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.schema import TABLES
+from catalog.store.location import DATA, INCOMING
 
 ROW_GROUP = 131_072
 COMPRESSION_LEVEL = 5
@@ -131,3 +135,32 @@ class PartWriter:
         finally:
             if error is not None:
                 self.path.unlink(missing_ok=True)
+
+
+def add_parts(connection: duckdb.DuckDBPyConnection, store: Path, table: str, parts: Sequence[Path]) -> None:
+    """Make finished Parquet parts rows of a table, without reading them again.
+
+    The parts are renamed into the table's folder; they become visible with the surrounding transaction's
+    commit. A crash before it leaves files that no snapshot references; `catalog.store.unreferenced` removes them.
+    """
+    schema, _, name = table.partition(".")
+    folder = store / DATA / schema / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        final = folder / f"photonlake-{uuid.uuid4().hex}.parquet"
+        part.rename(final)
+        connection.execute(
+            "CALL ducklake_add_data_files('lake', ?, ?, schema => ?)",
+            [name, str(final), schema],
+        )
+
+
+def incoming(store: Path) -> Path:
+    """Return an empty folder for parts being written; call it with the writer's lock held.
+
+    What a crashed job left there is removed: no snapshot can know it.
+    """
+    folder = store / INCOMING
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -2,7 +2,7 @@
 
 One Lance table per embedding space, `vectors/<space>.lance`. Every version of it holds the vectors of exactly one
 encoder. A version exists for readers from the moment that a DuckLake transaction writes its number into meta.space;
-before that, nobody can see it, and `catalog.store.vector_versions` removes it. A pinned version carries a tag, so that
+before that, nobody can see it, and `catalog.store.unreferenced` removes it. A pinned version carries a tag, so that
 no cleaning by whatever Lance client takes it away, and it never changes.
 
 Whoever writes holds the writer's lock of the store (`catalog.store.lake.writer`).

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from catalog.__main__ import app
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
-from catalog.store import expiry, lake, vector_versions, vectors
+from catalog.store import expiry, lake, unreferenced, vectors
 from catalog.store.vectors import Pin
 
 ALL = timedelta(0)
@@ -86,7 +86,7 @@ def test_all_but_the_newest_and_the_named_ones_end_and_these_stay_as_they_are(bu
 def test_vectors_of_ended_snapshots_go_and_those_of_kept_ones_do_not(busy):
     expiry.expire(busy, ALL)
     with lake.writer(busy, "test") as connection:
-        pinned = vector_versions.pinned_versions(connection)
+        pinned = unreferenced.pinned_versions(connection)
     for space, versions in pinned.items():
         there = {int(v["version"]) for v in vectors.opened(vectors.path(busy, space)).versions()}
         assert there == versions
@@ -119,8 +119,8 @@ def test_what_expires_twice_does_nothing_the_second_time(busy):
 def test_refreshing_and_repairing_go_on_after_expiry(busy):
     expiry.expire(busy, ALL)
     add_papers(busy, 99990, 99991)
-    lake.repair(busy)
-    assert vector_versions.repair(busy) == []
+    unreferenced.repair_tables(busy)
+    assert unreferenced.repair_vectors(busy) == []
     assert ("P99990",) in [row[:1] for row in seen(busy)[0]]
     seen(busy, "paper-2026")
 

@@ -15,7 +15,7 @@ import pytest
 
 from catalog.errors import StoreLocked, StoreNewer, StoreNotFound, StoreOutdated, UnknownName
 from catalog.schema import SCHEMAS, TABLES
-from catalog.store import engine, lake, location, transactions
+from catalog.store import engine, lake, location, transactions, unreferenced
 
 
 def count(connection, table="meta.source"):
@@ -97,7 +97,7 @@ def test_a_moved_store_opens_and_repair_mends_it_for_bare_duckdb(store, tmp_path
     shutil.move(store, moved)
     with contextlib.closing(lake.connect(moved)) as connection:
         assert count(connection) == 100
-    assert any("data path" in line for line in lake.repair(moved))
+    assert any("data path" in line for line in unreferenced.repair_tables(moved))
     bare = engine.start()
     bare.execute(f"ATTACH 'ducklake:sqlite:{moved}/catalog.sqlite' AS lake (READ_ONLY)")
     assert bare.execute("SELECT count(*) FROM lake.meta.source").fetchone() == (100,)
@@ -153,16 +153,16 @@ def test_readers_never_wait_for_a_writer(store):
 
 
 def test_repair_removes_what_no_snapshot_references(store):
-    lake.repair(store)  # the fixture's store is a copy: its data path is mended first
+    unreferenced.repair_tables(store)  # the fixture's store is a copy: its data path is mended first
     orphan = store / location.DATA / "meta" / "source" / "left-over.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)
     orphan.write_bytes(b"PAR1")
     (store / location.INCOMING).mkdir()
     (store / location.INCOMING / "half.parquet").write_bytes(b"PAR1")
-    done = lake.repair(store)
+    done = unreferenced.repair_tables(store)
     assert len(done) == 2
     assert not orphan.exists()
-    assert lake.repair(store) == []
+    assert unreferenced.repair_tables(store) == []
 
 
 BROWSER = """

@@ -19,7 +19,7 @@ from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName
 from catalog.neighbours.closeness import METRICS, distances
 from catalog.neighbours.search import Block, nearest
-from catalog.store import lake, pinned, vector_versions, vectors
+from catalog.store import lake, pinned, unreferenced, vectors
 from catalog.store.pinned import Pinned
 from catalog.store.vectors import BrokenPin, Pin
 
@@ -311,7 +311,7 @@ def test_a_snapshot_keeps_its_vectors_whatever_follows(store):
     second = vectors.write(store, "sp", make(["4.1.1", "new"], seed=5), first, gone=["3.1.1"])
     pin_version(store, second)
     vectors.write(store, "sp", make(["never seen"], seed=6), second.version)
-    vector_versions.repair(store)
+    unreferenced.repair_vectors(store)
     with Catalog(store) as cat:
         assert cat.nearest("sp", "4.1.1", k=20, snapshot=then).arrow().equals(before)
         old_ids, old_x = cat.vectors("sp", snapshot=then)
@@ -328,16 +328,16 @@ def test_what_a_crash_left_is_invisible_and_is_built_upon_by_nobody(store):
     written = vectors.write(store, "sp", make(["next"]), 1)
     assert written.n_vectors == 31
     pin_version(store, written)
-    (line,) = vector_versions.repair(store)
+    (line,) = unreferenced.repair_vectors(store)
     assert line.startswith("removed 2 version(s) of sp")
-    assert vector_versions.repair(store) == []
+    assert unreferenced.repair_vectors(store) == []
     with Catalog(store) as cat:
         assert set(cat.vectors("sp")[0]) == {f"{i}.1.1" for i in range(30)} | {"next"}
 
 
 def test_a_space_that_was_never_pinned_is_removed(store):
     vectors.write(store, "other", make(["a"]), None)
-    assert vector_versions.repair(store) == ["removed the vectors of other, which no snapshot pins"]
+    assert unreferenced.repair_vectors(store) == ["removed the vectors of other, which no snapshot pins"]
     assert not vectors.path(store, "other").exists()
 
 

@@ -17,7 +17,7 @@ from factories.tiny_encoder import add_papers, publish, train_tiny, write
 
 from catalog.catalog import Catalog
 from catalog.errors import StoreLocked, UnknownName
-from catalog.store import lake, vector_versions, vectors
+from catalog.store import lake, unreferenced, vectors
 from embed.inputs import modalities
 from embed.registry import load
 from embed.store import encoding_job, status
@@ -168,8 +168,8 @@ def test_many_small_commits_are_compacted_and_repair_keeps_every_snapshot(store)
     assert outcome.compaction.files_after < outcome.compaction.files_before
     assert len(check_whole(store)) == N * 9 // 10
     assert len({len(s) for s in states.values()}) == len(states) >= 3
-    vector_versions.repair(store)
-    assert vector_versions.repair(store) == []
+    unreferenced.repair_vectors(store)
+    assert unreferenced.repair_vectors(store) == []
     for number, state in states.items():
         assert check_whole(store, number) == state
 
@@ -244,7 +244,7 @@ def kill_at_random(store, site, n_kills, rng):
             process.stdout.close()
             check_whole(store)
             if n % 9 == 5:
-                vector_versions.repair(store)
+                unreferenced.repair_vectors(store)
             add_papers(store, N + NEW * n, N + NEW * (n + 1))
     finally:
         stop.set()
@@ -265,8 +265,8 @@ def finish_and_compare(store, n_papers):
     expected = encoder.encode_texts([title for _, title in rows])
     for (bibcode, _), vector in zip(rows, expected, strict=True):
         np.testing.assert_allclose(held[bibcode], vector, rtol=1e-5, atol=1e-6)
-    vector_versions.repair(store)
-    assert vector_versions.repair(store) == []
+    unreferenced.repair_vectors(store)
+    assert unreferenced.repair_vectors(store) == []
     assert check_whole(store) == held
 
 

@@ -16,7 +16,7 @@ import pytest
 from factories import archive
 
 from catalog.console import EXIT_INTERRUPTED
-from catalog.store import lake
+from catalog.store import lake, unreferenced
 from catalog.store.manifest import Source
 from ingest.refresh import refresh
 
@@ -69,7 +69,7 @@ def test_fifty_kills_at_random_moments(undisturbed, empty_store, tmp_path):
         store = shutil.copytree(empty_store, tmp_path / f"s{trial}")
         kill_and_go_on(store, folder, [rng.uniform(0.2, 1.0) * seconds for _ in range(2)])
         assert archive.contents(store) == expected, f"trial {trial}"
-        lake.repair(store)
+        unreferenced.repair_tables(store)
         assert archive.contents(store) == expected
         shutil.rmtree(store)
 

@@ -1,8 +1,9 @@
-"""Which versions of a space's vectors stay: those that a snapshot pins. All else is removed here."""
+"""What no snapshot references: Parquet files, unfinished parts, versions of vectors. It is found and removed here."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,10 +14,42 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from catalog.store import lake, vectors
+from catalog.store.location import DATA, INCOMING
+from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import Pin
 
 if TYPE_CHECKING:
     import lance
+
+
+def repair_tables(store: Path) -> list[str]:
+    """Remove files that no snapshot references, and mend the data path of a store that was moved.
+
+    Returns
+    -------
+    list of str
+        One line per thing done; empty if nothing was to do.
+    """
+    done: list[str] = []
+    with lake.writer(store, "repair") as connection:
+        wait_until_free(connection)
+        left = [p for p in (store / INCOMING).glob("**/*") if p.is_file()]
+        if left:
+            done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")
+        shutil.rmtree(store / INCOMING, ignore_errors=True)
+        orphans = connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
+        if orphans:
+            done.append(f"removed {len(orphans)} Parquet file(s) that no snapshot references")
+        path = f"{store / DATA}{os.sep}"
+        stored = connection.execute(
+            "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'data_path'"
+        ).fetchone()
+        if stored and stored[0] != path:
+            connection.execute(
+                "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = ? WHERE key = 'data_path'", [path]
+            )
+            done.append(f"data path is now {path}, was {stored[0]}")
+    return done
 
 
 def pinned_versions(connection: duckdb.DuckDBPyConnection, among: Sequence[int] = ()) -> dict[str, set[int]]:
@@ -67,7 +100,7 @@ def held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Sequen
     return total
 
 
-def repair(store: Path) -> list[str]:
+def repair_vectors(store: Path) -> list[str]:
     """Remove the Lance versions that no snapshot pins, with their files.
 
     Returns
