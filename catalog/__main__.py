@@ -194,7 +194,7 @@ def snapshots(
             called.setdefault(of, []).append(known)
         table = table_of("snapshot", "name", "time (UTC)", "message", "changes")
         for s in cat.snapshots():
-            names = ", ".join(called.get(s.number, ()))
+            names = escape(", ".join(called.get(s.number, ())))
             table.add_row(str(s.number), names, f"{s.time:%Y-%m-%d %H:%M:%S}", escape(s.message), escape(s.changes))
     print_table(table)
 

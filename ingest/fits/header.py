@@ -15,6 +15,9 @@ from catalog.errors import UnreadableFile
 
 CARD = 80
 
+_USUAL = 1 << 18
+"""Bytes of a header, at most, that is remembered: damaged ones have megabytes."""
+
 Value = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([EeDd][+-]?\d+)?", re.ASCII)
@@ -92,7 +95,6 @@ class Header(Mapping[str, Value]):
         return len(self._texts)
 
 
-@lru_cache(maxsize=64)
 def parse_header(block: bytes) -> Header:
     """Parse header cards up to END. A file's headers are met twice: to tell what it is, and to read it.
 
@@ -112,6 +114,11 @@ def parse_header(block: bytes) -> Header:
     >>> parse_header(b"NAXIS   =                    2 / axes".ljust(80) + b"END".ljust(80))["NAXIS"]
     2
     """
+    return _parsed(block) if len(block) <= _USUAL else _parsed.__wrapped__(block)
+
+
+@lru_cache(maxsize=64)
+def _parsed(block: bytes) -> Header:
     header = Header()
     last = ""
     text = block.decode("latin-1")
