@@ -155,7 +155,7 @@ def expire(
     StoreNotFound, StoreLocked
         As from `catalog.store.lake.writer`.
     """
-    before = _on_disk(store)
+    before = _on_disk(store / DATA)
     with lake.writer(store, "expire snapshots", wait=wait, on_wait=on_wait) as connection:
         made = lake.snapshots(connection)
         limit, kept = datetime.now(UTC) - older_than, set(names(connection).values())
@@ -170,9 +170,11 @@ def expire(
             connection.execute(f"CALL ducklake_expire_snapshots('lake', versions => {list(gone)})")
         if not recent:  # else files that a merge has just replaced would go too
             connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+        freed = before - _on_disk(store / DATA)  # before merging: what it replaces stays a while beside the new files
         connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+    before = _on_disk(store / FOLDER)
     unreferenced.repair_vectors(store)
-    return Expired(gone, len(stay), max(0, before - _on_disk(store)))
+    return Expired(gone, len(stay), max(0, freed) + max(0, before - _on_disk(store / FOLDER)))
 
 
 def held_by_old(connection: duckdb.DuckDBPyConnection, store: Path) -> int:
@@ -203,11 +205,10 @@ def _held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Seque
     return (int(row[0]) if row else 0) + unreferenced.held_beyond(connection, store, stay)
 
 
-def _on_disk(store: Path) -> int:
-    """Return the bytes of a store's tables and vectors on disk."""
+def _on_disk(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
     total = 0
-    for folder in (DATA, FOLDER):
-        for path in (store / folder).rglob("*"):
-            with contextlib.suppress(FileNotFoundError):  # another process may remove what it no longer needs
-                total += path.stat().st_size if path.is_file() else 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another process may remove what it no longer needs
+            total += path.stat().st_size if path.is_file() else 0
     return total

@@ -104,8 +104,9 @@ def test_a_trial_changes_nothing_and_tells_what_would_end(busy):
     told = expiry.expire(busy, ALL, dry_run=True)
     assert numbers(busy) == snapshots
     assert files(busy) == before
-    assert expiry.expire(busy, ALL).snapshots == told.snapshots
-    assert told.n_bytes > 0
+    done = expiry.expire(busy, ALL)
+    assert done.snapshots == told.snapshots
+    assert done.n_bytes >= told.n_bytes > 0
 
 
 def test_young_snapshots_stay_and_so_do_the_last_ones(busy):
