@@ -29,7 +29,7 @@ _READ_FOR = timedelta(hours=1)
 """Files that merging has replaced stay so long: a reader of the snapshot before may be about to open them."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
-_AGE = re.compile(r"([0-9]{1,6})\s*([hdw])")
+_AGE = re.compile(r"([0-9]{1,5})\s*([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _META = "__ducklake_metadata_lake"
 

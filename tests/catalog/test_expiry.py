@@ -153,7 +153,7 @@ def test_a_name_that_could_be_a_number_a_time_or_a_path_is_refused(store, name):
         expiry.name_snapshot(store, name, 1)
 
 
-@pytest.mark.parametrize("text", ["", "90", "d", "-1d", "1.5d", "90 days", "9999999d"])
+@pytest.mark.parametrize("text", ["", "90", "d", "-1d", "1.5d", "90 days", "100000w"])
 def test_an_age_that_is_none_is_refused(text):
     with pytest.raises(QueryError, match="is no age"):
         expiry.parse_age(text)
@@ -221,3 +221,7 @@ def test_the_commands_name_list_and_expire(busy):
     assert cited.exit_code == 0
     with pytest.raises(QueryError, match="is no age"):
         raise call("expire", "--older-than", "long").exception
+
+
+def test_the_longest_age_ends_nothing(busy):
+    assert expiry.expire(busy, expiry.parse_age("99999w")).snapshots == ()
