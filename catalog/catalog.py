@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.objects.source import Detection, Source, detection, source
 from catalog.query import functions
 from catalog.query.inventory import ColumnInfo, Info, Inventory, Relation, like
 from catalog.query.names import MACROS
@@ -289,6 +290,45 @@ class Catalog:
             held = self._questions.session(cursor).space(space)
         ids, rows = held.ids.to_numpy(zero_copy_only=False), held.rows_of(modality or held.usual_modality)
         return (ids, held.block.vectors) if rows is None else (ids[rows], held.block.vectors[rows])
+
+    def source(self, name: str) -> Source:
+        """Return a source: an object that gives its spectrum, light curve, photons, image, papers and neighbours.
+
+        Parameters
+        ----------
+        name : str
+            '2CXO J010337.5-720133'
+
+        Raises
+        ------
+        UnknownName
+            If the store has no such source, with names that are near.
+
+        Examples
+        --------
+        >>> cat.source("2CXO J010337.5-720133").light_curve(500).plot()  # doctest: +SKIP
+        """
+        return source(self, name)
+
+    def detection(self, detection_id: str) -> Detection:
+        """Return a detection, which gives the same as a source, of one observation.
+
+        Parameters
+        ----------
+        detection_id : str
+            obsid.obi.region_id
+
+        Raises
+        ------
+        UnknownName
+            If the store has no such detection, with those of the same observation.
+
+        Examples
+        --------
+        >>> spectrum = cat.detection("1575.0.85").spectrum()  # doctest: +SKIP
+        >>> spectrum.fold(lambda energy_kev: 1e-4 * energy_kev**-1.7).plot(ax=spectrum.plot())  # doctest: +SKIP
+        """
+        return detection(self, detection_id)
 
     def graph(
         self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import OTHER_COLOUR, as_png, figure, scatter
+from analysis.figures import as_png, figure, scatter
 from analysis.report.page import Cell, Figure, Section, Shown
 from catalog import Catalog
+from catalog.palette import OTHER_COLOUR
 from catalog.serve.drawings import projected
 
 Floats = npt.NDArray[np.float64]
