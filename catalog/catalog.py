@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.objects.source import Detection, Source, detection, source
+from catalog.objects.space_map import SpaceMap, space_map
 from catalog.query import functions
 from catalog.query.inventory import ColumnInfo, Info, Inventory, Relation, like
 from catalog.query.names import MACROS
@@ -329,6 +330,27 @@ class Catalog:
         >>> spectrum.fold(lambda energy_kev: 1e-4 * energy_kev**-1.7).plot(ax=spectrum.plot())  # doctest: +SKIP
         """
         return detection(self, detection_id)
+
+    def map(self, space: str, colour: str = "") -> SpaceMap:
+        """Return the map of a space: its first two principal components; a notebook shows it, and one can lasso it.
+
+        Parameters
+        ----------
+        space : str
+        colour : str
+            What colours it: a column of csc.observation_source, or otype (of SIMBAD), ra, dec.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such space or column.
+
+        Examples
+        --------
+        >>> found = cat.map("spectrum", colour="hard_hs")  # doctest: +SKIP
+        >>> found.selection()  # after a lasso: a polars frame  # doctest: +SKIP
+        """
+        return space_map(self, space, colour)
 
     def graph(
         self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import numpy as np
+import pyarrow as pa
 import pytest
 from astropy import units as u
 
@@ -11,6 +12,7 @@ from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
 from catalog.folding import powerlaw
 from catalog.objects.source import Detection
+from catalog.objects.space_map import classes
 from catalog.objects.spectrum import integrated
 
 mpl.use("Agg")
@@ -125,6 +127,32 @@ def test_a_source_gives_what_its_detections_have(cat, detection):
     assert detection.detection_id not in near["id"]
     assert "spectrum" in drawn(near)[0]
     drawn(source.papers())
+
+
+def test_a_map_is_drawn_and_lassoed(cat):
+    ids, _ = cat.vectors("spectrum")
+    found = cat.map("spectrum", colour="hard_hs")
+    assert found["id"].tolist() == ids.tolist()
+    assert drawn(found) == ("component 1", "component 2")
+    hard = dict(cat.sql("SELECT detection_id, hard_hs FROM csc.observation_source").fetchall())
+    assert found.rows["hard_hs"].to_pylist() == [hard.get(i) for i in ids]
+    drawn(cat.map("spectrum", colour="otype"))
+    with pytest.raises(UnknownName, match="or hard_hs"):
+        cat.map("spectrum", colour="hard_sh")
+
+
+def test_a_selection_in_a_notebook_comes_back_as_a_frame(cat):
+    pytest.importorskip("jscatter")
+    for colour in ("otype", "hard_hs", ""):
+        found = cat.map("spectrum", colour)
+        assert len(found.selection()) == 0
+        found.select([2, 5])
+        assert found.selection()["id"].to_list() == found["id"][[2, 5]].tolist()
+
+
+def test_classes_are_the_commonest_and_the_rest():
+    names, place = classes(pa.array([*"aabbc", None, *"bd"]), most=2)
+    assert (names, place.tolist()) == (["b", "a", "others"], [1, 1, 0, 0, 2, -1, 0, 2])
 
 
 def test_a_product_shows_itself(detection):
