@@ -85,7 +85,7 @@ def light_curve(cat: Asks, detection_id: str, bin_s: float | None = None) -> Lig
         raise QueryError(f"expected bins of more than 0 s, found {bin_s}")
     chosen = bin_s if bin_s is not None else _about_forty(cat, detection_id)
     if chosen is None:
-        return _of_file(cat, detection_id)
+        return of_file(cat, detection_id)
     rows = cat.sql(f"SELECT {_COLUMNS} FROM light_curve($id, $bin) ORDER BY bin", id=detection_id, bin=float(chosen))
     found = rows.arrow()
     flags = ", ".join(flag for flag in found["flag"].unique().to_pylist() if flag)
@@ -106,7 +106,7 @@ def _about_forty(cat: Asks, detection_id: str) -> float | None:
     return float(f"{max(float(str(span)) / _N_BINS, 1.0):.2g}") if span else None
 
 
-def _of_file(cat: Asks, detection_id: str) -> LightCurve:
+def of_file(cat: Asks, detection_id: str) -> LightCurve:
     """Return the bins of a detection's light curve file: the newest, of the broadest band."""
     held = cat.sql(
         "WITH held AS (SELECT l.time_s, l.count_rate, l.count_rate_err, l.band FROM product.light_curve AS l "

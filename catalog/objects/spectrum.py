@@ -104,6 +104,18 @@ class Spectrum(Product):
         error = np.sqrt(source + self.background_scale**2 * background)
         return BinnedSpectrum(edges, (source - self.background_scale * background) / width, error / width)
 
+    def background_rate(self, edges_kev: npt.ArrayLike = EDGES_KEV) -> Numbers:
+        """Return the scaled background in bins, count/s/keV, shape (n_bin,); zeros without a background.
+
+        Parameters
+        ----------
+        edges_kev : array_like, shape (n_bin + 1,)
+            Rising edges, keV.
+        """
+        edges = np.asarray(edges_kev, np.float64)
+        counts = self._sum(self["background_counts"], edges)
+        return np.asarray(self.background_scale * counts / (np.diff(edges) * self.exposure_s), np.float64)
+
     def fold(self, model: Model) -> FoldedModel:
         """Fold a model of photons through this spectrum's response.
 
@@ -167,9 +179,9 @@ class Spectrum(Product):
             at, made.rate, made.error, fmt=".", color=CLASS_COLOURS[0], markersize=4, linewidth=0.8, label="net"
         )
         if self.background_scale:
-            background = self.background_scale * self._sum(self["background_counts"], made.edges_kev)
-            rate = background / (np.diff(made.edges_kev) * self.exposure_s)
-            axes.stairs(rate, made.edges_kev, color=LINE_COLOUR, linewidth=0.8, label="background, scaled")
+            axes.stairs(
+                self.background_rate(), made.edges_kev, color=LINE_COLOUR, linewidth=0.8, label="background, scaled"
+            )
         axes.axhline(0, color=OTHER_COLOUR, linewidth=0.6)
         _energy_axis(axes)
         axes.set(ylabel="count/s/keV", title=self.about)
