@@ -17,7 +17,7 @@ import pyarrow as pa
 from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName
 from catalog.formats.origin import Origin
 from catalog.formats.plain_types import with_places
-from catalog.query import functions
+from catalog.query import functions, preparation
 from catalog.query.admission import admit
 from catalog.query.complaints import complaint, first_line
 from catalog.query.names import Ask, why_empty, with_near_detections
@@ -76,7 +76,7 @@ class Questions:
             return self._answer_in_time(query, values, snapshot, timeout_s)
         cursor = self.cursor(snapshot)
         origin = self._origin(query, values, cursor)
-        if named := functions.named_in(query):
+        if named := preparation.named_in(query):
             return self._answer_with_functions(origin, named, cursor, values)
         statement = admit(query, table_functions=functions.OURS)  # that a misspelt call of one is told as such
         check_parameters(statement, values)
@@ -133,7 +133,8 @@ class Questions:
         self, query: str, values: dict[str, object], snapshot: int | str | date | None, seconds: float
     ) -> Result:
         """Answer a query in a process that can be ended."""
-        from catalog.query.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
+        from catalog.query.limited_process import Limits  # noqa: PLC0415 - for those who set a time alone
+        from catalog.query.outside import Outside  # noqa: PLC0415 - for those who set a time alone
 
         memory, spill = self._limits.memory_bytes, self._limits.spill_bytes
         limits = Limits(seconds, rows=None, answer_bytes=None, memory=memory, spill=spill)
@@ -148,7 +149,7 @@ class Questions:
     def _answer_with_functions(
         self,
         origin: Origin,
-        named: functions.Named,
+        named: preparation.Named,
         cursor: duckdb.DuckDBPyConnection,
         values: dict[str, object],
     ) -> Result:
@@ -157,7 +158,7 @@ class Questions:
         session = Session(self.store, cursor, admit, self._pins)
         complain_of_engine = self._complaints(origin)
         try:
-            prepared = functions.resolve(query, named, session, values)
+            prepared = preparation.resolve(query, named, session, values)
         except duckdb.Error as error:
             raise complain_of_engine(error, Statement(query, query)) from error
         check_parameters(prepared.statement, values)
