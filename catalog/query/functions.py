@@ -23,7 +23,7 @@ import pyarrow as pa
 from catalog.errors import QueryError, suggestion
 from catalog.query.session import Session
 from sql.objects import Described
-from sql.rewrite import Signature
+from sql.signatures import Signature
 
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"

@@ -21,7 +21,7 @@ from catalog.query.targets import find_target
 from catalog.store import vectors
 from catalog.store.pinned import TEXT_MODALITIES, Pinned, whole
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 _SIGNATURE = Signature(
     "nearest",

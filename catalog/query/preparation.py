@@ -21,7 +21,8 @@ from catalog.query.table_relation import held
 from catalog.store.engine import with_quoted_where, without_explain
 from sql import guard
 from sql.guard import Statement
-from sql.rewrite import BadCall, Parameter, Rewritten, bind, mentions, rewrite
+from sql.rewrite import Rewritten, mentions, rewrite
+from sql.signatures import BadCall, Parameter, bind
 from sql.syntax import NotUnderstood
 
 # In the engine a function has a name of its own in each query: so it is the one of that query's snapshot and spaces,
