@@ -205,9 +205,9 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
         Its version is `base` itself if there was nothing to do.
     """
     if base is None:
-        folder = path(store, space).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        table = _lancedb().connect(str(folder)).create_table(space, new, mode="overwrite")
+        folder = path(store, space)
+        mode = "overwrite" if folder.exists() else "create"
+        table = _lancedb().connect(str(folder.parent)).create_table(space, new, mode=mode)
         return Written(tagged(table), table.count_rows())
     if not gone and not new.num_rows:
         return Written(base, open_pinned(store, space, base).count_rows())
@@ -317,7 +317,8 @@ def tagged(table: LanceTable) -> int:
 
 def _lancedb() -> ModuleType:
     """Load LanceDB when vectors are written, or searched by an index: it takes a second."""
-    os.environ.setdefault("LANCE_LOG", "error")  # its notes on its own k-means are not for our users
+    for variable in ("LANCE_LOG", "LANCEDB_LOG"):  # notes on its own k-means are not for our users
+        os.environ.setdefault(variable, "error")
     return importlib.import_module("lancedb")
 
 
