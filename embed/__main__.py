@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
-from catalog.console import OUT, StoreOption, WaitOption, hint, program, run, wide
+from catalog.console import OUT, StoreOption, WaitOption, hint, program, run, table_of, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
 from catalog.store import location
 from embed import registry
-from embed.printed_outcomes import bare_table, progress_bar, say, say_epoch, say_outcome, say_run, say_trained
+from embed.printed_outcomes import progress_bar, say, say_epoch, say_outcome, say_run, say_trained
 
 app = program(
     "Train encoders, make vectors of what is stale, index them.",
@@ -144,7 +144,7 @@ def status(store: StoreOption = None) -> None:
     from embed.store.status import states, without_encoder  # noqa: PLC0415 - as above
 
     path = location.store_path(store)
-    table = bare_table("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
+    table = table_of("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
     found = states(path)
     for s in found:
         state = "current" if s.pinned and s.current else "in use" if s.pinned else "next" if s.current else ""
@@ -211,7 +211,7 @@ def sweep(
     settings = registry.Settings(seed=seed, epochs=epochs, device=device)
     base = training_job.Training(location.store_path(store), space, model, where, settings, wait=wait, on_wait=say)
     done = sweeps.sweep(base, runs, say_run)
-    table = bare_table("encoder", "latent", "learning rate", "options", "epochs", "error")
+    table = table_of("encoder", "latent", "learning rate", "options", "epochs", "error")
     for r in sorted(done, key=lambda r: r.trained.validation_error or float("inf")):
         options = ", ".join(f"{k} {v}" for k, v in r.options.items())
         error = f"{r.trained.validation_error:.4g}" if r.trained.validation_error is not None else ""
@@ -240,7 +240,7 @@ def compare(
 
     path = location.store_path(store)
     found, left_out = comparison.compare(path, space, encoder or [], where)
-    table = bare_table("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
+    table = table_of("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
     dims = {c.name: c.dim for c in found}
     for c in found:
         cells = [c.name, c.model, str(c.dim or ""), f"{c.error.mean:.4f}", f"{c.error.low:.4f} to {c.error.high:.4f}"]

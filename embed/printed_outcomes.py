@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from catalog.console import ERR, OUT, shows_bars
 from embed import registry
@@ -80,11 +78,3 @@ def progress_bar() -> Progress:
     """Return the bar of rows done, on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=ERR, disable=not shows_bars())
-
-
-def bare_table(*heads: str) -> Table:
-    """Return a table without frame, for cells of text."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
