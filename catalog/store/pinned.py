@@ -76,7 +76,10 @@ class Pinned:
     @cached_property
     def n_papers(self) -> int:
         """How many of its rows are papers."""
-        return lance_files.n_of(self.dataset, TEXT_MODALITIES)
+        papers = TEXT_MODALITIES.intersection(self.modalities)
+        if len(papers) == len(self.modalities):
+            return self.pin.n_vectors
+        return lance_files.n_of(self.dataset, papers) if papers else 0
 
     @property
     def holds_papers_only(self) -> bool:
@@ -123,9 +126,9 @@ class Pinned:
         held = np.empty((self.pin.n_vectors, self.pin.dim), np.float32)
         start = 0
         for batch in self.dataset.to_batches(columns=["vector"], batch_size=_BATCH_ROWS):
-            part = vectors.matrix(batch["vector"])
-            held[start : start + len(part)] = part
-            start += len(part)
+            flat = batch["vector"].flatten().to_numpy()  # no copy but the one to its place
+            held[start : start + batch.num_rows] = flat.reshape(-1, self.pin.dim)
+            start += batch.num_rows
         held.setflags(write=False)  # users get this very array: Catalog.vectors
         return Block(self.ids, held)
 
