@@ -11,13 +11,13 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
 from catalog.store import expiry, lake, location, unreferenced
-from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
+from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",

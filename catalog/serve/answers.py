@@ -14,8 +14,9 @@ from catalog.errors import QueryError, UnknownName
 from catalog.formats.plain_types import is_plain, json_text
 from catalog.objects import light_curve, spectrum
 from catalog.query.functions import table_function_names
+from catalog.query.limited_process import Limits
 from catalog.query.names import MACROS, columns_of, relations
-from catalog.query.outside import Limits, Outside
+from catalog.query.outside import Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
 from catalog.serve.maps import Maps
