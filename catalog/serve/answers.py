@@ -28,6 +28,7 @@ MAX_ROWS = 1000
 MAX_SECONDS = 10.0
 MAX_BYTES = 16 << 20
 _N_BINS = 40
+_MOST_BINS = 5000
 _PAPERS = 20
 _FOR_A_FILE = Limits(60.0, None, 200 << 20)
 _NAMES_SELECTION = re.compile(r"\bselection\b", re.IGNORECASE)
@@ -163,8 +164,14 @@ class Answers:
         rate, error = ([_number(v) for v in values.tolist()] for values in (made.rate, made.error))
         return {"edges_kev": made.edges_kev.tolist(), "rate": rate, "error": error, "background": background}
 
-    def light_curve(self, id_: str) -> Json:
-        """Return a detection's light curve in about forty bins; without photons, the one that a file of it holds.
+    def light_curve(self, id_: str, bin_s: str = "") -> Json:
+        """Return a detection's light curve; without photons, the one that a file of it holds.
+
+        Parameters
+        ----------
+        id_ : str
+        bin_s : str
+            Seconds of a bin; '' for about forty bins.
 
         `said` tells what is to be known of it, or why there is none; an empty answer is for a detection of which the
         store has neither.
@@ -174,17 +181,17 @@ class Answers:
         span = span or (0.0 if regions == [] else self._span(id_))
         if not span:
             return self._held_curve(id_)
-        bin_s = float(f"{max(span / _N_BINS, 1.0):.2g}")
+        length = _seconds(bin_s, span) if bin_s else float(f"{max(span / _N_BINS, 1.0):.2g}")
         function = "light_curve($id, $bin)" if regions is None else "region_light_curve($id, $regions, $bin)"
         query = f"SELECT start_s, stop_s, rate, rate_lolim, rate_hilim, flag FROM {function} ORDER BY bin"
-        given: dict[str, object] = {"id": id_, "bin": bin_s} | ({} if regions is None else {"regions": regions})
+        given: dict[str, object] = {"id": id_, "bin": length} | ({} if regions is None else {"regions": regions})
         try:
             rows = self.catalog.sql(query, parameters=given).arrow()
         except QueryError as error:  # the function's own word of why there is nothing to count
             return {"said": str(error)}
         flags = [flag for flag in rows["flag"].unique().to_pylist() if flag]
         curve = {n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
-        return {"bin_s": bin_s, **curve, **({"said": ", ".join(flags)} if flags else {})}
+        return {"bin_s": length, **curve, **({"said": ", ".join(flags)} if flags else {})}
 
     def _held_curve(self, id_: str) -> Json:
         """Return the bins of a detection's light curve file; empty where the store has none."""
@@ -262,6 +269,25 @@ class Answers:
             table = table.select(filled)
         rows = [list(r.values()) for r in _records(table)]
         return {"columns": table.column_names, "rows": rows, "more": answer.more} | ({"notes": notes} if notes else {})
+
+
+def _seconds(text: str, span_s: float) -> float:
+    """Read the length of a bin.
+
+    Raises
+    ------
+    QueryError
+        If it is no number above 0, or makes more bins than can be drawn.
+    """
+    try:
+        length = float(text)
+    except ValueError:
+        length = math.nan
+    if not (length > 0 and math.isfinite(length)):
+        raise QueryError(f"expected bins of more than 0 s, found {text!r}")
+    if span_s / length > _MOST_BINS:
+        raise QueryError(f"bins of {length:g} s are more than {_MOST_BINS:,}; take {span_s / _MOST_BINS:.2g} s or more")
+    return length
 
 
 def _records(table: pa.Table) -> list[Json]:

@@ -33,6 +33,7 @@ _MAX_BODY = 1 << 16
 _MAX_FIELDS = 16
 _MAX_BITS = 1 << 21
 """Bytes of a selection: a bit for each of 16 million rows."""
+_MAY_LACK = {"rows_of": "", "bin": ""}
 _SAVED = {"csv": "text/csv", "votable": "application/x-votable+xml", "parquet": "application/vnd.apache.parquet"}
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class PageRoutes:
             "/api/values": (answers.maps.values, ("space", "column")),
             "/api/detection": (answers.detection, ("id",)),
             "/api/spectrum": (answers.spectrum, ("id",)),
-            "/api/light_curve": (answers.light_curve, ("id",)),
+            "/api/light_curve": (answers.light_curve, ("id", "bin")),
             "/api/neighbours": (answers.neighbours, ("space", "id")),
             "/api/image": (answers.image, ("id",)),
             "/api/search": (answers.search, ("space", "text")),
@@ -87,7 +88,7 @@ class PageRoutes:
         except ValueError:
             return refused(400, "expected an address of this page")
         ask, names = self._questions[path]
-        given = {"rows_of": "", **given}
+        given = {**_MAY_LACK, **given}
         if missing := [n for n in names if n not in given]:
             return refused(400, f"{path} needs {', '.join(missing)}")
         return await answered(path, lambda: ask(*(given[n] for n in names)))

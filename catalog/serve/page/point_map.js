@@ -6,7 +6,7 @@ import { NO_VALUE, rgb } from "./colours.js";
 const DIM = rgb(NO_VALUE);
 const REACH = 12; // pixels from the pointer to the nearest point
 const FAINTEST = 130; // of 255: a pixel with one point
-const EDGE = rgb("#b3261e");
+const EDGE = rgb("#b3261e"), EDGE_SIZE = 2;
 
 export class PointMap {
   /** @param {HTMLCanvasElement} canvas @param {{onPick, onHover, onShape, onView}} told what the map tells */
@@ -120,8 +120,9 @@ export class PointMap {
         py = Math.max(0, Math.min(H - 1, py));
         colour = EDGE;
       }
-      const left = Math.max(0, px - before), right = Math.min(W, px + after), bottom = Math.min(H, py + after);
-      for (let v = Math.max(0, py - before); v < bottom; v++) {
+      const wide = colour === EDGE ? EDGE_SIZE : 0; // few, and not to be overlooked
+      const left = Math.max(0, px - before - wide), right = Math.min(W, px + after + wide), bottom = Math.min(H, py + after + wide);
+      for (let v = Math.max(0, py - before - wide); v < bottom; v++) {
         for (let u = left, k = (v * W + left) * 4; u < right; u++, k += 4) {
           sums[k] += colour[0] * weight;
           sums[k + 1] += colour[1] * weight;

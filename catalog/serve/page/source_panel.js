@@ -45,15 +45,27 @@ function spectrum(s) {
   return chart(points, { x: "energy [keV]; line: background", y: "count/s/keV", log: true }, { line: s.background.map((y, i) => ({ x: middle[i], y })) });
 }
 
-function lightCurve(c) {
+function lightCurve(c, id) {
   const box = make("div");
   if (c.rate) {
     const ks = (s) => (s - c.start_s[0]) / 1000, shade = c.start_s.map((s, i) => [ks(s), ks(c.stop_s[i])]);
     const points = c.rate.map((y, i) => ({ x: ks((c.start_s[i] + c.stop_s[i]) / 2), y, low: c.rate_lolim[i], high: c.rate_hilim[i] }));
-    box.append(chart(points, { x: `time [ks], bins of ${c.bin_s} s; shaded: good time`, y: "count/s" }, { shade }) || "");
+    box.append(chart(points, { x: `time [ks], bins of ${c.bin_s} s; shaded: good time`, y: "count/s" }, { shade }) || "", bins(c.bin_s, id, box));
   }
   if (c.said) box.append(make("p", c.said, { className: "none" }));
   return box.childNodes.length ? box : null;
+}
+
+/** A field for the length of a bin, which draws the light curve anew. */
+function bins(now, id, box) {
+  const label = make("label", "bins of "), input = make("input", null, { type: "number", value: now, min: 0, step: "any" });
+  input.addEventListener("change", () => {
+    ask("api/light_curve", { id, bin: input.value })
+      .then((c) => box.replaceWith(lightCurve(c, id) || make("p", NONE)))
+      .catch((error) => label.after(make("p", error.message, { className: "error", role: "alert" })));
+  });
+  label.append(input, " s");
+  return label;
 }
 
 function papers(found) {
@@ -73,7 +85,7 @@ export function showSource({ id, space, pick, mark }) {
   $("detail").replaceChildren(make("h2", id));
   part("catalog", found.then(known));
   part("spectrum", ask("api/spectrum", { id }).then(spectrum));
-  part("light curve", ask("api/light_curve", { id }).then(lightCurve));
+  part("light curve", ask("api/light_curve", { id }).then((c) => lightCurve(c, id)));
   part(`neighbours in ${space}`, ask("api/neighbours", { space, id }).then(({ rows }) => {
     if (mine === serial) mark(rows.map((r) => r.id));
     return rows.length ? table(["id", "distance", "hard_hs", "type"], rows.map((r) => [r.id, r.distance, r.hard_hs ?? null, r.otype ?? null]), (row) => pick(row[0])) : null;

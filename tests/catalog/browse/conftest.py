@@ -37,12 +37,13 @@ def browsed(empty_store, tmp_path_factory):
     ids, names = fill(store)
     rows = [
         {"detection_id": d, "name": n, "obsid": int(d.split(".")[0]), "obi": 0, "region_id": i % 50, "hard_hs": i / N}
-        | {"ra_aper": (295.86528 + i) % 360, "dec_aper": -10.5}
+        | {"ra_aper": 295.86528 + i / N, "dec_aper": -10.5}
         for i, (d, n) in enumerate(zip(ids, names, strict=True))
     ]
     write_rows(store, "csc.observation_source", *rows)
-    masters = [{"name": n, "ra": r["ra_aper"], "dec": r["dec_aper"]} for n, r in zip(names, rows, strict=True)]
-    write_rows(store, "csc.master_source", *masters)
+    places = [{"name": n, "ra": 0.01 * i, "dec": 80.0} for i, n in enumerate(names[:3])]
+    places.append({"name": names[3], "ra": 295.86528, "dec": -10.5})
+    write_rows(store, "csc.master_source", *places)
     types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
     write_rows(store, "csc.classification", *types[:200])
     write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})

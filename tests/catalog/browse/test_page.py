@@ -95,7 +95,10 @@ def test_a_source_with_photons_shows_its_light_curve_and_image(page):
     page.locator("#detail tr.go").first.click()
     curve = page.locator("#detail section", has_text="light curve")
     playwright.expect(curve.locator("svg circle").first).to_be_visible()
-    playwright.expect(curve).to_contain_text("bins of")
+    playwright.expect(curve).to_contain_text("bins of 1")
+    curve.locator("input").fill("1000")
+    curve.locator("input").press("Tab")
+    playwright.expect(curve).to_contain_text("bins of 1000 s")
 
 
 def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, server, tmp_path):
@@ -167,7 +170,7 @@ def test_a_search_finds_parts_of_names_and_places_and_leaves_nothing_stale(page)
     playwright.expect(page.locator("#detail tr.go")).to_have_count(1)
     page.fill("#words", "295.86528 -10.5")
     page.press("#words", "Enter")
-    playwright.expect(page.locator("#detail tr.go td").first).to_have_text("1.0.0")
+    playwright.expect(page.locator("#detail tr.go td").first).to_have_text("1.0.3")
     page.fill("#words", "J999999")
     page.press("#words", "Enter")
     playwright.expect(page.locator("#detail")).to_contain_text("no source or detection")

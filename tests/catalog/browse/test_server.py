@@ -6,12 +6,14 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import shutil
 import socket
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from importlib import resources
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -21,6 +23,7 @@ from factories.store import write
 from catalog.catalog import Catalog
 from catalog.errors import QueryError
 from catalog.objects.space_map import projected
+from catalog.palette import CLASS_COLOURS
 from catalog.serve.address import Address, address
 from catalog.serve.answers import Answers
 from catalog.serve.maps import Drawn, Maps
@@ -144,10 +147,10 @@ def test_rows_that_are_selected_are_a_relation_and_a_file(server):
         ("2CXO J000007.0+000000", "1.0.7"),
         ("J000007", "1.0.7"),
         ("j000007.0+0", "1.0.7"),
-        ("295.86528 -10.5", "1.0.0"),
-        ("295.86528, -10.5", "1.0.0"),
-        ("19:43:27.667 -10:30:00", "1.0.0"),
-        ("19h43m27.667s -10d30m00s", "1.0.0"),
+        ("295.86528 -10.5", "1.0.3"),
+        ("295.86528, -10.5", "1.0.3"),
+        ("19:43:27.667 -10:30:00", "1.0.3"),
+        ("19h43m27.667s -10d30m00s", "1.0.3"),
     ],
 )
 def test_a_search_understands_names_parts_of_names_and_positions(server, text, first):
@@ -184,6 +187,10 @@ def test_a_light_curve_is_the_same_before_and_after_all_regions_are_read(browsed
     looked_up = answers.light_curve("1.0.1")
     assert looked_up["bin_s"] == 92  # from the first photon to the last
     assert answers.light_curve("1.0.2") == {}
+    assert answers.light_curve("1.0.1", "1000")["bin_s"] == 1000
+    for bins, said in (("0", "more than 0"), ("nan", "more than 0"), ("x", "more than 0"), ("1e-9", "or more")):
+        with pytest.raises(QueryError, match=said):
+            answers.light_curve("1.0.1", bins)
     answers.rehearse()
     at_hand = answers.light_curve("1.0.1")
     assert at_hand["bin_s"] == 100  # the length of the file
@@ -273,6 +280,11 @@ def test_what_is_wrong_is_said(server):
     assert "there is nothing at" in ask(server, "/api/nothing")[1]["error"]
     assert "needs id" in ask(server, "/api/detection")[1]["error"]
     assert "no embedding space 'spectrm'" in ask(server, "/api/map", {"space": "spectrm"})[1]["error"]
+
+
+def test_the_page_has_the_colours_of_reports_and_notebooks():
+    script = resources.files("catalog.serve").joinpath("page", "colours.js").read_text()
+    assert json.loads(re.search(r"CLASS_COLOURS = (\[.*?\])", script)[1]) == list(CLASS_COLOURS)
 
 
 def test_a_map_of_few_or_flat_vectors_is_drawn():
