@@ -250,6 +250,7 @@ class _Batch:
     modalities: list[str] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     parts: list[registry.Vectors] = field(default_factory=list)
+    widths: list[registry.Vectors] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     skipped_names: list[str | None] = field(default_factory=list)
     skipped_hashes: list[str] = field(default_factory=list)
@@ -262,6 +263,7 @@ class _Batch:
         self.modalities += encoded.modalities
         self.hashes += [hashes[i] for i in encoded.ids]
         self.parts.append(encoded.vectors)
+        self.widths += [] if encoded.sigmas is None else [encoded.sigmas]
         self.skip(encoded.skipped, names, hashes)
 
     def skip(self, reasons: dict[str, str], names: dict[str, str | None], hashes: dict[str, str]) -> None:
@@ -327,7 +329,13 @@ def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None =
             base = pin.next_version if pin.next_encoder_id == encoder_id else None
         dim = encoder.dim if encoder is not None else pin.dim if pin is not None else 0
         new = vectors.rows(
-            batch.ids, batch.names, _stacked(batch.parts, dim), batch.modalities, encoder_id, batch.hashes
+            batch.ids,
+            batch.names,
+            _stacked(batch.parts, dim),
+            batch.modalities,
+            encoder_id,
+            batch.hashes,
+            _stacked(batch.widths, dim) if isinstance(encoder, registry.WideEncoder) else None,
         )
         written = vectors.write(job.store, space, new, base, present)
         if pin is None:
