@@ -8,7 +8,7 @@ Source: ADQL 2.1 (IVOA Recommendation, 15 December 2023).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -42,7 +42,7 @@ class Offered:
 
     Attributes
     ----------
-    functions : collection of str
+    functions : container of str
         Scalar functions, lower case.
     table_functions : mapping of str to tuple of str
         Functions that stand in FROM, lower case -> names of their arguments, in the order of ADQL.
@@ -54,7 +54,7 @@ class Offered:
         (from unit, to unit) -> what to multiply with; raises ValueError where there is no such.
     """
 
-    functions: Collection[str] = ()
+    functions: Container[str] = ()
     table_functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     kinds: Callable[[str], Kinds] = lambda _: {}

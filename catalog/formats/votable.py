@@ -107,8 +107,7 @@ def write_votable(
     stream.write(_head(reader.schema, kinds, notes, serialization).encode())
     if serialization == "TABLEDATA":
         stream.write(b"<DATA><TABLEDATA>\n")
-        for batch in reader:
-            stream.write(_written_rows(batch).encode())
+        stream.writelines(_written_rows(batch).encode() for batch in reader)
         stream.write(b"</TABLEDATA></DATA>")
     else:
         stream.write(f'<DATA><{serialization}><STREAM encoding="base64">\n'.encode())
@@ -156,10 +155,10 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         return map(time_text, values)
     if pa.types.is_list(type_) and type_.value_type in _NUMBERS:
-        name, dtype = _NUMBERS[type_.value_type]
+        _name, dtype = _NUMBERS[type_.value_type]
         missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
         return ["" if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
-    return [escape(_allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
+    return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
 
 
 def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], serialization: Serialization) -> str:
@@ -184,7 +183,7 @@ def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], seria
         if ucd := about.get("ucd"):
             attributes += f" ucd={_quoted(ucd)}"
             attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
-        description = f"<DESCRIPTION>{escape(_allowed(meaning))}</DESCRIPTION>" if meaning else ""
+        description = f"<DESCRIPTION>{escape(allowed(meaning))}</DESCRIPTION>" if meaning else ""
         null = (
             f'<VALUES null="{kind.null}"/>' if serialization == "BINARY" and kind.null is not None else kind.array_null
         )
@@ -205,13 +204,13 @@ def _named(name: str, taken: set[str]) -> str:
     return f"name={_quoted(name)}" if own == name else f"ID={_quoted(own)} name={_quoted(name)}"
 
 
-def _allowed(text: str) -> str:
+def allowed(text: str) -> str:
     """Replace what no XML may hold: control characters, halves of surrogate pairs."""
     return _FORBIDDEN.sub("\ufffd", text)
 
 
 def _quoted(text: str) -> str:
-    return quoteattr(_allowed(text))
+    return quoteattr(allowed(text))
 
 
 def _rows(batch: pa.RecordBatch, kinds: list[_Kind], *, flags: bool) -> bytes:
@@ -254,6 +253,12 @@ def _kind(type_: pa.DataType) -> _Kind:
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         attributes = 'datatype="char" arraysize="*" xtype="timestamp"'
         return _Kind(attributes, cells=lambda c: map(_time, c.to_pylist()))
+    if pa.types.is_fixed_size_list(type_) and type_.value_type in _NUMBERS and type_.list_size:
+        name, dtype = _NUMBERS[type_.value_type]
+        size = type_.list_size
+        sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
+        attributes = f'datatype="{name}" arraysize="{size}"'
+        return _Kind(attributes, fixed=lambda c: _equal_arrays(c, dtype, size), array_null=sentinel)
     if pa.types.is_list(type_) and type_.value_type in _NUMBERS:
         name, dtype = _NUMBERS[type_.value_type]
         sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
@@ -262,7 +267,7 @@ def _kind(type_: pa.DataType) -> _Kind:
 
 
 def _smallest(type_: pa.DataType) -> int:
-    """Return what stands for null where there is no flag: the smallest of the column's own type; of unsigned, the largest."""
+    """Return what stands for null where there is no flag: the smallest of its type; of an unsigned one, the largest."""
     info = np.iinfo(type_.to_pandas_dtype())
     return int(info.min) if info.min else int(min(info.max, np.iinfo(np.int64).max))
 
@@ -305,6 +310,17 @@ def _arrays(column: pa.Array, dtype: str) -> Iterable[bytes]:
             else:
                 filled = np.asarray(values.to_numpy(zero_copy_only=False), dtype=dtype)
             yield len(filled).to_bytes(4, "big") + filled.tobytes()
+
+
+def _equal_arrays(column: pa.Array, dtype: str, size: int) -> npt.NDArray[np.generic]:
+    """Return lists of one length as one array, shape (n, size); what is NULL is NaN, or the smallest integer."""
+    missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
+    out = np.full((len(column), size), missing, dtype=dtype)
+    values = column.flatten()  # of a list that is NULL there are none here
+    filled = values.fill_null(missing) if values.null_count else values
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    out[there] = filled.to_numpy(zero_copy_only=False).reshape(-1, size)
+    return out
 
 
 def _time(value: object) -> bytes:

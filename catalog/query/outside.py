@@ -32,7 +32,7 @@ from typing import Self
 import pyarrow as pa
 
 from catalog import errors
-from catalog.errors import PhotonlakeError, QueryError
+from catalog.errors import OutOfTime, PhotonlakeError, QueryError
 from catalog.query.frames import Frame, FrameKind, frames, packed
 from catalog.store import confinement, frozen
 from catalog.store.location import check_exists
@@ -68,6 +68,8 @@ class Limits:
         Bytes that the process may take; a quarter of the machine's, at most 4 GiB.
     spill : int or None
         Bytes that it may write to its spill folder.
+    stop : threading.Event or None
+        Who sets it ends the query.
     """
 
     seconds: float | None = 10.0
@@ -75,6 +77,7 @@ class Limits:
     answer_bytes: int | None = 64 << 20
     memory: int | None = field(default_factory=_quarter_of_memory)
     spill: int | None = 4 * GIB
+    stop: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class Outside:
         own = own or {}
         contents = [_parameter_bytes(parameters or {}), *map(_arrow_bytes, own.values())]
         if not self._turns.acquire(timeout=limits.seconds):
-            raise QueryError(f"too many queries at once: no turn came within {limits.seconds:g} s; try again")
+            raise OutOfTime(f"too many queries at once: no turn came within {limits.seconds:g} s; try again")
         try:
             process, copy = self._process()
             try:
@@ -332,7 +335,9 @@ class _Process:
                 began, was_ready = time.monotonic(), True
             allowed = _START_S if not was_ready else None if seconds is None else seconds + _GRACE_S
             if allowed is not None and time.monotonic() - began > allowed:
-                raise QueryError(_too_long(seconds) if was_ready else "the process that answers queries did not start")
+                raise OutOfTime(_too_long(seconds) if was_ready else "the process that answers queries did not start")
+            if limits.stop is not None and limits.stop.is_set():
+                raise QueryError("the query was stopped, as it was asked to be")
             if self._memory is not None and _resident(self._process.pid) > self._memory:
                 raise QueryError(_too_large(self._memory))
 
@@ -340,7 +345,7 @@ class _Process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         if self._process.returncode == -signal.SIGALRM:
-            return QueryError(_too_long(limits.seconds))
+            return OutOfTime(_too_long(limits.seconds))
         if self._process.returncode == -signal.SIGXFSZ:
             return QueryError("the query needs more of the disk than it may use; narrow it down (WHERE, LIMIT)")
         return QueryError(
