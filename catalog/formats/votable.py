@@ -154,8 +154,8 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
         return ["" if v is None else str(v).lower() for v in values]
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         return map(time_text, values)
-    if pa.types.is_list(type_) and type_.value_type in _NUMBERS:
-        _name, dtype = _NUMBERS[type_.value_type]
+    if (pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_)) and type_.value_type in _NUMBERS:
+        dtype = _NUMBERS[type_.value_type][1]
         missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
         return ["" if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
     return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]

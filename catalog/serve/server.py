@@ -5,6 +5,7 @@ Starlette finds who answers, uvicorn speaks HTTP. Answers are compressed: a map 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -89,15 +90,15 @@ class BrowseServer:
         self.server_address = self._socket.getsockname()[:2]
         self.address = Address(asked.host, int(self.server_address[1]), asked.prefix, asked.public)
         self.painted, self._closed, self._ended = threading.Event(), threading.Event(), threading.Event()
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._socket.close)
             self.answers = Answers(store)
+            undone.callback(self.answers.close)
             catalog = self.answers.catalog
             number = None if snapshot is None else catalog.sql("SELECT 1 AS n", snapshot=snapshot).snapshot
             self.tap = TapService(store, catalog, number)
             self.tap_jobs = TapJobs(jobs or _jobs_folder(catalog.store_id), self.tap)
-        except BaseException:
-            self._socket.close()
-            raise
+            undone.pop_all()
         config = uvicorn.Config(
             self.application(),
             http=TimedConnection,

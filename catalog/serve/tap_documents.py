@@ -241,8 +241,16 @@ def job(of: Job, url: str) -> bytes:
             "error_summary": failed,
         }
     )
-    # vo-models leaves out what is empty; of the owner, the schema wants to be told that there is none.
-    return _xml(made).replace(b"<uws:phase>", b'<uws:ownerId xsi:nil="true"/><uws:phase>', 1)
+    # vo-models leaves out what is empty; the schema wants to be told that there is no owner, no time, no result yet.
+    document = _xml(made)
+    for name, before in (("ownerId", "phase"), ("startTime", "executionDuration"), ("endTime", "executionDuration")):
+        if f"<uws:{name}>".encode() not in document:
+            nil = f'<uws:{name} xsi:nil="true"/><uws:{before}>'
+            document = document.replace(f"<uws:{before}>".encode(), nil.encode(), 1)
+    if b"<uws:results>" not in document:
+        end = b"<uws:errorSummary" if of.phase == "ERROR" else b"</uws:job>"
+        document = document.replace(end, b"<uws:results/>" + end, 1)
+    return document
 
 
 def jobs(of: Iterable[Job], url: str) -> bytes:

@@ -110,6 +110,12 @@ class TapColumn:
         """Return datatype, arraysize and xtype of what a query of it gives."""
         return votable_type(self.type)
 
+    @property
+    def size(self) -> int | None:
+        """The length of an array that is the same in each row."""
+        arraysize = self.votable[1]
+        return int(arraysize) if arraysize and arraysize.isdigit() else None
+
 
 @dataclass(frozen=True)
 class TapTable:
@@ -201,7 +207,7 @@ class TapSchema:
         """The tables of TAP_SCHEMA, by the names that they have in the engine."""
         columns = [
             (
-                *(t.name, delimited(c.name), *c.votable, None, c.description, None, c.unit or None, c.ucd or None),
+                *(t.name, delimited(c.name), *c.votable, c.size, c.description, None, c.unit or None, c.ucd or None),
                 *(int(c.indexed), int(bool(c.ucd)), int(t.schema == _OWN), place),
             )
             for t in self.tables
