@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
@@ -222,6 +222,34 @@ def expire(
     OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
 
 
+HostOption = Annotated[
+    str, typer.Option("--host", help="What to bind to; 127.0.0.1 is reached from this machine alone.")
+]
+PrefixOption = Annotated[str, typer.Option("--prefix", help="First part of every path, as /chandra.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Behind a proxy: the address that others type, as https://data.example.org/chandra")
+]
+
+
+@app.command()
+def serve(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8642,
+    host: HostOption = "127.0.0.1",
+    prefix: PrefixOption = "",
+    url: UrlOption = "",
+    snapshot: SnapshotOption = None,
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
+    ] = None,
+) -> None:
+    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
+
+    Example: python -m catalog serve --store s
+    """
+    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
+
+
 @app.command()
 def browse(
     store: StoreOption = None,
@@ -234,13 +262,17 @@ def browse(
 
     Example: python -m catalog browse --store s
     """
-    import webbrowser  # noqa: PLC0415 - for this command alone
+    _serve(location.store_path(store), port, open_browser=open_browser)
+
+
+def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
+    import webbrowser  # noqa: PLC0415 - for these commands alone
 
     from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
-    path = location.store_path(store)
-    with BrowseServer(path, port) as server:
-        OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    with BrowseServer(store, port, **options) as server:
+        OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
         if open_browser:
             webbrowser.open(server.url)
         server.serve_forever()
