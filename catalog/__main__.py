@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
@@ -238,12 +238,16 @@ def serve(
     host: HostOption = "127.0.0.1",
     prefix: PrefixOption = "",
     url: UrlOption = "",
+    snapshot: SnapshotOption = None,
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
+    ] = None,
 ) -> None:
-    """Serve the store: the page. It only reads, and each query runs in a process that has limits.
+    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
 
     Example: python -m catalog serve --store s
     """
-    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url)
+    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
 
 
 @app.command()
@@ -261,13 +265,14 @@ def browse(
     _serve(location.store_path(store), port, open_browser=open_browser)
 
 
-def _serve(store: Path, port: int, *, open_browser: bool = False, **where: str) -> None:
+def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
     import webbrowser  # noqa: PLC0415 - for these commands alone
 
     from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
-    with BrowseServer(store, port, **where) as server:
+    with BrowseServer(store, port, **options) as server:
         OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
         if open_browser:
             webbrowser.open(server.url)
         server.serve_forever()

@@ -1,11 +1,13 @@
-"""The server of one store: this machine only unless told, reading only.
+"""The server of one store, its page and its TAP service: this machine only unless told, reading only.
 
 Starlette finds who answers, uvicorn speaks HTTP. Answers are compressed: a map of 100,000 points is a few megabytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import socket
 import threading
 from pathlib import Path
@@ -20,12 +22,16 @@ try:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.gzip import GZipMiddleware
+    from starlette.routing import Mount
 except ModuleNotFoundError as error:
     raise QueryError(f"serving needs {error.name}; type: pip install 'photonlake[serve]'") from error
 
 from catalog.serve.callers import Callers
 from catalog.serve.connections import TimedConnection
 from catalog.serve.page_routes import PAGE, PageRoutes, nothing_there
+from catalog.serve.tap_jobs import TapJobs
+from catalog.serve.tap_routes import TapRoutes
+from catalog.serve.tap_service import TapService
 
 _WAITING = 128  # with the usual 5 a browser's connection may be dropped, and tried again a second later
 _MAX_CONNECTIONS = 64
@@ -47,6 +53,10 @@ class BrowseServer:
         What to bind to; 127.0.0.1 is reached from this machine alone.
     prefix, public : str
         See `catalog.serve.address.Address`.
+    snapshot : int, str or None
+        TAP answers of this snapshot alone: a number, a name, or a time; else of the newest.
+    jobs : Path, optional
+        Where the jobs of TAP are kept; else in the user's folder for such things.
 
     Raises
     ------
@@ -60,7 +70,15 @@ class BrowseServer:
     """
 
     def __init__(
-        self, store: Path, port: int = 0, *, host: str = THIS_MACHINE, prefix: str = "", public: str = ""
+        self,
+        store: Path,
+        port: int = 0,
+        *,
+        host: str = THIS_MACHINE,
+        prefix: str = "",
+        public: str = "",
+        snapshot: int | str | None = None,
+        jobs: Path | None = None,
     ) -> None:
         asked = address(host, port, prefix, public)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -68,11 +86,15 @@ class BrowseServer:
         self.server_address = self._socket.getsockname()[:2]
         self.address = Address(asked.host, int(self.server_address[1]), asked.prefix, asked.public)
         self._closed, self._ended = threading.Event(), threading.Event()
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._socket.close)
             self.answers = Answers(store)
-        except BaseException:
-            self._socket.close()
-            raise
+            undone.callback(self.answers.close)
+            catalog = self.answers.catalog
+            number = None if snapshot is None else catalog.sql("SELECT 1 AS n", snapshot=snapshot).snapshot
+            self.tap = TapService(store, catalog, number)
+            self.tap_jobs = TapJobs(jobs or _jobs_folder(catalog.store_id), self.tap)
+            undone.pop_all()
         config = uvicorn.Config(
             self.application(),
             http=TimedConnection,
@@ -82,6 +104,7 @@ class BrowseServer:
             log_level=logging.CRITICAL,
             access_log=False,
             server_header=False,
+            headers=[("Server", "photonlake")],
             limit_concurrency=_MAX_CONNECTIONS,
             backlog=_WAITING,
             timeout_keep_alive=_KEEP_ALIVE_S,
@@ -93,12 +116,13 @@ class BrowseServer:
 
     def application(self) -> Starlette:
         """Return what answers: an ASGI application, for another server too."""
+        compressed = Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1)
         return Starlette(
-            routes=PageRoutes(self.answers).routes,
-            middleware=[
-                Middleware(Callers, address=self.address, pages=PAGE),
-                Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1),
+            routes=[
+                Mount("/tap", routes=TapRoutes(self.tap, self.tap_jobs, f"{self.url}tap").routes),
+                Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
             ],
+            middleware=[Middleware(Callers, address=self.address, pages=PAGE)],
             exception_handlers={404: nothing_there, 405: nothing_there},
         )
 
@@ -136,6 +160,8 @@ class BrowseServer:
         """Close the server; what is still to be prepared is not."""
         self._socket.close()
         self._closed.set()
+        self.tap_jobs.close()
+        self.tap.close()
         self.answers.close()
 
     def __enter__(self) -> Self:
@@ -145,3 +171,9 @@ class BrowseServer:
     def __exit__(self, *_: object) -> None:
         """Close the server."""
         self.close()
+
+
+def _jobs_folder(store_id: str) -> Path:
+    """Return where the jobs of a store's service are kept: not in the store, which a server only reads."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(state) / "photonlake" / "jobs" / store_id

@@ -177,18 +177,33 @@ class Pinned:
         if not self.fits:
             return self.dataset
         flat = pa.array(self.block.vectors.reshape(-1))
-        rest = self.dataset.to_table(columns=["encoder_id", "input_sha256"])
+        known = vectors.SIGMA in self.dataset.schema.names
+        rest = self.dataset.to_table(columns=["encoder_id", "input_sha256", *([vectors.SIGMA] if known else [])])
+        unknown = pa.nulls(self.pin.n_vectors, pa.list_(pa.float32(), self.pin.dim))
         return pa.table(
             {
                 "id": self.ids,
-                "bibcode" if self.holds_papers_only else "detection_id": self.ids,
+                "bibcode" if self.holds_papers_only else "detection_id": detections(self.ids),
                 "name": self.names,
                 "modality": self.keys["modality"],
                 "encoder_id": rest["encoder_id"],
                 "input_sha256": rest["input_sha256"],
                 "vector": pa.FixedSizeListArray.from_arrays(flat, self.pin.dim),
+                vectors.SIGMA: rest[vectors.SIGMA] if known else unknown,
             }
         )
+
+
+def detections(ids: pa.Array) -> pa.Array:
+    """Return ids with NULL for those of spectra that are of no detection: they have their spectrum_id.
+
+    Examples
+    --------
+    >>> detections(pa.array(["1575.1.85", "645228839459e825"])).to_pylist()
+    ['1575.1.85', None]
+    """
+    own = pc.match_substring_regex(ids, "^[0-9a-f]{16}$")
+    return pc.if_else(own, pa.scalar(None, ids.type), ids)
 
 
 _held: OrderedDict[tuple[str, str, int, int, int], Pinned] = OrderedDict()

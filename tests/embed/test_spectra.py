@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.folding import nominal_acis_edges
 from embed.inputs import modalities
 from embed.inputs.spectra import (
     EDGES_KEV,
@@ -17,7 +18,6 @@ from embed.inputs.spectra import (
     WIDTHS_KEV,
     ChannelSpectra,
     grid,
-    nominal_acis_edges,
     overlap,
     prepare,
     rebinned,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from catalog.folding import nominal_acis_edges
 from embed.inputs.properties import COLUMNS, LOG_COLUMNS
-from embed.inputs.spectra import nominal_acis_edges
 
 E_MIN, E_MAX = nominal_acis_edges()
 MIDDLE = 0.5 * (E_MIN + E_MAX)
@@ -34,6 +34,7 @@ def spectrum_table(n: int, seed: int = 0, counts: float = 20_000.0) -> pa.Table:
         {
             "id": [f"{1000 + i}.0.{i}" for i in range(n)],
             "name": names(n),
+            "instrument": ["ACIS"] * n,
             "hduclas2": ["TOTAL"] * n,
             "counts": pa.array(drawn.tolist(), INTS),
             "rate": nothing,

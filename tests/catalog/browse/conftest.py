@@ -74,9 +74,9 @@ def browsed(empty_store, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(browsed):
+def server(browsed, tmp_path_factory):
     """The store, served."""
-    with BrowseServer(browsed) as made:
+    with BrowseServer(browsed, jobs=tmp_path_factory.mktemp("jobs")) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()
