@@ -39,7 +39,11 @@ from sql.syntax import NotUnderstood
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"
 METHOD_GROUP = "photonlake.methods"
-OURS = {"nearest": "catalog.query.nearest:NEAREST", "similar_pairs": "catalog.query.similar_pairs:SIMILAR_PAIRS"}
+OURS = {
+    "crossmatch": "catalog.query.crossmatch:CROSSMATCH",
+    "nearest": "catalog.query.nearest:NEAREST",
+    "similar_pairs": "catalog.query.similar_pairs:SIMILAR_PAIRS",
+}
 # In the engine a function has a name of its own in each query: so it is the one of that query's snapshot and spaces,
 # and two queries at once do not meet.
 _SERIAL = itertools.count(1)
