@@ -102,7 +102,7 @@ def sql(  # noqa: PLR0917 - typer names each
 
 
 @app.command("export")
-def export_(
+def export_(  # noqa: PLR0917 - typer names each
     relation: Annotated[str | None, typer.Argument(help="Table or view, as 'schema.name'.")] = None,
     file: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
     store: StoreOption = None,
@@ -115,14 +115,29 @@ def export_(
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
+    ogip: Annotated[
+        Path | None,
+        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
+    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
 ) -> None:
-    """Write a whole table or view to a file; or the graph of a network run, as graphml, gexf or parquet.
+    """Write a whole table or view to a file; the graph of a network run; or spectra for fitting programs.
 
     Example: python -m catalog export csc.master_source sources.vot --store s
 
     Example: python -m catalog export --graph 3 --format graphml --output network.graphml --store s
+
+    Example: python -m catalog export --ogip spectra --where "src_cnts_aper_b > 500" --store s
     """
     output = output or file
+    if ogip is not None:
+        from catalog.publish.fitting_folder import write_fitting_files  # noqa: PLC0415 - brings astropy
+
+        with open_(store) as cat:
+            made = write_fitting_files(cat, ogip, where or "true", zipped=zipped, snapshot=snapshot)
+        OUT.print(f"{ogip}: {made}", highlight=False, soft_wrap=True)
+        return
     if graph is not None:
         from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
 
