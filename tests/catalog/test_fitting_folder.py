@@ -27,7 +27,8 @@ TIMES = """SELECT h.detection_id, g.ccd_id, g.start_s, g.stop_s
 FROM product.good_time g JOIN product.header h USING (file_id) WHERE h.detection_id IS NOT NULL ORDER BY ALL"""
 HEADERS = """SELECT kind, detection_id, mission, instrument, detector, grating, object, content, ra_pnt, dec_pnt,
 roll_pnt, ra_src, dec_src, date_obs, tstart_s, tstop_s, exposure_s, frame_time_s, level, x_crpix, x_crval, x_cdelt,
-y_crpix, y_crval, y_cdelt, ascdsver FROM product.header WHERE detection_id IS NOT NULL AND kind IN ('events', 'spectrum')
+y_crpix, y_crval, y_cdelt, ascdsver
+FROM product.header WHERE detection_id IS NOT NULL AND kind IN ('events', 'spectrum')
 AND file_id IN (SELECT file_id FROM product.spectrum WHERE role = 'source' UNION ALL SELECT file_id FROM product.event)
 ORDER BY ALL"""
 
