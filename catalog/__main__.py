@@ -121,22 +121,46 @@ def export_(  # noqa: PLR0917 - typer names each
     ] = None,
     where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
     zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
+    hats: Annotated[
+        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
+    ] = None,
+    moc: Annotated[
+        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
+    ] = None,
+    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
+    ] = None,
 ) -> None:
-    """Write a whole table or view to a file; the graph of a network run; or spectra for fitting programs.
+    """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
     Example: python -m catalog export csc.master_source sources.vot --store s
 
     Example: python -m catalog export --graph 3 --format graphml --output network.graphml --store s
 
     Example: python -m catalog export --ogip spectra --where "src_cnts_aper_b > 500" --store s
+
+    Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
-    if ogip is not None:
-        from catalog.publish.fitting_folder import write_fitting_files  # noqa: PLC0415 - brings astropy
-
+    if ogip or hats or moc:
         with open_(store) as cat:
-            made = write_fitting_files(cat, ogip, where or "true", zipped=zipped, snapshot=snapshot)
-        OUT.print(f"{ogip}: {made}", highlight=False, soft_wrap=True)
+            if ogip:
+                from catalog.publish.fitting_folder import write_fitting_files  # noqa: PLC0415 - brings astropy
+
+                made = write_fitting_files(cat, ogip, where or "true", zipped=zipped, snapshot=snapshot)
+                OUT.print(f"{ogip}: {made}", highlight=False, soft_wrap=True)
+            if hats:
+                from catalog.publish.hats_catalog import write_hats  # noqa: PLC0415 - of an extra
+
+                done = write_hats(cat, hats, table, with_ or (), snapshot=snapshot)
+                OUT.print(f"{hats}: {done}", highlight=False, soft_wrap=True)
+            if moc:
+                from catalog.publish.coverage import write_moc  # noqa: PLC0415 - as above
+
+                share = write_moc(cat, moc, table, snapshot=snapshot)
+                OUT.print(f"{moc}: {share:.3%} of the sky", highlight=False, soft_wrap=True)
         return
     if graph is not None:
         from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
