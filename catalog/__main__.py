@@ -132,6 +132,10 @@ def export_(  # noqa: PLR0917 - typer names each
         list[str] | None,
         typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
     ] = None,
+    frozen: Annotated[
+        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
 ) -> None:
     """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
@@ -144,23 +148,19 @@ def export_(  # noqa: PLR0917 - typer names each
     Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
-    if ogip or hats or moc:
-        with open_(store) as cat:
-            if ogip:
-                from catalog.publish.fitting_folder import write_fitting_files  # noqa: PLC0415 - brings astropy
+    if ogip or hats or moc or frozen:
+        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
 
-                made = write_fitting_files(cat, ogip, where or "true", zipped=zipped, snapshot=snapshot)
-                OUT.print(f"{ogip}: {made}", highlight=False, soft_wrap=True)
-            if hats:
-                from catalog.publish.hats_catalog import write_hats  # noqa: PLC0415 - of an extra
-
-                done = write_hats(cat, hats, table, with_ or (), snapshot=snapshot)
-                OUT.print(f"{hats}: {done}", highlight=False, soft_wrap=True)
-            if moc:
-                from catalog.publish.coverage import write_moc  # noqa: PLC0415 - as above
-
-                share = write_moc(cat, moc, table, snapshot=snapshot)
-                OUT.print(f"{moc}: {share:.3%} of the sky", highlight=False, soft_wrap=True)
+        published = publish(
+            location.store_path(store),
+            ogip=(ogip, where, zipped) if ogip else None,
+            hats=(hats, table, with_ or []) if hats else None,
+            moc=(moc, table) if moc else None,
+            frozen=(frozen, url) if frozen else None,
+            snapshot=snapshot,
+        )
+        for line in published:
+            OUT.print(line, highlight=False, soft_wrap=True)
         return
     if graph is not None:
         from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
