@@ -49,7 +49,8 @@ WithOption = Annotated[
     typer.Option(
         "--with",
         metavar="NAME=FILE",
-        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv.",
+        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv; NAME=samp waits for one "
+        "that TOPCAT sends.",
     ),
 ]
 FormatOption = Annotated[
@@ -82,6 +83,9 @@ def sql(  # noqa: PLR0917 - typer names each
     with_: WithOption = None,
     memory: MemoryOption = None,
     spill: SpillOption = None,
+    samp: Annotated[
+        str | None, typer.Option("--samp", metavar="PROGRAM", help="Send the answer to topcat, aladin, ...; or to all.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="On screen, show columns of SELECT * too that are empty in the answer.")
     ] = False,
@@ -97,7 +101,13 @@ def sql(  # noqa: PLR0917 - typer names each
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in _pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, Path(file).expanduser())
+            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+        if samp:
+            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
+
+            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
+            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
 
@@ -295,6 +305,13 @@ def repair(store: StoreOption = None) -> None:
     done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
+
+
+def _sent(name: str) -> object:
+    """Return a table that another program sends."""
+    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
+
+    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
 
 
 def _answer(
