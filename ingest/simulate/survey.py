@@ -178,6 +178,7 @@ def simulate(
     seed: int = 1,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    on: str = "local",
 ) -> Summary:
     """Write a simulated mini survey in the real file formats.
 
@@ -193,6 +194,8 @@ def simulate(
         Processes; 1 works in this one; by default one per processor.
     progress : callable, optional
         Called with fields done and fields in all.
+    on : str
+        Where: see `catalog.parallel.workers_on`.
 
     Returns
     -------
@@ -226,8 +229,8 @@ def simulate(
 
     fields = plan(seed, sources)
     results: list[FieldRows] = []
-    workers = 1 if sources <= SERIAL_SOURCES else workers
-    for field, result in map_ordered(partial(_work, os.fspath(output)), fields, workers):
+    workers = 1 if sources <= SERIAL_SOURCES and on == "local" else workers
+    for field, result in map_ordered(partial(_work, os.fspath(output.resolve())), fields, workers, on=on):
         if isinstance(result, WorkerDied):
             raise result
         results.append(result)
