@@ -80,10 +80,7 @@ class Workers:
         executor, self._executor = self._executor, None
         if executor is None:
             return
-        try:
-            executor.shutdown(wait=True, cancel_futures=True)
-        except TypeError:  # Dask's executor has no such option, and cancels where it does not wait
-            executor.shutdown(wait=False)
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 Opener = Callable[[str, int | None], AbstractContextManager[Workers]]
@@ -202,7 +199,7 @@ def _through_dask(distributed: Any, client: Any, count: int | None) -> Iterator[
     there = sum(client.nthreads().values())
     lost = (CancelledError, distributed.client.FutureCancelledError, distributed.comm.CommClosedError)
     workers = Workers(
-        lambda: client.get_executor(pure=False),
+        lambda: _DaskExecutor(client),
         count or max(1, there),
         died=(distributed.KilledWorker,),
         lost=lost,
@@ -210,6 +207,27 @@ def _through_dask(distributed: Any, client: Any, count: int | None) -> Iterator[
     )
     with _closing(workers):
         yield workers
+
+
+class _DaskExecutor(Executor):
+    """Dask's own futures: those of its executor stay open for ever where a worker with a result died."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - untyped
+        self._client = client
+        self._open: list[Any] = []
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:  # noqa: ANN401
+        """Run a function as a Dask task."""
+        self._open = [f for f in self._open if not f.done()]
+        future: Future[Any] = self._client.submit(function, *arguments, **named, pure=False)
+        self._open.append(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:  # noqa: ARG002 - the interface
+        """Stop what is under way."""
+        if cancel_futures and self._open:
+            self._client.cancel(self._open)
+        self._open = []
 
 
 @contextlib.contextmanager

@@ -127,11 +127,12 @@ def test_a_scheduler_that_dies_is_told_and_one_that_is_not_there_too():
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
     working = subprocess.Popen(worker, stderr=subprocess.DEVNULL)
     try:
+        results = map_ordered(double, range(10_000), 2, on=f"dask:{address}")
+        next(results)
+        running.kill()
+        running.wait()
         with pytest.raises(ClusterLost, match="is gone"):
-            for n, _ in map_ordered(double, range(10_000), 2, on=f"dask:{address}"):
-                if n == 3:
-                    running.kill()
-                    running.wait()
+            list(results)
     finally:
         running.kill()
         working.kill()
