@@ -224,7 +224,7 @@ class SpaceMap(Product):
     def _ipython_display_(self) -> None:
         from IPython.display import display  # noqa: PLC0415 - a notebook has it
 
-        display(self.scatter.show())  # type: ignore[no-untyped-call]  # IPython has no types
+        display(self.scatter.show())  # type: ignore[no-untyped-call, unused-ignore]  # IPython has no types
 
     def _draw(self, axes: Axes) -> None:
         x, y = (np.asarray(self[name], np.float64) for name in ("x", "y"))
