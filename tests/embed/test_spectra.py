@@ -40,6 +40,7 @@ def row(**changed):
         "id": "1.0.1",
         "name": "2CXO J000000.0+000000",
         "hduclas2": "TOTAL",
+        "instrument": "ACIS",
         "counts": [1] * n,
         "rate": None,
         "stat_err": None,
@@ -61,7 +62,7 @@ def row(**changed):
 def table(*rows):
     floats = pa.list_(pa.float64())
     lists = {"counts": pa.list_(pa.int32()), "quality": pa.list_(pa.int32()), "background_counts": pa.list_(pa.int32())}
-    types = {"id": pa.string(), "name": pa.string(), "hduclas2": pa.string()}
+    types = dict.fromkeys(("id", "name", "hduclas2", "instrument"), pa.string())
     types |= dict.fromkeys(("rate", "stat_err", "background_rate", "e_min", "e_max"), floats) | lists
     return pa.table({k: pa.array([r[k] for r in rows], types.get(k, pa.float64())) for k in row()})
 
