@@ -27,9 +27,9 @@ MODULES = [p for name in ("sql", "catalog", "ingest", "embed", "analysis") for p
 
 MOST_LINES = 350
 LONGER = {
+    "catalog/store/lake.py",  # one door to a store: a cut would make two
+    "ingest/simulate/papers.py",  # one abstract, from its figures to its sentences
     "ingest/simulate/phrases.py",  # sentences, no code
-    "ingest/simulate/papers.py",
-    "catalog/store/vectors.py",
 }
 
 
