@@ -39,7 +39,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     store: StoreOption = None,
     model: ModelOption = None,
     latent: Annotated[
-        int | None, typer.Option("--latent", min=1, help="Length of the vectors: 8; 64 in aligned.")
+        int | None, typer.Option("--latent", min=1, help="Length of the vectors: 8; 6 of a vae, 64 in aligned.")
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="aligned: events, spectrum, events-spectrum or properties.")
@@ -66,6 +66,9 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     again: Annotated[
         bool, typer.Option("--again", help="Though the same was trained on the same rows before.")
     ] = False,
+    ready_made: Annotated[
+        bool, typer.Option("--ready-made", help="Train nothing: take the encoder that comes with the program.")
+    ] = False,
     wait: WaitOption = True,
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
@@ -73,7 +76,8 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     What was trained before, with the same settings on the same rows, is not trained again. With --repeats the studies
     can tell how much of a score is the luck of one training: their intervals then say so.
 
-    Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
+    Example: python -m embed train spectrum --where 'flux_significance_b >= 5' --store s
+    Example: python -m embed train spectrum --ready-made --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
     from embed.store import training_job  # noqa: PLC0415 - `--help` needs no encoder
@@ -86,7 +90,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     elif data is not None or gamma is not None:
         raise QueryError(f"--data and --gamma are of the space aligned, not of {space}")
     settings = registry.Settings(
-        latent=latent or (64 if space == "aligned" else 8),
+        latent=latent or registry.family(space, model).latent,
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
@@ -97,6 +101,10 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     )
     path = location.store_path(store)
     job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=say)
+    if ready_made:
+        say_trained(training_job.take_ready(job))
+        hint(f"Next: {command(f'embed run {space}', path)}")
+        return
     say_trained(training_job.train(job))
     for i in range(1, repeats + 1):
         say_trained(training_job.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
@@ -117,7 +125,7 @@ def run_(
     from embed.store.status import without_encoder  # noqa: PLC0415
 
     path = location.store_path(store)
-    for made in training_job.make_untrained(path, spaces or [], wait=wait, on_wait=say):
+    for made in training_job.make_ready(path, spaces or [], wait=wait, on_wait=say):
         say_trained(made)
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}

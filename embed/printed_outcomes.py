@@ -33,6 +33,10 @@ def say_trained(made: Trained) -> None:
     known = made.validation_error is not None
     error = f"; {made.error_name} {made.validation_error:.4g} on held-out sources" if known else ""
     rows = f", {made.n_rows:,} rows of {made.n_sources:,} sources, {made.epochs} epochs" if made.n_rows else ""
+    if made.ready_made:
+        line = f"{made.encoder_id}: ready made, version {made.version}{rows}{error}"
+        OUT.print(line, highlight=False, soft_wrap=True)
+        return
     if made.trained_before is not None:
         when = f"already trained, {made.trained_before:%Y-%m-%d %H:%M} UTC, with these settings on these rows"
         OUT.print(f"{made.encoder_id}: {when}; --again trains it once more", highlight=False, soft_wrap=True)

@@ -80,6 +80,8 @@ class Pin:
     next_n_vectors: int | None = None
 
 
+SIGMA = "vector_sigma"
+"""Column of the standard deviations of vectors."""
 _COLUMNS = ", ".join(Pin.__dataclass_fields__)
 
 
@@ -141,6 +143,7 @@ def rows(
     modalities: list[str],
     encoder_id: str,
     hashes: list[str],
+    sigmas: npt.NDArray[np.float32] | None = None,
 ) -> pa.Table:
     """Make rows of a Lance table.
 
@@ -151,6 +154,8 @@ def rows(
     vectors : ndarray of float32, shape (n, d)
     encoder_id : str
         The same for all.
+    sigmas : ndarray of float32, shape (n, d), optional
+        Standard deviations of the vectors, of encoders that know them; other tables have no such column.
 
     Raises
     ------
@@ -163,7 +168,7 @@ def rows(
         raise ValueError("a vector has a number that is not finite")
     n, dim = vectors.shape
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
-    return pa.table(
+    table = pa.table(
         {
             "id": pa.array(ids, pa.string()),
             "name": pa.array(names, pa.string()),
@@ -173,6 +178,10 @@ def rows(
             "vector": pa.FixedSizeListArray.from_arrays(flat, dim),
         }
     )
+    if sigmas is None:
+        return table
+    flat = pa.array(np.ascontiguousarray(sigmas, np.float32).reshape(-1))
+    return table.append_column(SIGMA, pa.FixedSizeListArray.from_arrays(flat, dim))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Batch:
     modalities: list[str] = field(default_factory=list)
     hashes: list[str] = field(default_factory=list)
     parts: list[registry.Vectors] = field(default_factory=list)
+    widths: list[registry.Vectors] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     skipped_names: list[str | None] = field(default_factory=list)
     skipped_hashes: list[str] = field(default_factory=list)
@@ -44,6 +45,7 @@ class Batch:
         self.modalities += encoded.modalities
         self.hashes += [hashes[i] for i in encoded.ids]
         self.parts.append(encoded.vectors)
+        self.widths += [] if encoded.sigmas is None else [encoded.sigmas]
         self.skip(encoded.skipped, names, hashes)
 
     def skip(self, reasons: dict[str, str], names: dict[str, str | None], hashes: dict[str, str]) -> None:
@@ -63,6 +65,10 @@ class Batch:
     def vectors(self, dim: int) -> registry.Vectors:
         """Return the vectors as one array of float32, shape (n, dim)."""
         return np.concatenate([np.empty((0, dim), np.float32), *self.parts])
+
+    def sigmas(self, dim: int) -> registry.Vectors:
+        """Return how wide the vectors are known, as one array of float32, shape (n, dim)."""
+        return np.concatenate([np.empty((0, dim), np.float32), *self.widths])
 
     def told(self, space: str, encoder_id: str) -> pa.Table:
         """Return the rows of meta.embedded that tell of it."""
