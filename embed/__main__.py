@@ -80,7 +80,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m embed train spectrum --ready-made --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
-    from embed.store import training_job  # noqa: PLC0415 - `--help` needs no encoder
+    from embed.store import training_job, untrained_spaces  # noqa: PLC0415 - `--help` needs no encoder
 
     options = _options(set_ or [])
     if space == "aligned":
@@ -102,7 +102,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     path = location.store_path(store)
     job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=say)
     if ready_made:
-        say_trained(training_job.take_ready(job))
+        say_trained(untrained_spaces.take_ready(job))
         hint(f"Next: {command(f'embed run {space}', path)}")
         return
     say_trained(training_job.train(job))
@@ -121,11 +121,11 @@ def run_(
 
     Example: python -m embed run --store s
     """
-    from embed.store import encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
+    from embed.store import encoding_job, untrained_spaces  # noqa: PLC0415 - `--help` needs none
     from embed.store.status import without_encoder  # noqa: PLC0415
 
     path = location.store_path(store)
-    for made in training_job.make_ready(path, spaces or [], wait=wait, on_wait=say):
+    for made in untrained_spaces.make_ready(path, spaces or [], wait=wait, on_wait=say):
         say_trained(made)
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
