@@ -28,7 +28,11 @@ from sql.signatures import Signature
 TABLE_GROUP = "photonlake.table_functions"
 SCALAR_GROUP = "photonlake.functions"
 METHOD_GROUP = "photonlake.methods"
-OURS = {"nearest": "catalog.query.nearest:NEAREST", "similar_pairs": "catalog.query.similar_pairs:SIMILAR_PAIRS"}
+OURS = {
+    "crossmatch": "catalog.query.crossmatch:CROSSMATCH",
+    "nearest": "catalog.query.nearest:NEAREST",
+    "similar_pairs": "catalog.query.similar_pairs:SIMILAR_PAIRS",
+}
 
 
 @dataclass(frozen=True)

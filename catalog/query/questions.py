@@ -117,7 +117,7 @@ class Questions:
     def session(self, cursor: duckdb.DuckDBPyConnection) -> Session:
         """Begin a transaction, and return what a table function sees in it."""
         cursor.execute("BEGIN TRANSACTION READ ONLY")
-        return Session(self.store, cursor, admit, self._pins)
+        return Session(self.store, cursor, admit, self._pins, self.own)
 
     def cursor(self, snapshot: int | str | date | None = None) -> duckdb.DuckDBPyConnection:
         """Return a cursor on a snapshot, with the user's own tables."""
@@ -182,7 +182,7 @@ class Questions:
     ) -> Result:
         """Answer a query that names table functions, vectors, or functions of other packages."""
         query = origin.query
-        session = Session(self.store, cursor, admit, self._pins)
+        session = Session(self.store, cursor, admit, self._pins, self.own)
         complain_of_engine = self._complaints(origin)
         try:
             prepared = preparation.resolve(query, named, session, values)
