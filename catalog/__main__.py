@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
+from catalog.console import (
+    ERR,
+    OUT,
+    SnapshotOption,
+    StoreOption,
+    WaitOption,
+    hint,
+    number,
+    pairs,
+    program,
+    run,
+    stdout_bytes,
+    table_of,
+)
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
+from catalog.serve.commands import browse, serve
 from catalog.store import expiry, lake, location, unreferenced
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
@@ -24,13 +38,6 @@ app = program(
     example="python -m catalog info --store s",
 )
 
-SnapshotOption = Annotated[
-    str | None,
-    typer.Option(
-        "--snapshot",
-        help="Ask the store as it was: a snapshot's number or name, a time (ISO 8601, UTC), or the end of a date.",
-    ),
-]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Value of a $name in the query; repeatable.")
 ]
@@ -100,12 +107,19 @@ def sql(  # noqa: PLR0917 - typer names each
         context.fail(f"the query is one argument, put it in quotes; after {query!r} came {' '.join(context.args)!r}")
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
-        for name, file in _pairs("--with", with_, "mine=targets.csv"):
+        for name, file in pairs("--with", with_, "mine=targets.csv"):
             cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
         if samp:
             from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
 
-            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
+            took = send(
+                cat.sql(
+                    text,
+                    snapshot=snapshot,
+                    parameters=_parameters(param),
+                ),
+                samp,
+            )
             OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
             return
         _answer(cat, text, format_, output, snapshot, param, every=every)
@@ -271,60 +285,8 @@ def expire(
     OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
 
 
-HostOption = Annotated[
-    str, typer.Option("--host", help="What to bind to; 127.0.0.1 is reached from this machine alone.")
-]
-PrefixOption = Annotated[str, typer.Option("--prefix", help="First part of every path, as /chandra.")]
-UrlOption = Annotated[
-    str, typer.Option("--url", help="Behind a proxy: the address that others type, as https://data.example.org/chandra")
-]
-
-
-@app.command()
-def serve(
-    store: StoreOption = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8642,
-    host: HostOption = "127.0.0.1",
-    prefix: PrefixOption = "",
-    url: UrlOption = "",
-    snapshot: SnapshotOption = None,
-    jobs: Annotated[
-        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
-    ] = None,
-) -> None:
-    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
-
-    Example: python -m catalog serve --store s
-    """
-    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
-
-
-@app.command()
-def browse(
-    store: StoreOption = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
-) -> None:
-    """Show the store as a page in the browser: maps of the spaces, spectra, light curves, neighbours, papers, SQL.
-
-    Only this machine can reach it, and it only reads; a query may run 10 s and give 1,000 rows.
-
-    Example: python -m catalog browse --store s
-    """
-    _serve(location.store_path(store), port, open_browser=open_browser)
-
-
-def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
-    import webbrowser  # noqa: PLC0415 - for these commands alone
-
-    from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
-
-    with BrowseServer(store, port, **options) as server:
-        OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
-        if open_browser:
-            webbrowser.open(server.url)
-        server.serve_forever()
+app.command()(serve)
+app.command()(browse)
 
 
 @app.command()
@@ -362,7 +324,11 @@ def _answer(
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
     if output:
         check_output(output)
-    result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
+    result = cat.sql(
+        query,
+        snapshot=snapshot,
+        parameters=_parameters(param),
+    )
     if name == "table":
         print_rows(result, output, every=every)
         return
@@ -374,28 +340,8 @@ def _answer(
         sys.stdout.buffer.flush()
 
 
-def _parameters(given: list[str]) -> dict[str, object]:
-    """Parse NAME=VALUE; whole numbers and decimals become numbers, the rest stays text."""
-    return {name: _number(value) for name, value in _pairs("--param", given, "radius=5")}
-
-
-def _pairs(option: str, given: list[str] | None, example: str) -> list[tuple[str, str]]:
-    pairs = []
-    for item in given or []:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            raise QueryError(f"{option} {item}: expected NAME=VALUE, as in {option} {example}")
-        pairs.append((name, value))
-    return pairs
-
-
-def _number(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _parameters(given: list[str] | None) -> dict[str, object]:
+    return {name: number(value) for name, value in pairs("--param", given, "radius=5")}
 
 
 if __name__ == "__main__":

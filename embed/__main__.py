@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
-from catalog.console import OUT, StoreOption, WaitOption, hint, program, run, table_of, wide
+from catalog.console import OUT, StoreOption, WaitOption, hint, number, pairs, program, run, table_of, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
 from catalog.store import location
@@ -273,24 +273,8 @@ def compare(
 
 def _options(given: list[str]) -> dict[str, int | float | str | bool]:
     """Parse NAME=VALUE; numbers and truth values become such, the rest stays text."""
-    out: dict[str, int | float | str | bool] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            raise QueryError(f"--set {item}: expected NAME=VALUE, as in --set patch=20")
-        out[name] = _value(value)
-    return out
-
-
-def _value(text: str) -> int | float | str | bool:
-    if text in {"true", "false"}:
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    truth = {"true": True, "false": False}
+    return {name: truth[text] if text in truth else number(text) for name, text in pairs("--set", given, "patch=20")}
 
 
 def _check_aligned(model: str | None, data: str | None, text: str) -> None:
