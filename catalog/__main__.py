@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
@@ -16,7 +15,6 @@ from catalog.console import (
     OUT,
     SnapshotOption,
     StoreOption,
-    WaitOption,
     hint,
     number,
     pairs,
@@ -30,7 +28,8 @@ from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
-from catalog.store import expiry, lake, location, unreferenced
+from catalog.store import expiry, lake, location
+from catalog.store.commands import backup, expire, repair, restore
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -262,43 +261,8 @@ def snapshots(
     print_table(table)
 
 
-@app.command()
-def expire(
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="End what is older: 36h, 90d, 12w.", show_default=False)
-    ],
-    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many stay, whatever their age.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    store: StoreOption = None,
-    wait: WaitOption = True,
-) -> None:
-    """End old snapshots, and remove the files and vectors that only they held. Those with a name stay.
-
-    Example: python -m catalog expire --older-than 90d --dry-run --store s
-    """
-    path = location.store_path(store)
-    done = expiry.expire(
-        path, expiry.parse_age(older_than), keep_last=keep_last, dry_run=dry_run, wait=wait, on_wait=hint
-    )
-    n, would = len(done.snapshots), "would end" if dry_run else "ended"
-    size = f"they hold {decimal(done.n_bytes)}" if dry_run else f"{decimal(done.n_bytes)} came back"
-    OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
-
-
-app.command()(serve)
-app.command()(browse)
-
-
-@app.command()
-def repair(store: StoreOption = None) -> None:
-    """Remove what no snapshot references, and mend the paths of a store that was moved.
-
-    Example: python -m catalog repair --store s
-    """
-    path = location.store_path(store)
-    done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
-    for line in done or ["Nothing to repair."]:
-        OUT.print(line, soft_wrap=True, highlight=False)
+for _command in (expire, serve, backup, restore, browse, repair):
+    app.command()(_command)
 
 
 def _sent(name: str) -> object:

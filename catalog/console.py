@@ -139,6 +139,14 @@ SnapshotOption = Annotated[
         help="Ask the store as it was: a snapshot's number or name, a time (ISO 8601, UTC), or the end of a date.",
     ),
 ]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Where the work is done: local, dask, ray, slurm, a cluster that runs (dask:tcp://host:8786), or an "
+        "executor of your own (module:function).",
+    ),
+]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait while another process writes, or fail at once.")
 ]
