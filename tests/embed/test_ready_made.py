@@ -21,7 +21,7 @@ from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.store import ready_made
 from embed.store.encoding_job import Job, run
-from embed.store.training_job import make_ready
+from embed.store.untrained_spaces import make_ready
 from ingest.refresh import refresh
 
 WEIGHTS = Path(embed.__file__).parent / "weights"
