@@ -30,8 +30,9 @@ from catalog.store.parts import add_parts, incoming
 from ingest.contents import Contents, content_of
 from ingest.detect import ARCHIVE
 from ingest.follow_up import STATES, settle, take_out
+from ingest.gathering import Part
 from ingest.ledger import disagreements, without_release
-from ingest.loading import Loaded, Part, Task, load_batch
+from ingest.loading import Loaded, Task, load_batch
 from ingest.places import Job, plan_of, releases_of
 from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files
 from ingest.readers import file_id_of
