@@ -14,20 +14,10 @@ from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.schema import TABLES, Table
 from catalog.schema.columns import literal
 from catalog.store import lake, manifest
-from catalog.store.manifest import (
-    DUPLICATE,
-    FAILED,
-    FORGOTTEN,
-    LOADED,
-    SKIPPED,
-    STALE,
-    UNREADABLE,
-    FileEntry,
-    Known,
-)
+from catalog.store.manifest import DUPLICATE, FAILED, FORGOTTEN, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known
 from catalog.store.merging import merge
 from catalog.store.parts import add_parts, incoming
-from ingest.contents import Contents, content_of
+from ingest.contents import Contents, content_of, members_of
 from ingest.detect import ARCHIVE
 from ingest.follow_up import STATES, settle, take_out
 from ingest.gathering import Part
@@ -48,15 +38,6 @@ COMMIT_SECONDS = 1.0
 """Batches that finish within this time share a commit, or within four times as long as the last commit took."""
 SERIAL_BYTES = 16 << 20
 """Below this, starting worker processes takes longer than reading."""
-
-
-def _members(ledger: Mapping[str, Known]) -> dict[str, list[str]]:
-    """Return the files in each archive that a ledger knows."""
-    members: dict[str, list[str]] = {path: [] for path, known in ledger.items() if known.kind == ARCHIVE}
-    for path in ledger if members else ():
-        if archive := archive_of(path, members):
-            members[archive].append(path)
-    return members
 
 
 class Committer:
@@ -135,7 +116,7 @@ class Committer:
 
     def _read(self, plan: Plan) -> None:
         self._ledger = manifest.read_ledger(self._connection)
-        self._members = _members(self._ledger)
+        self._members = members_of(self._ledger)
         self._older.clear()
         for older, newest in plan.older.items():
             self._older.setdefault(newest, []).append(older)

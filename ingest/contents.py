@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 
 from catalog.store.manifest import DUPLICATE, LOADED, FileEntry, Known
+from ingest.detect import ARCHIVE
+from ingest.planning import archive_of
 
 REGION = "region"
 """Kind of region files."""
@@ -22,6 +24,15 @@ def content_of(path: str, file: FileEntry | Known) -> Content:
     ('ab', '/a')
     """
     return file.sha256, os.path.dirname(path) if file.kind == REGION else ""  # noqa: PTH120 - a hundred thousand times
+
+
+def members_of(ledger: Mapping[str, Known]) -> dict[str, list[str]]:
+    """Return the files in each archive that a ledger knows."""
+    members: dict[str, list[str]] = {path: [] for path, known in ledger.items() if known.kind == ARCHIVE}
+    for path in ledger if members else ():
+        if archive := archive_of(path, members):
+            members[archive].append(path)
+    return members
 
 
 class Contents:
