@@ -58,7 +58,7 @@ async function showSpace() {
   state.space = $("space").value;
   say("loading…");
   try {
-    map.show(await ask("/api/map", { space: state.space }));
+    map.show(await ask("api/map", { space: state.space }));
     say(`${map.map.ids.length.toLocaleString("en")} vectors`);
     await showColours();
   } catch (error) {
@@ -71,7 +71,7 @@ async function showColours() {
   $("legend").replaceChildren();
   if (!column) return map.colour(null);
   try {
-    const colours = await ask("/api/colours", { space: state.space, column });
+    const colours = await ask("api/colours", { space: state.space, column });
     map.colour(colours);
     if (colours.classes) {
       colours.classes.forEach((name, i) => {
@@ -104,8 +104,8 @@ function pick(id) {
   const serial = ++state.serial;
   $("detail").replaceChildren(make("h2", id));
   map.mark([], id);
-  const facts = ask("/api/detection", { id });
-  const spectrum = ask("/api/spectrum", { id }), near = ask("/api/neighbours", { space: state.space, id }), light = ask("/api/light_curve", { id });
+  const facts = ask("api/detection", { id });
+  const spectrum = ask("api/spectrum", { id }), near = ask("api/neighbours", { space: state.space, id }), light = ask("api/light_curve", { id });
   part("catalog", facts.then((found) => {
     const made = table([], found.fields.map((f) => [f.name, f.value === null ? null : `${shown(f.value)} ${f.unit}`]));
     found.fields.forEach((f, i) => (made.tBodies[0].rows[i].title = f.description || ""));
@@ -149,7 +149,7 @@ $("find").addEventListener("submit", async (e) => {
   const text = $("words").value.trim();
   if (!text) return;
   try {
-    const found = await ask("/api/search", { space: state.space, text });
+    const found = await ask("api/search", { space: state.space, text });
     map.mark(found.rows.map((r) => r.id));
     const rows = found.rows.map((r) => [r.id, r.name, r.distance]);
     $("detail").replaceChildren(make("h2", `nearest to “${text}”`), table(["id", "name", "distance"], rows, (row) => pick(row[0])));
@@ -164,7 +164,7 @@ $("sql").addEventListener("submit", async (e) => {
   $("answer").replaceChildren(make("p", "asking…", { className: "none" }));
   const start = performance.now();
   try {
-    const answer = await fetch("/api/sql", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query: $("query").value }) });
+    const answer = await fetch("api/sql", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query: $("query").value }) });
     const value = await answer.json();
     if (!answer.ok) throw new Error(value.error);
     const at = value.columns.findIndex((c) => c === "detection_id" || c === "id");
@@ -182,7 +182,7 @@ $("query").addEventListener("keydown", (e) => {
 $("space").addEventListener("change", showSpace);
 $("column").addEventListener("change", showColours);
 
-ask("/api/overview").then((found) => {
+ask("api/overview").then((found) => {
   $("store").textContent = `${found.store}, snapshot ${found.snapshot}: ${found.detections.toLocaleString("en")} detections, ${found.papers.toLocaleString("en")} papers`;
   $("simulated").hidden = !found.simulated;
   for (const s of found.spaces) $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));

@@ -40,6 +40,8 @@ def browsed(empty_store, tmp_path_factory):
         for i, (d, n) in enumerate(zip(ids, names, strict=True))
     ]
     write_rows(store, "csc.observation_source", *rows)
+    places = [{"name": n, "ra": 0.01 * i, "dec": 80.0} for i, n in enumerate(names[:3])]
+    write_rows(store, "csc.master_source", *places)
     types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
     write_rows(store, "csc.classification", *types[:200])
     write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})
@@ -69,9 +71,9 @@ def browsed(empty_store, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(browsed):
+def server(browsed, tmp_path_factory):
     """The store, served."""
-    with BrowseServer(browsed) as made:
+    with BrowseServer(browsed, jobs=tmp_path_factory.mktemp("jobs")) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from factories.store import write
 
+from catalog.errors import QueryError
+from catalog.serve.address import Address, address
 from catalog.serve.answers import Answers
 from catalog.serve.drawings import projected
 from catalog.serve.server import BrowseServer
@@ -180,8 +182,9 @@ def said(server, content):
         connection.sendall(content)
         with connection.makefile("rb") as answers:
             status = answers.readline()
-            headers = dict(line.decode().rstrip().split(": ", 1) for line in iter(answers.readline, b"\r\n") if line)
-            body = answers.read(int(headers.get("Content-Length", 0)))
+            lines = [line.decode().rstrip().partition(": ") for line in iter(answers.readline, b"\r\n") if line]
+            headers = {name.lower(): value for name, _, value in lines}
+            body = answers.read(int(headers.get("content-length", 0)))
             return int(status.split()[1]), body
 
 
@@ -196,11 +199,11 @@ def request(server, *lines, body=b"", method="POST", path="/api/sql"):
         *("Content-Length: -1", "Content-Length: x", "Content-Length: ", "Content-Length: 1e3", "Content-Length: +28"),
         *(
             "Content-Length: 0x1c",
-            "Content-Length: 28, 28",
+            "Content-Length: 28, 1",
             "Content-Length: 9999999999999999999",
             "Content-Length: 65537",
         ),
-        *("X-Length: 28", "Transfer-Encoding: chunked", "Content-Length: 28\r\nContent-Length: 28"),
+        *("X-Length: 28", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 28"),
         *("Content-Length: 28\r\nContent-Length: 1", "Content-Length: 28\r\nTransfer-Encoding: chunked"),
         "Content-Length: \u0662\u0668",
     ],
@@ -239,7 +242,7 @@ def test_half_a_request_is_not_answered_and_holds_up_nobody(server):
 
 
 def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, monkeypatch):
-    monkeypatch.setattr("catalog.serve.server._REQUEST_S", 0.2)
+    monkeypatch.setattr("catalog.serve.connections.REQUEST_S", 0.2)
     with BrowseServer(browsed) as impatient:
         threading.Thread(target=impatient.serve_forever, daemon=True).start()
         for begin in (b"", b"GET / HTTP/1.1\r\nHost: "):
@@ -250,11 +253,9 @@ def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, 
 
 
 @pytest.mark.parametrize("port", [80, 8080])
-def test_a_browser_leaves_out_port_80_and_no_other(browsed, port):
-    with BrowseServer(browsed) as made:
-        made.server_port = port
-        known = {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
-        assert made.hosts == (known if port == 80 else {"127.0.0.1:8080", "localhost:8080"})
+def test_a_browser_leaves_out_port_80_and_no_other(port):
+    known = {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
+    assert Address(port=port).names == (known if port == 80 else {"127.0.0.1:8080", "localhost:8080"})
 
 
 @pytest.mark.parametrize(
@@ -286,7 +287,7 @@ def test_no_page_of_another_site_may_ask(server, site, mode, path, status):
         (["Origin: http://127.0.0.1:{port}.evil.example"], 403),
         (["Origin: http://127.0.0.1:1"], 403),
         (["Sec-Fetch-Site: cross-site"], 403),
-        (["Host: evil.example"], 403),
+        (["Host: evil.example"], 400),  # a second one
         (["Content-Type: text/plain"], 400),
     ],
 )
@@ -328,3 +329,26 @@ def test_an_answer_says_what_a_browser_may_do_with_it(server):
         assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         assert page.headers["X-Content-Type-Options"] == "nosniff"
         assert page.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_server_behind_a_prefix_or_a_proxy_answers_to_its_public_name(browsed):
+    with BrowseServer(browsed, public="https://data.example.org/chandra") as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        assert made.url == "https://data.example.org/chandra/"
+        lines = ["Host: data.example.org", "Origin: https://data.example.org"]
+        for path in ("/chandra/api/overview", "/api/overview"):  # a proxy leaves the prefix, or takes it off
+            content = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+            assert said(made, content)[0] == 200
+        assert said(made, b"GET /chandra HTTP/1.1\r\nHost: data.example.org\r\n\r\n")[0] == 307
+        assert said(made, b"GET /chandra/ HTTP/1.1\r\nHost: evil.example\r\n\r\n")[0] == 403
+        evil = b"GET /api/overview HTTP/1.1\r\nHost: data.example.org\r\nOrigin: https://evil.example\r\n\r\n"
+        assert said(made, evil)[0] == 403
+        made.shutdown()
+
+
+def test_an_address_says_what_is_wrong_with_it():
+    assert address(prefix="a/b/").url == "http://127.0.0.1:0/a/b/"
+    assert "10.1.2.3:80" in address("10.1.2.3", 80).names
+    for wrong in ("data.example.org", "ftp://x", "https://x/?a=1"):
+        with pytest.raises(QueryError, match="expected the address"):
+            address(public=wrong)
