@@ -9,6 +9,7 @@ from pathlib import Path
 BENCHMARKS = (
     *("imports", "ingest_speed", "catalog_table", "one_source", "second_run", "bytes_per_photon", "memory"),
     *("nearest", "similar_pairs", "crossmatch", "training", "browse"),
+    *("vectors_made", "archive"),
 )
 
 

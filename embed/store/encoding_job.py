@@ -28,7 +28,7 @@ from embed.store.encoded_batches import Batch, batches
 from embed.store.status import next_step
 
 _LOG = logging.getLogger(__name__)
-COMMIT_ROWS = 1 << 16
+COMMIT_ROWS = 1 << 18
 _STALE = """
 SELECT space, id, name, reason, input_sha256, encoder_id FROM meta.stale
 ORDER BY space, TRY_CAST(split_part(id, '.', 1) AS BIGINT), id
