@@ -18,10 +18,10 @@ from catalog.query.filtering import rows_that_meet
 from catalog.query.functions import TableFunction
 from catalog.query.session import Session
 from catalog.query.targets import find_target
-from catalog.store import vectors
+from catalog.store import approximate_search, vectors
 from catalog.store.pinned import TEXT_MODALITIES, Pinned, detections, whole
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 _SIGNATURE = Signature(
     "nearest",
@@ -160,7 +160,7 @@ def approximate(
     Answer
         At most k rows.
     """
-    tables = [vectors.indexed(space.dataset, target, k + len(without), modality) for target in targets]
+    tables = [approximate_search.indexed(space.table, target, k + len(without), metric, modality) for target in targets]
     found = pa.concat_tables(tables).combine_chunks()
     ids = found["id"].to_pylist()
     once = [n for n, i in enumerate(ids) if i not in without and ids.index(i) == n]

@@ -18,7 +18,7 @@ from catalog.errors import QueryError, UnknownName, command
 from catalog.neighbours.closeness import Floats, Rows
 from catalog.query.session import Session
 from catalog.schema.identifiers import is_source_name, source_name
-from catalog.store import vectors
+from catalog.store import lance_files, vectors
 from catalog.store.pinned import Pinned
 
 _SPECTRUM_FILE = re.compile(r"\.(?:pi|pha|fits?)(?:\.gz)?$", re.IGNORECASE)
@@ -79,7 +79,7 @@ def find_target(session: Session, space: Pinned, target: object, text: object, *
                 rows = space.rows_where(column, value)
                 if rows.size:
                     return Target(space.vectors_of(rows), [space.ids[r].as_py() for r in rows.tolist()], rows)
-            elif (found := _usual(space, vectors.rows_equal(space.dataset, column, value))).num_rows:
+            elif (found := _usual(space, lance_files.rows_equal(space.dataset, column, value))).num_rows:
                 return Target(vectors.matrix(found["vector"]), found["id"].to_pylist(), _NO_ROWS)
         raise _why_not(session, space, target)
     try:

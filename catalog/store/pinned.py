@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 
 from catalog.neighbours.closeness import Floats, Mask, Metric, Rows
 from catalog.neighbours.search import Block, Neighbours, first, nearest
-from catalog.store import vectors
+from catalog.store import lance_files, vectors
 from catalog.store.vectors import Pin
 
 if TYPE_CHECKING:
     import lance
+    from lancedb.table import LanceTable
 
 TEXT_MODALITIES = frozenset({"papers"})
 """Modalities whose ids are bibcodes."""
@@ -52,6 +53,12 @@ class Pinned:
     dataset: lance.LanceDataset
 
     @cached_property
+    def table(self) -> LanceTable:
+        """The same as a LanceDB table: for searches with its index."""
+        folder = Path(self.dataset.uri)
+        return vectors.table_at(folder.parent.parent, self.pin.space, self.pin.lance_version)
+
+    @cached_property
     def keys(self) -> pa.Table:
         """Columns id, name, modality, one chunk each, in the order of the rows."""
         return self.dataset.to_table(columns=["id", "name", "modality"]).combine_chunks()
@@ -69,7 +76,10 @@ class Pinned:
     @cached_property
     def n_papers(self) -> int:
         """How many of its rows are papers."""
-        return vectors.n_of(self.dataset, TEXT_MODALITIES)
+        papers = TEXT_MODALITIES.intersection(self.modalities)
+        if len(papers) == len(self.modalities):
+            return self.pin.n_vectors
+        return lance_files.n_of(self.dataset, papers) if papers else 0
 
     @property
     def holds_papers_only(self) -> bool:
@@ -116,9 +126,9 @@ class Pinned:
         held = np.empty((self.pin.n_vectors, self.pin.dim), np.float32)
         start = 0
         for batch in self.dataset.to_batches(columns=["vector"], batch_size=_BATCH_ROWS):
-            part = vectors.matrix(batch["vector"])
-            held[start : start + len(part)] = part
-            start += len(part)
+            flat = batch["vector"].flatten().to_numpy()  # no copy but the one to its place
+            held[start : start + batch.num_rows] = flat.reshape(-1, self.pin.dim)
+            start += batch.num_rows
         held.setflags(write=False)  # users get this very array: Catalog.vectors
         return Block(self.ids, held)
 
