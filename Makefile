@@ -8,7 +8,7 @@ DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench docs docs-check clean
+.PHONY: help install demo test test-slow test-team lint format bench weights docs docs-check clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -32,6 +32,10 @@ test-slow: $(STAMP) ## run the slow tests; those of chance with 20 seeds; on an 
 	$(BIN)/python -m pytest -n 2 -m "stochastic and not slow" --seeds 20
 	$(BIN)/python tests/machines.py
 
+test-team: $(STAMP) ## run the tests of clusters (Dask, Ray, and SLURM where it is installed)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dask,ray,slurm]'
+	$(BIN)/python -m pytest -m team
+
 lint: $(STAMP) ## style, types, and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,6 +49,9 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure against peers and physical limits, print ratios
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/run.py
+
+weights: $(STAMP) ## make the encoders that come with the program again, from a simulated survey; half an hour
+	@$(BIN)/python -m embed.weights
 
 docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site
 	$(BIN)/python docs/write_reference.py

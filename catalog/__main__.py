@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
+from catalog.store import backup as backups
 from catalog.store import expiry, lake, location, unreferenced
-from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
+from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -49,7 +51,8 @@ WithOption = Annotated[
     typer.Option(
         "--with",
         metavar="NAME=FILE",
-        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv.",
+        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv; NAME=samp waits for one "
+        "that TOPCAT sends.",
     ),
 ]
 FormatOption = Annotated[
@@ -82,6 +85,9 @@ def sql(  # noqa: PLR0917 - typer names each
     with_: WithOption = None,
     memory: MemoryOption = None,
     spill: SpillOption = None,
+    samp: Annotated[
+        str | None, typer.Option("--samp", metavar="PROGRAM", help="Send the answer to topcat, aladin, ...; or to all.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="On screen, show columns of SELECT * too that are empty in the answer.")
     ] = False,
@@ -97,12 +103,18 @@ def sql(  # noqa: PLR0917 - typer names each
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in _pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, Path(file).expanduser())
+            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+        if samp:
+            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
+
+            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
+            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
 
 @app.command("export")
-def export_(
+def export_(  # noqa: PLR0917 - typer names each
     relation: Annotated[str | None, typer.Argument(help="Table or view, as 'schema.name'.")] = None,
     file: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
     store: StoreOption = None,
@@ -115,14 +127,53 @@ def export_(
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
+    ogip: Annotated[
+        Path | None,
+        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
+    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
+    hats: Annotated[
+        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
+    ] = None,
+    moc: Annotated[
+        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
+    ] = None,
+    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
+    ] = None,
+    frozen: Annotated[
+        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
 ) -> None:
-    """Write a whole table or view to a file; or the graph of a network run, as graphml, gexf or parquet.
+    """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
     Example: python -m catalog export csc.master_source sources.vot --store s
 
     Example: python -m catalog export --graph 3 --format graphml --output network.graphml --store s
+
+    Example: python -m catalog export --ogip spectra --where "src_cnts_aper_b > 500" --store s
+
+    Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
+    if ogip or hats or moc or frozen:
+        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
+
+        published = publish(
+            location.store_path(store),
+            ogip=(ogip, where, zipped) if ogip else None,
+            hats=(hats, table, with_ or []) if hats else None,
+            moc=(moc, table) if moc else None,
+            frozen=(frozen, url) if frozen else None,
+            snapshot=snapshot,
+        )
+        for line in published:
+            OUT.print(line, highlight=False, soft_wrap=True)
+        return
     if graph is not None:
         from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
 
@@ -222,6 +273,70 @@ def expire(
     OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
 
 
+HostOption = Annotated[
+    str, typer.Option("--host", help="What to bind to; 127.0.0.1 is reached from this machine alone.")
+]
+PrefixOption = Annotated[str, typer.Option("--prefix", help="First part of every path, as /chandra.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Behind a proxy: the address that others type, as https://data.example.org/chandra")
+]
+
+
+@app.command()
+def serve(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8642,
+    host: HostOption = "127.0.0.1",
+    prefix: PrefixOption = "",
+    url: UrlOption = "",
+    snapshot: SnapshotOption = None,
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
+    ] = None,
+) -> None:
+    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
+
+    Example: python -m catalog serve --store s
+    """
+    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder of the copy; a second time only what is new is copied.")],
+    store: StoreOption = None,
+) -> None:
+    """Copy the store into a folder, while others read and write it.
+
+    Example: python -m catalog backup /mnt/backup/s --store s
+    """
+    done = backups.backup(location.store_path(store), target)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, of snapshot {done.snapshot} are in {target}; "
+        f"{done.n_new} were new ({decimal(done.n_new_bytes)})",
+        soft_wrap=True,
+        highlight=False,
+    )
+    hint(f"Next: {command(f'catalog restore {shlex.quote(str(target))}', 'NEW_STORE')}")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")], store: StoreOption = None
+) -> None:
+    """Make a store of a backup; every file is compared with what was written.
+
+    Example: python -m catalog restore /mnt/backup/s --store s2
+    """
+    path = location.store_path(store)
+    done = backups.restore(source.expanduser().resolve(), path)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, all as they were written, are in {path}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
 @app.command()
 def browse(
     store: StoreOption = None,
@@ -234,13 +349,17 @@ def browse(
 
     Example: python -m catalog browse --store s
     """
-    import webbrowser  # noqa: PLC0415 - for this command alone
+    _serve(location.store_path(store), port, open_browser=open_browser)
+
+
+def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
+    import webbrowser  # noqa: PLC0415 - for these commands alone
 
     from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
-    path = location.store_path(store)
-    with BrowseServer(path, port) as server:
-        OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    with BrowseServer(store, port, **options) as server:
+        OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
         if open_browser:
             webbrowser.open(server.url)
         server.serve_forever()
@@ -256,6 +375,13 @@ def repair(store: StoreOption = None) -> None:
     done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
+
+
+def _sent(name: str) -> object:
+    """Return a table that another program sends."""
+    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
+
+    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
 
 
 def _answer(

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -91,6 +93,14 @@ def wide(file: TextIO | None = None) -> Console:
     return OUT if file is None and OUT.is_terminal else _Clean(file=file, width=_NO_LIMIT, emoji=False)
 
 
+def table_of(*heads: str) -> Table:
+    """Return an empty table with these heads."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
 class _CleanBytes(io.RawIOBase):
     """A stream of text as bytes that goes to a terminal."""
 
@@ -121,6 +131,14 @@ _COMPLAINTS = _console(stderr=True)
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="The store's directory; else $PHOTONLAKE_STORE, else ./store.", show_default=False),
+]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Where the work is done: local, dask, ray, slurm, a cluster that runs (dask:tcp://host:8786), or an "
+        "executor of your own (module:function).",
+    ),
 ]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait while another process writes, or fail at once.")
