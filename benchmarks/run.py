@@ -8,7 +8,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     *("imports", "ingest_speed", "catalog_table", "second_run", "bytes_per_photon", "memory"),
-    *("nearest", "similar_pairs", "training", "browse"),
+    *("nearest", "similar_pairs", "training", "browse", "tap_answers"),
 )
 
 

@@ -307,6 +307,19 @@ def test_a_service_over_a_snapshot_sees_no_more(browsed, server):
         BrowseServer(browsed, snapshot=10_000)
 
 
+def test_a_cone_is_searched(server):
+    service = pyvo.dal.SCSService(f"{server.url}scs?")
+    found = service.search(pos=(0.01, 80.0), radius=0.0005)
+    assert [r.id for r in found] == ["2CXO J000001.0+000000"]
+    assert found[0].pos.ra.deg == pytest.approx(0.01)
+    everything = service.search(pos=(0.01, 80.0), radius=1, verbosity=3)
+    assert len(everything) == 3
+    assert len(everything.fieldnames) > 500
+    for wrong in ("RA=1&DEC=2", "RA=1&DEC=99&SR=1", "RA=nan&DEC=1&SR=1"):
+        content = ask(server, f"{server.url}scs?{wrong}")[2]
+        assert b'name="Error"' in content
+
+
 @pytest.mark.slow
 def test_a_thousand_polls_of_a_job_all_answer(tap):
     job = tap.submit_job(ENDLESS).run()
