@@ -159,7 +159,8 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
     if (pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_)) and type_.value_type in _NUMBERS:
         dtype = _NUMBERS[type_.value_type][1]
         missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
-        return ["" if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
+        nothing = " ".join([missing] * type_.list_size) if pa.types.is_fixed_size_list(type_) else ""
+        return [nothing if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
     return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
 
 
