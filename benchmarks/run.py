@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    *("imports", "ingest_speed", "catalog_table", "second_run", "bytes_per_photon", "memory"),
-    *("nearest", "similar_pairs", "training", "browse", "tap_answers"),
+    *("imports", "ingest_speed", "catalog_table", "one_source", "second_run", "bytes_per_photon", "memory"),
+    *("nearest", "similar_pairs", "crossmatch", "training", "browse", "tap_answers"),
 )
 
 

@@ -11,13 +11,13 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
 from catalog.store import expiry, lake, location, unreferenced
-from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
+from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -49,7 +49,8 @@ WithOption = Annotated[
     typer.Option(
         "--with",
         metavar="NAME=FILE",
-        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv.",
+        help="A table of your own, and its name in the query: csv, parquet, fits, vot, ecsv; NAME=samp waits for one "
+        "that TOPCAT sends.",
     ),
 ]
 FormatOption = Annotated[
@@ -82,6 +83,9 @@ def sql(  # noqa: PLR0917 - typer names each
     with_: WithOption = None,
     memory: MemoryOption = None,
     spill: SpillOption = None,
+    samp: Annotated[
+        str | None, typer.Option("--samp", metavar="PROGRAM", help="Send the answer to topcat, aladin, ...; or to all.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="On screen, show columns of SELECT * too that are empty in the answer.")
     ] = False,
@@ -97,12 +101,18 @@ def sql(  # noqa: PLR0917 - typer names each
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in _pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, Path(file).expanduser())
+            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+        if samp:
+            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
+
+            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
+            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
 
 @app.command("export")
-def export_(
+def export_(  # noqa: PLR0917 - typer names each
     relation: Annotated[str | None, typer.Argument(help="Table or view, as 'schema.name'.")] = None,
     file: Annotated[Path | None, typer.Argument(help="File to write; its name tells the format.")] = None,
     store: StoreOption = None,
@@ -115,14 +125,53 @@ def export_(
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
+    ogip: Annotated[
+        Path | None,
+        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
+    ] = None,
+    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
+    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
+    hats: Annotated[
+        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
+    ] = None,
+    moc: Annotated[
+        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
+    ] = None,
+    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
+    ] = None,
+    frozen: Annotated[
+        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
 ) -> None:
-    """Write a whole table or view to a file; or the graph of a network run, as graphml, gexf or parquet.
+    """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
     Example: python -m catalog export csc.master_source sources.vot --store s
 
     Example: python -m catalog export --graph 3 --format graphml --output network.graphml --store s
+
+    Example: python -m catalog export --ogip spectra --where "src_cnts_aper_b > 500" --store s
+
+    Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
+    if ogip or hats or moc or frozen:
+        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
+
+        published = publish(
+            location.store_path(store),
+            ogip=(ogip, where, zipped) if ogip else None,
+            hats=(hats, table, with_ or []) if hats else None,
+            moc=(moc, table) if moc else None,
+            frozen=(frozen, url) if frozen else None,
+            snapshot=snapshot,
+        )
+        for line in published:
+            OUT.print(line, highlight=False, soft_wrap=True)
+        return
     if graph is not None:
         from catalog.serve.graphs import write_graph  # noqa: PLC0415 - for this option alone
 
@@ -288,6 +337,13 @@ def repair(store: StoreOption = None) -> None:
     done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
+
+
+def _sent(name: str) -> object:
+    """Return a table that another program sends."""
+    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
+
+    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
 
 
 def _answer(

@@ -150,7 +150,11 @@ def read(file: str | os.PathLike[str]) -> pa.Table:
     """
     path = Path(file)
     suffixes = [s.lower() for s in path.suffixes]
-    suffix = next((s for s in reversed(suffixes) if s not in {".gz", ".zst", ".bz2", ".xz"}), "")
+    return read_as(path, next((s for s in reversed(suffixes) if s not in {".gz", ".zst", ".bz2", ".xz"}), ""))
+
+
+def read_as(path: Path, suffix: str) -> pa.Table:
+    """Read a file with a table of a kind, as '.vot', whatever its name; else as `read`."""
     if not path.is_file():
         raise UnreadableFile("a file with a table", "no such file", f"name one in {KINDS}", str(path))
     try:

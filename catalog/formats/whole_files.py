@@ -47,6 +47,21 @@ def check_output(output: Path) -> Path:
     return target
 
 
+def output_folder(folder: Path) -> Path:
+    """Return the folder that a user's files go to, made if it is not there.
+
+    Raises
+    ------
+    QueryError
+        If it cannot be made there, or is a file, or lies in a store.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise QueryError(f"{folder}: expected a folder, or a new name for one; found a file")
+    check_output(folder / "x" if folder.is_dir() else folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @contextlib.contextmanager
 def whole(output: Path) -> Iterator[BinaryIO]:
     """Open a user's output: a draft beside the file, which takes the file's name when the block ends well.

@@ -41,6 +41,8 @@ class Session:
         Lets the text of a single read-only query through, or raises: `catalog.query.admission.admit`.
     known_pins : dict, optional
         Pins by snapshot, kept by whoever holds the store open: a snapshot never changes.
+    own : mapping of str to pyarrow.Table, optional
+        Tables that the user registered, by their names in small letters: the cursor sees them under these.
 
     Attributes
     ----------
@@ -54,10 +56,12 @@ class Session:
         cursor: duckdb.DuckDBPyConnection,
         admit: Admit,
         known_pins: dict[int, dict[str, Pin]] | None = None,
+        own: Mapping[str, pa.Table] | None = None,
     ) -> None:
         self.store = store
         self.cursor = cursor
         self.admit = admit
+        self.own = {} if own is None else own
         self._known_pins = {} if known_pins is None else known_pins
         self.spaces: tuple[str, ...] = ()
 

@@ -39,10 +39,6 @@ _MAX_CONNECTIONS = 64
 _WORTH_COMPRESSING = 1 << 12
 _KEEP_ALIVE_S = 30
 _END_S = 1
-_PAINTED_S = 5.0
-"""So long after the start the page is painted, or nobody looks at it."""
-_DRAWN_S = 0.3
-"""So long the browser draws what it was sent; it has the processors until then."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -90,7 +86,7 @@ class BrowseServer:
         self._socket = socket.create_server((host, port), family=family, backlog=_WAITING)
         self.server_address = self._socket.getsockname()[:2]
         self.address = Address(asked.host, int(self.server_address[1]), asked.prefix, asked.public)
-        self.painted, self._closed, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._closed, self._ended = threading.Event(), threading.Event()
         with contextlib.ExitStack() as undone:
             undone.callback(self._socket.close)
             self.answers = Answers(store)
@@ -126,7 +122,7 @@ class BrowseServer:
             routes=[
                 Mount("/tap", routes=TapRoutes(self.tap, self.tap_jobs, f"{self.url}tap").routes),
                 Route("/scs", ConeSearch(self.tap).__call__, methods=["GET"]),
-                Mount("", routes=PageRoutes(self.answers, self.painted).routes, middleware=[compressed]),
+                Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
             ],
             middleware=[Middleware(Callers, address=self.address, pages=PAGE)],
             exception_handlers={404: nothing_there, 405: nothing_there},
@@ -135,8 +131,7 @@ class BrowseServer:
     def _prepare(self) -> None:
         try:
             self.answers.prepare()
-            self.painted.wait(_PAINTED_S)
-            if not self._closed.wait(_DRAWN_S):
+            if not self._closed.is_set():
                 self.answers.rehearse()
         except Exception as error:  # noqa: BLE001 - the page, when it asks, is told the same; the server may be closed
             _LOG.info("not prepared: %s", error)
@@ -167,7 +162,6 @@ class BrowseServer:
         """Close the server; what is still to be prepared is not."""
         self._socket.close()
         self._closed.set()
-        self.painted.set()
         self.tap_jobs.close()
         self.tap.close()
         self.answers.close()

@@ -16,8 +16,9 @@ from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.astropy_table import parse_unit
 from catalog.formats.origin import NOTE
 from catalog.query import functions
+from catalog.query.limited_process import Answer, Limits
 from catalog.query.names import MACROS
-from catalog.query.outside import Answer, Limits, Outside
+from catalog.query.outside import Outside
 from catalog.serve.tap_schema import RENAMED, TapSchema, tap_schema
 from sql.adql import Offered, to_duckdb
 from sql.adql_geometry import NotAdql

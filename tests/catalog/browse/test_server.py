@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
+import re
 import shutil
 import socket
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from importlib import resources
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from factories.store import write
 
+from catalog.catalog import Catalog
 from catalog.errors import QueryError
+from catalog.objects.space_map import projected
+from catalog.palette import CLASS_COLOURS
 from catalog.serve.address import Address, address
 from catalog.serve.answers import Answers
-from catalog.serve.drawings import projected
+from catalog.serve.maps import Drawn, Maps
 from catalog.serve.server import BrowseServer
 
 
@@ -35,6 +43,47 @@ def ask(server, path, given=None, body=None, headers=None):
         return error.code, json.loads(error.read())
 
 
+def unpacked(content):
+    """Take arrays as the page does."""
+    n = int.from_bytes(content[:4], "little")
+    head = json.loads(content[4 : 4 + n])
+    made = {k: v for k, v in head.items() if k != "arrays"}
+    for array in head["arrays"]:
+        made[array["name"]] = np.frombuffer(content, array["type"], array["length"], 4 + n + array["at"])
+    return made
+
+
+def arrays(server, path, given):
+    with urllib.request.urlopen(f"{server.url[:-1]}{path}?{urllib.parse.urlencode(given)}") as answer:  # noqa: S310
+        assert answer.headers["Content-Encoding"] in {None, "identity"}
+        return unpacked(answer.read())
+
+
+def texts(found, name):
+    offsets, content = found[f"{name}.offsets"], found[f"{name}.bytes"].tobytes()
+    return [content[a:b].decode() for a, b in itertools.pairwise(offsets)]
+
+
+def post(server, path, body, type_):
+    request = urllib.request.Request(f"{server.url[:-1]}{path}", body, {"Content-Type": type_})  # noqa: S310 - localhost
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def select(server, bits, type_="application/octet-stream"):
+    status, answer = post(server, "/api/select?space=spectrum", bits, type_)
+    return status, json.loads(answer)
+
+
+def saved(server, given):
+    status, answer = post(server, "/api/save", json.dumps(given).encode(), "application/json")
+    assert status == 200, answer
+    return answer
+
+
 def sql(server, query):
     return ask(server, "/api/sql", body={"query": query})
 
@@ -43,14 +92,76 @@ def test_the_page_learns_what_there_is(server):
     _, found = ask(server, "/api/overview")
     assert [s["space"] for s in found["spaces"]] == ["spectrum"]
     assert (found["detections"], found["papers"], found["simulated"]) == (300, 1, 0)
-    _, points = ask(server, "/api/map", {"space": "spectrum"})
-    assert len(points["ids"]) == len(points["x"]) == len(points["y"]) == 300
-    _, types = ask(server, "/api/colours", {"space": "spectrum", "column": "otype"})
+    points = arrays(server, "/api/map", {"space": "spectrum"})
+    assert len(points["x"]) == len(points["y"]) == 300
+    ids = arrays(server, "/api/ids", {"space": "spectrum"})
+    assert texts(ids, "id")[0] == "1.0.0"
+    types = arrays(server, "/api/values", {"space": "spectrum", "column": "otype"})
     assert types["classes"] == ["QSO", "YSO"]
-    assert types["values"].count(None) == 100
-    _, hard = ask(server, "/api/colours", {"space": "spectrum", "column": "hard_hs"})
-    assert hard["values"][0] == 0
-    assert ask(server, "/api/colours", {"space": "spectrum", "column": "x; DROP"})[0] == 400
+    assert (types["class"] == -1).sum() == 100
+    hard = arrays(server, "/api/values", {"space": "spectrum", "column": "hard_hs"})
+    assert hard["value"][:2].tolist() == pytest.approx([0, 1 / 300])
+    place = arrays(server, "/api/values", {"space": "spectrum", "column": "ra"})
+    assert (place["value"][0], place["unit"]) == (pytest.approx(295.86528), "deg")
+    assert np.isnan(arrays(server, "/api/values", {"space": "spectrum", "column": "theta"})["value"]).all()
+    assert ask(server, "/api/values", {"space": "spectrum", "column": "x; DROP"})[0] == 400
+    names = ask(server, "/api/names")[1]
+    assert "hard_hs" in names["relations"]["csc.observation_source"]
+    assert "cone" in names["functions"]
+
+
+def test_a_map_in_the_order_of_another_has_no_place_for_rows_that_it_lacks(browsed):
+    maps = Maps(Catalog(browsed))
+    one = maps.of("spectrum")
+    maps._held["other", maps.catalog.snapshot] = Drawn(one.ids[::-1][:299], one.points[::-1][:299])
+    x = unpacked(maps.points("other", "spectrum"))["x"]
+    assert np.isnan(x[0])
+    assert x[1:].tolist() == one.points[1:, 0].tolist()
+
+
+def test_rows_that_are_selected_are_a_relation_and_a_file(server):
+    chosen = np.zeros(300, np.uint8)
+    chosen[[0, 7, 299]] = 1
+    bits = np.packbits(chosen, bitorder="little").tobytes()
+    status, kept = select(server, bits)
+    assert (status, kept["n_rows"]) == (200, 3)
+    given = {"query": "SELECT detection_id FROM selection ORDER BY ALL", "selection": kept["selection"]}
+    expected = [["1.0.0"], ["1.0.7"], ["6.0.49"]]
+    assert ask(server, "/api/sql", body=given)[1]["rows"] == expected
+    csv = saved(server, given | {"format": "csv"}).decode().split()
+    assert [line.strip('"') for line in csv[1:]] == [row[0] for row in expected]
+    table = pq.read_table(io.BytesIO(saved(server, given | {"format": "parquet"})))
+    assert table["detection_id"].to_pylist() == [row[0] for row in expected]
+    assert b"VOTABLE" in saved(server, given | {"format": "votable"})
+    assert ask(server, "/api/save", body=given | {"format": "exe"})[0] == 400
+    assert sql(server, "SELECT count(*) FROM selection")[1]["rows"] == [[0]]  # nothing is selected
+    assert "select the points again" in ask(server, "/api/sql", body=given | {"selection": "0" * 16})[1]["error"]
+    assert select(server, bits[:-1])[0] == 400
+    assert select(server, bits, "text/plain")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("1.0.7", "1.0.7"),
+        ("2CXO J000007.0+000000", "1.0.7"),
+        ("J000007", "1.0.7"),
+        ("j000007.0+0", "1.0.7"),
+        ("295.86528 -10.5", "1.0.3"),
+        ("295.86528, -10.5", "1.0.3"),
+        ("19:43:27.667 -10:30:00", "1.0.3"),
+        ("19h43m27.667s -10d30m00s", "1.0.3"),
+    ],
+)
+def test_a_search_understands_names_parts_of_names_and_positions(server, text, first):
+    assert ask(server, "/api/search", {"space": "spectrum", "text": text})[1]["rows"][0]["id"] == first
+
+
+@pytest.mark.parametrize("text", ["J999999", "9999.0.1", "12.5 +80", "2CXO J999999.9+999999"])
+def test_a_search_that_finds_nothing_says_so(server, text):
+    status, answer = ask(server, "/api/search", {"space": "spectrum", "text": text})
+    assert status == 400
+    assert answer["error"]
 
 
 def test_a_detection_is_told_with_neighbours_and_papers(server):
@@ -76,6 +187,10 @@ def test_a_light_curve_is_the_same_before_and_after_all_regions_are_read(browsed
     looked_up = answers.light_curve("1.0.1")
     assert looked_up["bin_s"] == 92  # from the first photon to the last
     assert answers.light_curve("1.0.2") == {}
+    assert answers.light_curve("1.0.1", "1000")["bin_s"] == 1000
+    for bins, said in (("0", "more than 0"), ("nan", "more than 0"), ("x", "more than 0"), ("1e-9", "or more")):
+        with pytest.raises(QueryError, match=said):
+            answers.light_curve("1.0.1", bins)
     answers.rehearse()
     at_hand = answers.light_curve("1.0.1")
     assert at_hand["bin_s"] == 100  # the length of the file
@@ -165,6 +280,11 @@ def test_what_is_wrong_is_said(server):
     assert "there is nothing at" in ask(server, "/api/nothing")[1]["error"]
     assert "needs id" in ask(server, "/api/detection")[1]["error"]
     assert "no embedding space 'spectrm'" in ask(server, "/api/map", {"space": "spectrm"})[1]["error"]
+
+
+def test_the_page_has_the_colours_of_reports_and_notebooks():
+    script = resources.files("catalog.serve").joinpath("page", "colours.js").read_text()
+    assert json.loads(re.search(r"CLASS_COLOURS = (\[.*?\])", script)[1]) == list(CLASS_COLOURS)
 
 
 def test_a_map_of_few_or_flat_vectors_is_drawn():
