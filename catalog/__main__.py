@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.schema import SCHEMAS
+from catalog.store import backup as backups
 from catalog.store import expiry, lake, location, unreferenced
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
@@ -297,6 +299,42 @@ def serve(
     Example: python -m catalog serve --store s
     """
     _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder of the copy; a second time only what is new is copied.")],
+    store: StoreOption = None,
+) -> None:
+    """Copy the store into a folder, while others read and write it.
+
+    Example: python -m catalog backup /mnt/backup/s --store s
+    """
+    done = backups.backup(location.store_path(store), target)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, of snapshot {done.snapshot} are in {target}; "
+        f"{done.n_new} were new ({decimal(done.n_new_bytes)})",
+        soft_wrap=True,
+        highlight=False,
+    )
+    hint(f"Next: {command(f'catalog restore {shlex.quote(str(target))}', 'NEW_STORE')}")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")], store: StoreOption = None
+) -> None:
+    """Make a store of a backup; every file is compared with what was written.
+
+    Example: python -m catalog restore /mnt/backup/s --store s2
+    """
+    path = location.store_path(store)
+    done = backups.restore(source.expanduser().resolve(), path)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, all as they were written, are in {path}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 @app.command()

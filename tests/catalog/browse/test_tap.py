@@ -211,6 +211,10 @@ def test_a_table_that_is_sent_joins(tap):
     assert list(found["n"]) == [7, 8]
     assert list(found["half"]) == [3, 4]
     assert found["arcmin"][1] == pytest.approx(0.606)
+    matched = tap.search(
+        "SELECT x.* FROM crossmatch('TAP_UPLOAD.mine', 'csc.master_source', 2, 'best') AS x", uploads={"mine": mine}
+    ).to_table()
+    assert len(matched) == 2
     assert list(found["far"]) == pytest.approx(
         [0.001 * np.cos(np.radians(80)), 0.0001 * np.cos(np.radians(80))], rel=1e-4
     )
