@@ -8,7 +8,7 @@ DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench docs docs-check clean
+.PHONY: help install demo test test-slow lint format bench weights docs docs-check clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,9 @@ format: $(STAMP) ## format the code
 bench: $(STAMP) ## measure against peers and physical limits, print ratios
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/run.py
+
+weights: $(STAMP) ## make the encoders that come with the program again, from a simulated survey; half an hour
+	@$(BIN)/python -m embed.weights
 
 docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site
 	$(BIN)/python docs/write_reference.py

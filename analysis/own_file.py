@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog.errors import QueryError, UnreadableFile
+from catalog.schema import TABLES
 from embed import registry
 from ingest.one_file import read_file
 
@@ -24,6 +25,9 @@ _SPECTRUM = (
 )
 _BACKGROUND_NAME = re.compile(r"(?:^|[_\-.])(?:bg|bkg|bkgd|back|background)(?:[_\-.\d]|$)", re.IGNORECASE)
 _FROM_BACKGROUND = ("counts", "rate", "exposure_s", "backscal", "areascal")
+_MODALITIES = ("spectrum", "spectrum_counts", "binned_counts")
+_FROM_RMF = ("e_min", "e_max", "energ_lo", "energ_hi", "n_grp", "f_chan", "n_chan", "matrix", "includes_area")
+_FROM_ARF = {"arf_lo": "energ_lo", "arf_hi": "energ_hi", "specresp": "specresp"}
 
 
 def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], list[str]]:
@@ -57,7 +61,7 @@ def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], 
     ((8,), 'response 4736.rmf: found')
     """
     encoder = registry.load(weights)
-    if encoder.modality != "spectrum":
+    if encoder.modality not in _MODALITIES:
         raise QueryError(
             f"space {encoder.space} is made of {encoder.modality}, not of spectra: no file can be put in it"
         )
@@ -65,17 +69,23 @@ def vector_of_file(weights: Path, path: Path) -> tuple[npt.NDArray[np.float32], 
     if "product.spectrum" not in tables:
         raise UnreadableFile("a spectrum", f"rows of {', '.join(sorted(tables))}", name=path.name)
     spectrum = _source(tables["product.spectrum"], path)
-    response, said_of_response = _channel_energies(path, spectrum)
+    response, said_of_response = _response(path, spectrum)
+    area, said_of_area = _effective_area(path, spectrum)
     background, said_of_background = _background(path, spectrum)
-    remarks = [said_of_response, _effective_area(path, spectrum), said_of_background]
+    if encoder.modality == "spectrum":
+        said_of_area += "; this encoder reads counts per energy, and does not use it"
+    remarks = [said_of_response, said_of_area, said_of_background]
     if spectrum["counts"] is None:
         remarks.append("the file has rates and no counts: how sure each channel is cannot be told from them")
     if _BACKGROUND_NAME.search(path.name) and not any(spectrum[k] for k in ("respfile", "ancrfile", "backfile")):
         remarks.append(f"{path.name} looks like a background: its header names no response, and its name says so")
-    row = {name: spectrum[name] for name in _SPECTRUM} | {"id": path.name, "name": None} | background | response
-    schema = tables["product.spectrum"].schema
-    energies = pa.list_(pa.float64())
-    types = {n: schema.field(n).type for n in _SPECTRUM} | {"e_min": energies, "e_max": energies}
+    header = tables.get("product.header")
+    instrument = header["instrument"][0].as_py() if header is not None and header.num_rows else None
+    row = {name: spectrum[name] for name in _SPECTRUM} | {"id": path.name, "name": None, "instrument": instrument}
+    row |= background | response | area
+    rmf, arf = TABLES["product.rmf"].schema, TABLES["product.arf"].schema
+    types = {n: TABLES["product.spectrum"].schema.field(n).type for n in _SPECTRUM}
+    types |= {n: rmf.field(n).type for n in _FROM_RMF} | {n: arf.field(c).type for n, c in _FROM_ARF.items()}
     rows = pa.table({n: pa.array([v], types.get(n, pa.string())) for n, v in row.items()})
     encoded = registry.encode_rows(encoder, rows)
     if not encoded.ids:
@@ -118,18 +128,22 @@ def _background(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, o
     return {f"background_{column}": row[column] for column in _FROM_BACKGROUND}, said
 
 
-def _channel_energies(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, object], str]:
+def _response(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, object], str]:
+    """Return the matrix's columns, and what is to be said of it."""
     beside, said = _beside(path, spectrum, "response", "respfile")
     if beside is None:
-        return {"e_min": None, "e_max": None}, f"{said}: channels have ACIS's nominal energies"
+        return dict.fromkeys(_FROM_RMF), f"{said}: channels have ACIS's nominal energies"
     row = _meant(beside, "product.rmf", spectrum.get("respfile_part"))
-    return {"e_min": row["e_min"], "e_max": row["e_max"]}, said
+    return {column: row[column] for column in _FROM_RMF}, said
 
 
-def _effective_area(path: Path, spectrum: Mapping[str, object]) -> str:
-    """Say of the ARF whether it is there; encoders of gridded counts do not need it."""
-    _, said = _beside(path, spectrum, "effective area", "ancrfile")
-    return f"{said}; this encoder reads counts per energy, and does not use it"
+def _effective_area(path: Path, spectrum: Mapping[str, object]) -> tuple[dict[str, object], str]:
+    """Return the ARF's columns, and what is to be said of it."""
+    beside, said = _beside(path, spectrum, "effective area", "ancrfile")
+    if beside is None:
+        return dict.fromkeys(_FROM_ARF), said
+    row = _meant(beside, "product.arf", spectrum.get("ancrfile_part"))
+    return {name: row[column] for name, column in _FROM_ARF.items()}, said
 
 
 def _meant(path: Path, table: str, part: object) -> dict[str, object]:

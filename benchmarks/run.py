@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 BENCHMARKS = (
-    *("imports", "ingest_speed", "catalog_table", "second_run", "bytes_per_photon", "memory"),
+    *("imports", "ingest_speed", "catalog_table", "one_source", "second_run", "bytes_per_photon", "memory"),
     *("nearest", "similar_pairs", "crossmatch", "training", "browse"),
 )
 

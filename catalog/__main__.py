@@ -11,13 +11,14 @@ from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes
+from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
+from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.store import expiry, lake, location, unreferenced
-from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables, table_of
+from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
     "Ask a store SQL, look around in it, keep it sound.",
@@ -101,12 +102,10 @@ def sql(  # noqa: PLR0917 - typer names each
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in _pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+            cat.register(name, exports.own_table(name, file))
         if samp:
-            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
-
-            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
-            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            result = cat.sql(text, snapshot=snapshot, parameters=_parameters(param or []))
+            OUT.print(exports.sent(result, samp), highlight=False, soft_wrap=True)
             return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
@@ -125,27 +124,15 @@ def export_(  # noqa: PLR0917 - typer names each
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
-    ogip: Annotated[
-        Path | None,
-        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
-    ] = None,
-    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
-    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
-    hats: Annotated[
-        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
-    ] = None,
-    moc: Annotated[
-        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
-    ] = None,
-    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
-    with_: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
-    ] = None,
-    frozen: Annotated[
-        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
-    ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
+    ogip: exports.OgipOption = None,
+    where: exports.WhereOption = None,
+    zipped: exports.GzipOption = False,
+    hats: exports.HatsOption = None,
+    moc: exports.MocOption = None,
+    table: exports.TableOption = "csc.master_source",
+    with_: exports.SpaceOption = None,
+    frozen: exports.FrozenOption = None,
+    url: exports.UrlOption = None,
 ) -> None:
     """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
@@ -159,9 +146,7 @@ def export_(  # noqa: PLR0917 - typer names each
     """
     output = output or file
     if ogip or hats or moc or frozen:
-        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
-
-        published = publish(
+        published = exports.publish(
             location.store_path(store),
             ogip=(ogip, where, zipped) if ogip else None,
             hats=(hats, table, with_ or []) if hats else None,
@@ -305,13 +290,6 @@ def repair(store: StoreOption = None) -> None:
     done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
     for line in done or ["Nothing to repair."]:
         OUT.print(line, soft_wrap=True, highlight=False)
-
-
-def _sent(name: str) -> object:
-    """Return a table that another program sends."""
-    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
-
-    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
 
 
 def _answer(

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
@@ -89,6 +91,14 @@ def _console(*, stderr: bool) -> Console:
 def wide(file: TextIO | None = None) -> Console:
     """Return the console for tables: as wide as the terminal, without limit where there is none, or for a file."""
     return OUT if file is None and OUT.is_terminal else _Clean(file=file, width=_NO_LIMIT, emoji=False)
+
+
+def table_of(*heads: str) -> Table:
+    """Return an empty table with these heads."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
 
 
 class _CleanBytes(io.RawIOBase):

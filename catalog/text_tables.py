@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from rich.box import SIMPLE_HEAD
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
 from catalog.catalog import Catalog, ColumnInfo, Info, like
-from catalog.console import ERR, OUT, wide
+from catalog.console import ERR, OUT, table_of, wide
 from catalog.errors import UnknownName
 from catalog.formats.plain_types import json_text
 from catalog.formats.whole_files import whole
@@ -80,14 +79,6 @@ def _cell(value: object, type_: pa.DataType) -> str:
     if isinstance(value, list | dict):
         return escape(json_text(value))
     return escape(str(value))
-
-
-def table_of(*heads: str) -> Table:
-    """Return an empty table with these heads."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
 
 
 def show_tables(cat: Catalog, of_schema: str = "") -> None:

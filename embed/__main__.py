@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import TaskID
 
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, shows_bars, wide
+from catalog.console import OUT, StoreOption, WaitOption, hint, program, run, table_of, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
 from catalog.store import location
 from embed import registry
+from embed.printed_outcomes import progress_bar, say, say_epoch, say_outcome, say_run, say_trained
 
 app = program(
     "Train encoders, make vectors of what is stale, index them.",
@@ -40,7 +39,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     store: StoreOption = None,
     model: ModelOption = None,
     latent: Annotated[
-        int | None, typer.Option("--latent", min=1, help="Length of the vectors: 8; 64 in aligned.")
+        int | None, typer.Option("--latent", min=1, help="Length of the vectors: 8; 6 of a vae, 64 in aligned.")
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="aligned: events, spectrum, events-spectrum or properties.")
@@ -67,6 +66,9 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     again: Annotated[
         bool, typer.Option("--again", help="Though the same was trained on the same rows before.")
     ] = False,
+    ready_made: Annotated[
+        bool, typer.Option("--ready-made", help="Train nothing: take the encoder that comes with the program.")
+    ] = False,
     wait: WaitOption = True,
 ) -> None:
     """Train an encoder and make it the space's current one. Killed and run again, it goes on from the last checkpoint.
@@ -74,7 +76,8 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     What was trained before, with the same settings on the same rows, is not trained again. With --repeats the studies
     can tell how much of a score is the luck of one training: their intervals then say so.
 
-    Example: python -m embed train spectrum --latent 8 --where 'flux_significance_b >= 5' --store s
+    Example: python -m embed train spectrum --where 'flux_significance_b >= 5' --store s
+    Example: python -m embed train spectrum --ready-made --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
     from embed.store import training_job  # noqa: PLC0415 - `--help` needs no encoder
@@ -87,20 +90,24 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     elif data is not None or gamma is not None:
         raise QueryError(f"--data and --gamma are of the space aligned, not of {space}")
     settings = registry.Settings(
-        latent=latent or (64 if space == "aligned" else 8),
+        latent=latent or registry.family(space, model).latent,
         seed=seed,
         epochs=epochs,
         learning_rate=learning_rate,
         device=device,
         checkpoint_seconds=checkpoint_seconds,
         options=options,
-        report=_say_epoch,
+        report=say_epoch,
     )
     path = location.store_path(store)
-    job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=_say)
-    _say_trained(training_job.train(job))
+    job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=say)
+    if ready_made:
+        say_trained(training_job.take_ready(job))
+        hint(f"Next: {command(f'embed run {space}', path)}")
+        return
+    say_trained(training_job.train(job))
     for i in range(1, repeats + 1):
-        _say_trained(training_job.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
+        say_trained(training_job.train(replace(job, settings=replace(settings, seed=seed + i), current=False)))
     hint(f"Next: {command(f'embed run {space}', path)}")
 
 
@@ -118,9 +125,9 @@ def run_(
     from embed.store.status import without_encoder  # noqa: PLC0415
 
     path = location.store_path(store)
-    for made in training_job.make_untrained(path, spaces or [], wait=wait, on_wait=_say):
-        _say_trained(made)
-    with _progress() as bar:
+    for made in training_job.make_ready(path, spaces or [], wait=wait, on_wait=say):
+        say_trained(made)
+    with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def report(outcome: encoding_job.Outcome, n_rows: int) -> None:
@@ -128,9 +135,9 @@ def run_(
                 tasks[outcome.space] = bar.add_task(outcome.space, total=n_rows)
             bar.update(tasks[outcome.space], completed=outcome.n_encoded + outcome.n_skipped)
 
-        outcomes = encoding_job.run(encoding_job.Job(path, wait=wait, on_wait=_say, report=report), spaces or [])
+        outcomes = encoding_job.run(encoding_job.Job(path, wait=wait, on_wait=say, report=report), spaces or [])
     for outcome in outcomes:
-        _say_outcome(outcome)
+        say_outcome(outcome)
     have = {o.space for o in outcomes}
     for line in () if spaces else without_encoder(path, have):
         hint(line)
@@ -145,7 +152,7 @@ def status(store: StoreOption = None) -> None:
     from embed.store.status import states, without_encoder  # noqa: PLC0415 - as above
 
     path = location.store_path(store)
-    table = _table("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
+    table = table_of("space", "encoder", "version", "dim", "state", "vectors", "skipped", "stale", "index", "error")
     found = states(path)
     for s in found:
         state = "current" if s.pinned and s.current else "in use" if s.pinned else "next" if s.current else ""
@@ -178,7 +185,7 @@ def index(
     """
     from embed.store import vector_index  # noqa: PLC0415 - as above
 
-    made = vector_index.index(location.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=_say)
+    made = vector_index.index(location.store_path(store), space, kind=kind, metric=metric, wait=wait, on_wait=say)
     OUT.print(
         f"{space}: {made.kind} of {made.n_vectors:,} vectors of {made.dim} built in {made.build_s:.1f} s\n"
         f"recall@10 {made.recall:.3f} (worst target {made.recall_lowest:.2f}), mean of {made.n_targets} targets\n"
@@ -210,9 +217,9 @@ def sweep(
     from embed.store import sweeps, training_job  # noqa: PLC0415 - as above
 
     settings = registry.Settings(seed=seed, epochs=epochs, device=device)
-    base = training_job.Training(location.store_path(store), space, model, where, settings, wait=wait, on_wait=_say)
-    done = sweeps.sweep(base, runs, _say_run)
-    table = _table("encoder", "latent", "learning rate", "options", "epochs", "error")
+    base = training_job.Training(location.store_path(store), space, model, where, settings, wait=wait, on_wait=say)
+    done = sweeps.sweep(base, runs, say_run)
+    table = table_of("encoder", "latent", "learning rate", "options", "epochs", "error")
     for r in sorted(done, key=lambda r: r.trained.validation_error or float("inf")):
         options = ", ".join(f"{k} {v}" for k, v in r.options.items())
         error = f"{r.trained.validation_error:.4g}" if r.trained.validation_error is not None else ""
@@ -241,7 +248,7 @@ def compare(
 
     path = location.store_path(store)
     found, left_out = comparison.compare(path, space, encoder or [], where)
-    table = _table("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
+    table = table_of("encoder", "model", "dim", "MAE", "68 %", "minus PCA", "68 %", "that PCA")
     dims = {c.name: c.dim for c in found}
     for c in found:
         cells = [c.name, c.model, str(c.dim or ""), f"{c.error.mean:.4f}", f"{c.error.low:.4f} to {c.error.high:.4f}"]
@@ -286,88 +293,11 @@ def _value(text: str) -> int | float | str | bool:
     return text
 
 
-def _say(line: str) -> None:
-    ERR.print(escape(line), highlight=False, soft_wrap=True)
-
-
-def _say_epoch(p: registry.Progress) -> None:
-    rate = p.n_rows / p.seconds if p.seconds > 0 else 0.0
-    losses = f"loss {p.training_loss:.5g}, held-out {p.validation_loss:.5g}"
-    _say(f"epoch {p.epoch}/{p.n_epochs}: {losses}, {rate:,.0f} rows/s")
-
-
-def _say_trained(made: object) -> None:
-    from embed.store.training_job import Trained  # noqa: PLC0415 - as above
-
-    if not isinstance(made, Trained):
-        return
-    known = made.validation_error is not None
-    error = f"; {made.error_name} {made.validation_error:.4g} on held-out sources" if known else ""
-    rows = f", {made.n_rows:,} rows of {made.n_sources:,} sources, {made.epochs} epochs" if made.n_rows else ""
-    if made.trained_before is not None:
-        when = f"already trained, {made.trained_before:%Y-%m-%d %H:%M} UTC, with these settings on these rows"
-        OUT.print(f"{made.encoder_id}: {when}; --again trains it once more", highlight=False, soft_wrap=True)
-        OUT.print(f"  version {made.version}{rows}{error}", highlight=False, soft_wrap=True)
-        return
-    OUT.print(f"{made.encoder_id}: version {made.version}{rows}{error}", highlight=False, soft_wrap=True)
-    if made.skipped_because:
-        OUT.print(f"  {made.n_skipped:,} rows could not be used, e.g. {made.skipped_because}", soft_wrap=True)
-
-
-def _say_run(r: object) -> None:
-    from embed.store.sweeps import Run  # noqa: PLC0415 - as above
-
-    if isinstance(r, Run):
-        _say_trained(r.trained)
-
-
 def _check_aligned(model: str | None, data: str | None, text: str) -> None:
     if text != "papers":
         raise QueryError(f"--text is to be papers, the space of texts, found {text!r}")
     if model is not None and data is not None and model != data:
         raise QueryError(f"--model of aligned is what stands on its data side: give --data {data} alone")
-
-
-def _say_outcome(outcome: object) -> None:
-    from embed.store.encoding_job import Outcome  # noqa: PLC0415 - as above
-
-    if not isinstance(outcome, Outcome):
-        return
-    o = outcome
-    if o.blocked:
-        OUT.print(f"{o.space}: left as it is; {o.blocked}", highlight=False, soft_wrap=True)
-        return
-    if not o.reasons and not o.changed_over and not o.compaction:
-        OUT.print(f"{o.space}: up to date ({o.encoder_id})", highlight=False, soft_wrap=True)
-        return
-    why = ", ".join(f"{reason}: {n:,}" for reason, n in sorted(o.reasons.items()))
-    did = [f"{o.n_encoded:,} vectors made"]
-    did += [f"{o.n_skipped:,} skipped"] if o.n_skipped else []
-    did += [f"{o.n_removed:,} removed"] if o.n_removed else []
-    rate = f" ({o.n_encoded / o.seconds:,.0f}/s)" if o.seconds > 0 else ""
-    OUT.print(f"{o.space}: {why or 'nothing new'}; {', '.join(did)} in {o.seconds:.1f} s{rate}", soft_wrap=True)
-    for reason, n in o.skipped.most_common(3):
-        OUT.print(f"  skipped {n:,}: {escape(reason)}", highlight=False, soft_wrap=True)
-    if o.changed_over:
-        OUT.print(f"  readers now see the vectors of {o.encoder_id}", highlight=False, soft_wrap=True)
-    if c := o.compaction:
-        OUT.print(
-            f"  compacted: {c.files_before} files, {c.bytes_before:,} bytes -> {c.files_after}, {c.bytes_after:,}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=ERR, disable=not shows_bars())
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
 
 
 def main() -> None:

@@ -90,6 +90,14 @@ class SidedEncoder(Encoder, Protocol):
         """Turn prepared arrays, first axis n, into vectors of shape (n, s, dim); NaN where a side is missing."""
 
 
+@runtime_checkable
+class WideEncoder(Encoder, Protocol):
+    """An encoder that knows how well it knows: its vectors have standard deviations."""
+
+    def encode_with_widths(self, arrays: Arrays) -> tuple[Vectors, Vectors]:
+        """Turn prepared arrays, first axis n, into vectors and their standard deviations, both of shape (n, dim)."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """One epoch of a training.
@@ -207,6 +215,8 @@ class Encoded:
         All finite.
     skipped : dict of str to str
         Rows of the batch that have no vector: id -> reason, in words a user understands.
+    sigmas : ndarray of float32, shape (n, dim), or None
+        Standard deviations of the vectors; None where the encoder tells none.
     """
 
     ids: list[str]
@@ -214,6 +224,7 @@ class Encoded:
     modalities: list[str]
     vectors: Vectors
     skipped: dict[str, str]
+    sigmas: Vectors | None = None
 
 
 Fit = Callable[[Stream, Settings], Fitted]

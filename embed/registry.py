@@ -45,6 +45,7 @@ from embed.protocol import (
     Stream,
     Tensors,
     Vectors,
+    WideEncoder,
 )
 
 
@@ -64,6 +65,8 @@ class Family:
         One line for `embed status`.
     trained : bool
         False where there is nothing to learn from rows (sentence vectors): no rows are read to fit.
+    latent : int
+        The usual length of its vectors, where one may choose.
     """
 
     space: str
@@ -73,12 +76,17 @@ class Family:
     restore: str
     description: str
     trained: bool = True
+    latent: int = 8
 
 
-def _ours(space: str, model: str, modality: str, fit: str, description: str, *, trained: bool = True) -> Family:
+def _ours(
+    space: str, model: str, modality: str, fit: str, description: str, *, trained: bool = True, latent: int = 8
+) -> Family:
     """Return a family of the room `embed.encoders`, by its module and the function there that fits it."""
     restore = f"{fit.partition(':')[0]}:restore"
-    return Family(space, model, modality, f"embed.encoders.{fit}", f"embed.encoders.{restore}", description, trained)
+    return Family(
+        space, model, modality, f"embed.encoders.{fit}", f"embed.encoders.{restore}", description, trained, latent
+    )
 
 
 _BUILT_IN = (
@@ -89,6 +97,8 @@ _BUILT_IN = (
     _ours("spectrum", "pca", "spectrum", "pca:fit", "principal components of the 400-point spectrum: the floor"),
     _ours("spectrum", "transformer-poisson", "spectrum_counts", "folded_spectra:fit",
           "the transformer, its flux folded through ARF and RMF and judged by the C-statistic of the counts"),
+    _ours("spectrum", "vae", "binned_counts", "spectrum_vae:fit",
+          "variational autoencoder of counts, background and response; its vectors have standard deviations", latent=6),
     _ours("events", "poisson", "events", "poisson_process:fit",
           "amortised Poisson-process autoencoder of the rate per time bin and energy band"),
     _ours("events", "map", "events", "photon_maps:fit", "autoencoder of the 24 x 16 energy-time map"),
@@ -99,17 +109,17 @@ _BUILT_IN = (
     _ours("properties", "standardised", "properties", "properties:fit",
           "standardised catalog columns with missing-value indicators"),
     _ours("aligned", "events", "events+papers", "aligned:fit_events",
-          "event vectors and the papers about a source, in one space"),
+          "event vectors and the papers about a source, in one space", latent=64),
     _ours("aligned", "spectrum", "spectrum+papers", "aligned:fit_spectrum",
-          "spectrum vectors and the papers about a source, in one space"),
+          "spectrum vectors and the papers about a source, in one space", latent=64),
     _ours("aligned", "events-spectrum", "events-spectrum+papers", "aligned:fit_events_spectrum",
-          "event and spectrum vectors, side by side, and the papers about a source"),
+          "event and spectrum vectors, side by side, and the papers about a source", latent=64),
     _ours("aligned", "properties", "properties+papers", "aligned:fit_properties",
-          "catalog properties and the papers about a source: the baseline"),
+          "catalog properties and the papers about a source: the baseline", latent=64),
 )  # fmt: skip
 FAMILIES: dict[tuple[str, str], Family] = {(f.space, f.model): f for f in _BUILT_IN}
 DEFAULT_MODEL = {
-    "spectrum": "transformer",
+    "spectrum": "vae",
     "events": "poisson",
     "papers": "sentence",
     "properties": "standardised",
@@ -197,8 +207,12 @@ def encode_rows(encoder: Encoder, rows: pa.Table) -> Encoded:
     sides = encoder.sides if isinstance(encoder, SidedEncoder) else (encoder.modality,)
     if not prepared.ids:
         return Encoded([], [], [], np.empty((0, encoder.dim), np.float32), prepared.skipped)
+    widths: Vectors | None = None
     if isinstance(encoder, SidedEncoder):
         vectors = encoder.encode_sides(prepared.arrays)
+    elif isinstance(encoder, WideEncoder):
+        means, widths = encoder.encode_with_widths(prepared.arrays)
+        vectors = means[:, None]
     else:
         vectors = encoder.encode(prepared.arrays)[:, None]
     finite = np.isfinite(vectors).all(axis=2)
@@ -211,6 +225,7 @@ def encode_rows(encoder: Encoder, rows: pa.Table) -> Encoded:
         [sides[i] for i in side],
         np.ascontiguousarray(vectors[finite], dtype=np.float32),
         prepared.skipped | lost,
+        None if widths is None else np.ascontiguousarray(widths[row], dtype=np.float32),
     )
 
 
@@ -329,6 +344,7 @@ __all__ = [
     "Stream",
     "Tensors",
     "Vectors",
+    "WideEncoder",
     "described",
     "encode_rows",
     "encoder_id",

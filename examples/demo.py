@@ -46,11 +46,6 @@ WORDS = """
     FROM nearest('aligned', text := 'bright flares from a young star', k := 5) n
     JOIN csc.observation_source o USING (detection_id)
     LEFT JOIN csc.object_type t ON t.name = o.name AND t.authority = 'simbad' ORDER BY n.rank"""
-TRAININGS = (
-    ("properties",),
-    ("spectrum", "--latent", "8", "--epochs", "12"),
-    ("events", "--latent", "16", "--epochs", "6"),
-)
 STUDIES = (
     ("cluster", "--space", "spectrum", "--algorithms", "kmeans,gmm", "--k", "4..10", "--splits", "4"),
     ("symbolic", "--space", "spectrum", "--lengths", "5,15", "--no-reverse"),
@@ -135,9 +130,7 @@ def main(folder: Path, sources: int = 300) -> None:
         ((detection,),) = cat.sql(BRIGHTEST).fetchall()
     for question, query in QUESTIONS.items():
         ask(store, question, query.format(detection=detection))
-    for training in TRAININGS:
-        step(notes, "-m", "embed", "train", *training, "--store", store)
-    step(notes, "-m", "embed", "run", "--store", store)
+    step(notes, "-m", "embed", "run", "--store", store)  # by encoders that come ready made
     step(notes, "-m", "embed", "train", "aligned", "--data", "events-spectrum", "--epochs", "15", "--store", store)
     step(notes, "-m", "embed", "run", "aligned", "--store", store)
     ask(

@@ -95,14 +95,20 @@ def simulate(
     sources: Annotated[int, typer.Option(min=1, help="Number of sources.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     workers: WorkersOption = None,
+    rich_papers: Annotated[
+        bool,
+        typer.Option("--rich-papers", help="Abstracts state fluxes, exposures, ... far more often than real ones do."),
+    ] = False,
 ) -> None:
     """Write a mini survey of simulated sources in the real file formats.
+
+    Abstracts state figures as often as published ones do, which is seldom.
 
     Example: python -m ingest simulate --output survey --sources 300 --seed 1
     """
     from ingest.simulate import simulate as write_survey  # noqa: PLC0415 - only this command needs it
 
-    summary = write_survey(output, sources=sources, seed=seed, workers=workers)
+    summary = write_survey(output, sources=sources, seed=seed, workers=workers, rich_papers=rich_papers)
     OUT.print(str(summary), soft_wrap=True, highlight=False)
     hint(f"Next: python -m ingest files {output} --store s")
 

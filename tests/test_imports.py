@@ -1,4 +1,4 @@
-"""What an import costs, and which modules may write to a store."""
+"""What an import costs, which modules may write to a store, and how long a module may be."""
 
 from __future__ import annotations
 
@@ -22,9 +22,23 @@ def test_an_import_loads_nothing_heavy(package):
     assert done.stdout.strip() == "[]"
 
 
+ROOT = Path(__file__).parents[1]
+MODULES = [p for name in ("sql", "catalog", "ingest", "embed", "analysis") for p in (ROOT / name).rglob("*.py")]
+
+MOST_LINES = 350
+LONGER = {
+    "ingest/simulate/phrases.py",  # sentences, no code
+    "ingest/simulate/papers.py",
+    "catalog/store/vectors.py",
+}
+
+
 def test_a_store_is_written_to_by_lake_writer_alone():
-    root = Path(__file__).parents[1]
-    modules = [p for name in ("sql", "catalog", "ingest", "embed", "analysis") for p in (root / name).rglob("*.py")]
     by_hand = re.compile(r"\blake\.lock\(|read_only=False|\bimport .*\block\b")
-    found = {str(p.relative_to(root)) for p in modules if by_hand.search(p.read_text("utf-8"))}
+    found = {str(p.relative_to(ROOT)) for p in MODULES if by_hand.search(p.read_text("utf-8"))}
     assert found == {"catalog/store/lake.py"}
+
+
+def test_a_module_is_one_idea_of_at_most_350_lines():
+    longer = {str(p.relative_to(ROOT)) for p in MODULES if len(p.read_text("utf-8").splitlines()) > MOST_LINES}
+    assert longer <= LONGER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from analysis.spectra.classes import Labels, Said, Task, grouping, labels, read_
 from analysis.spectra.cluster_figures import contingency_figure, map_figure, spectra_figure
 from analysis.spectra.clustering import Algorithm
 from analysis.spectra.features import plane
+from analysis.spectra.frozen_encoders import features_of, identity
 from analysis.spectra.probe import N_REPEATS, probes
 from analysis.spectra.scoring import N_SPLITS
 from analysis.spectra.spectrum_samples import Sample, completed, read, read_sources, told
@@ -43,6 +45,8 @@ class ClusterQuestion(Asked):
     splits : int
         How often the sources are split into a half to fit mappings to, and one to score; and cross-validations of a
         probe, up to `analysis.spectra.probe.N_REPEATS`.
+    encoders_of : str
+        Another store, whose encoders of the spaces are judged on these rows; '' for none.
     """
 
     kind = "cluster"
@@ -58,6 +62,7 @@ class ClusterQuestion(Asked):
     candidates: bool = False
     where: str = ""
     splits: int = N_SPLITS
+    encoders_of: str = ""
 
     def chosen_tasks(self) -> list[Task]:
         """Return the tasks, those of the user's own last."""
@@ -85,9 +90,10 @@ def run(cat: Catalog, asked: ClusterQuestion, ways: Ways) -> Run:
         )
         for s in samples
     ]
+    others = [identity(Path(asked.encoders_of), s) for s in detections if asked.encoders_of]
     evidence = Evidence(
         samples[0].snapshot,
-        samples[0].digest(*((s.digest(told(cat, s)), w) for s, w in zip(samples, said, strict=True))),
+        samples[0].digest(*((s.digest(told(cat, s)), w) for s, w in zip(samples, said, strict=True)), *others),
         np.concatenate([s.sources for s in samples]),
     )
 
@@ -95,11 +101,21 @@ def run(cat: Catalog, asked: ClusterQuestion, ways: Ways) -> Run:
         for sample, what in zip(samples, said, strict=True):
             _tell(sample, what, asked, ways.say)
         parts = [
-            _answer(completed(cat, s, ways.say), w, asked, tasks, ways) for s, w in zip(samples, said, strict=True)
+            _answer(_judged(cat, completed(cat, s, ways.say), asked, ways), w, asked, tasks, ways)
+            for s, w in zip(samples, said, strict=True)
         ]
         return replace(joined(parts), figures={name: drawn for part in parts for name, drawn in part.figures.items()})
 
     return once(ways.question(cat, asked), evidence, answer)
+
+
+def _judged(cat: Catalog, sample: Sample, asked: ClusterQuestion, ways: Ways) -> Sample:
+    """Add the encoders of another store to what is compared."""
+    if not asked.encoders_of or sample.rows_are != "detections":
+        return sample
+    store, ids, snapshot = Path(asked.encoders_of), sample.ids, sample.snapshot
+    more = [f for s in asked.spaces if s != MASTER for f in features_of(cat, store, s, ids, snapshot, ways.say)]
+    return replace(sample, features=(*more, *sample.features))
 
 
 def _answer(sample: Sample, said: Said, asked: ClusterQuestion, tasks: Sequence[Task], ways: Ways) -> Answer:

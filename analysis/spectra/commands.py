@@ -6,6 +6,7 @@ Every score is printed with its control, its interval and its gain beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,6 +49,10 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     splits: Annotated[
         int, typer.Option("--splits", min=1, help="Split the sources so often, to fit and to score.")
     ] = 10,
+    encoders_of: Annotated[
+        Path | None,
+        typer.Option("--encoders-of", help="Another store: judge its encoders, frozen, on the rows of this one."),
+    ] = None,
     seed: SeedOption = 0,
     again: AgainOption = False,
     wait: WaitOption = True,
@@ -58,6 +63,7 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
 
     Example: python -m analysis cluster --space spectrum --k 4..16 --authority simbad --store s
     Example: python -m analysis cluster --space csc.master_source --authority literature,simbad --store s
+    Example: python -m analysis cluster --space spectrum --encoders-of another --store s
     """
     from analysis.spectra.cluster_run import ClusterQuestion, run  # noqa: PLC0415 - `--help` needs no science
     from analysis.spectra.clustering import ALGORITHMS  # noqa: PLC0415 - as above
@@ -74,6 +80,7 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
         candidates=candidates,
         where=where,
         splits=splits,
+        encoders_of=str(encoders_of or ""),
     )
     tell(
         store,

@@ -17,7 +17,7 @@ from catalog.errors import QueryError, UnknownName, command, suggestion
 from catalog.query.functions import TableFunction
 from catalog.query.session import Session
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

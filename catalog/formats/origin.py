@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 
 import pyarrow as pa
@@ -48,7 +49,13 @@ class Origin:
         """The same as texts, with photonlake's version: what exports say of their whole table."""
         given = {"parameters": json_text(dict(self.parameters))} if self.parameters else {}
         where = {"snapshot": str(self.snapshot), "store": self.store, "store_id": self.store_id}
-        return {"query": self.query.strip()} | given | where | {"version": f"photonlake {version('photonlake')}"}
+        return {"query": self.query.strip()} | given | where | {"version": _program()}
+
+
+@cache
+def _program() -> str:
+    """Return the program and its version: to look it up reads a file, and takes longer than many an answer."""
+    return f"photonlake {version('photonlake')}"
 
 
 def notes_of(schema: pa.Schema) -> dict[str, str]:

@@ -75,7 +75,7 @@ def is_distance(metric: Metric) -> bool:
             assert_never(metric)
 
 
-def values(a: Floating, b: Floating, metric: Metric) -> Doubles:
+def values(a: Floating, b: Floating, metric: Metric, squared: tuple[Doubles, Doubles] | None = None) -> Doubles:
     """Return the value of each row of one array with the same row of another, in double precision.
 
     Parameters
@@ -83,6 +83,8 @@ def values(a: Floating, b: Floating, metric: Metric) -> Doubles:
     a : ndarray of float, shape (n, d)
     b : ndarray of float, shape (n, d) or (d,)
     metric : {'cosine', 'l2', 'dot'}
+    squared : (ndarray of float64, ndarray of float64), shapes (n,), optional
+        `squares` of both, where these are known: a cosine then takes a third of the sums.
 
     Returns
     -------
@@ -108,7 +110,8 @@ def values(a: Floating, b: Floating, metric: Metric) -> Doubles:
         case "cosine":
             # sqrt(s * s) is s exactly, so a vector has cosine 1 with itself. The fourth power of a length needs an
             # exponent that doubles have for every single: no overflow.
-            lengths = np.sqrt(_row_products(x, x) * _row_products(y, y))
+            of_x, of_y = (_row_products(x, x), _row_products(y, y)) if squared is None else squared
+            lengths = np.sqrt(of_x * of_y)
             with np.errstate(invalid="ignore", divide="ignore"):
                 return np.where(lengths > 0, np.clip(_row_products(x, y) / lengths, -1, 1), np.nan)
         case _:
@@ -193,6 +196,8 @@ class Vectors:
         """Return some of the vectors, copied together, with what is known of their lengths."""
         part = Vectors(self.array.take(rows, axis=0))
         part.__dict__["squares"] = self.squares[rows]
+        if self.safe:  # then each part is
+            part.__dict__.update(safe=True, inverse_lengths=self.inverse_lengths[rows])
         return part
 
 

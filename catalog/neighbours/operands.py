@@ -135,9 +135,11 @@ class Operands:
         """Return the values of some pairs in double precision, shape (m,): see `closeness.values`."""
         out = np.empty(len(left))
         step = STEP // 4
+        a, b = (side.squares for side in self.sides) if self.metric == "cosine" else (None, None)
         for start in range(0, len(left), step):
-            part = slice(start, start + step)
-            out[part] = values(self.x.take(left[part], axis=0), self.y.take(right[part], axis=0), self.metric)
+            i, j = left[start : start + step], right[start : start + step]
+            known = None if a is None or b is None else (a[i], b[j])
+            out[start : start + step] = values(self.x.take(i, axis=0), self.y.take(j, axis=0), self.metric, known)
         return out
 
     def passes(self, found: Doubles, limit: float | Doubles) -> Mask:
@@ -226,14 +228,22 @@ class Room(threading.local):
 
 
 def _true_places(flags: Mask) -> Rows:
-    """Return the places of the true ones among few: eight flags are looked at as one number."""
-    n_words = len(flags) // 8
-    words = np.flatnonzero(flags[: 8 * n_words].view(np.uint64))
-    if len(words) > n_words // 4:
+    """Return the places of the true ones among few: 64 flags are looked at as one number, then eight, then each."""
+    n_words = len(flags) // 64
+    packed = np.packbits(flags[: 64 * n_words])
+    words = np.flatnonzero(packed.view(np.uint64))
+    if len(words) > n_words // 2:
         return np.flatnonzero(flags)
-    places = (words[:, None] * 8 + np.arange(8)).reshape(-1)
-    rest = 8 * n_words + np.flatnonzero(flags[8 * n_words :])
-    return np.concatenate([places[flags[places]], rest])
+    eights = _within(packed, words)
+    rest = 64 * n_words + np.flatnonzero(flags[64 * n_words :])
+    return np.concatenate([_within(flags, eights), rest])
+
+
+def _within(values: npt.NDArray[np.generic], eights: Rows) -> Rows:
+    """Return the places of what is not zero in some groups of eight values."""
+    found = np.flatnonzero(values[: len(values) // 8 * 8].reshape(-1, 8).take(eights, axis=0))
+    places: Rows = (eights[found >> 3] << 3) + (found & 7)
+    return places
 
 
 class BlasSieve:

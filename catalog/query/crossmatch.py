@@ -24,7 +24,7 @@ from catalog.query.functions import TableFunction
 from catalog.query.positions import ROW, Columns, Positions, positions
 from catalog.query.session import Session
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 _FINDS = ("best", "all", "mutual")
 _SIGNATURE = Signature(

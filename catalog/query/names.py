@@ -27,12 +27,13 @@ VIEWS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind == "vie
 MACROS: dict[str, SqlObject] = {o.full_name: o for o in OBJECTS if o.kind != "view"}
 
 VECTOR_COLUMNS = (
-    Described("id", "detection_id or bibcode", ucd="meta.id"),
+    Described("id", "detection_id or bibcode; spectrum_id of a spectrum that is of no detection", ucd="meta.id"),
     Described("name", "Source the detection belongs to; the bibcode of a paper", ucd="meta.id;src"),
     Described("modality", "What the vector was made from: spectrum, events, papers, properties"),
     Described("encoder_id", "Encoder that made it: meta.encoder", ucd="meta.id"),
     Described("input_sha256", "Hash of what the encoder read"),
     Described("vector", "The vector"),
+    Described("vector_sigma", "Standard deviation of each number of the vector; NULL where the encoder tells none"),
 )
 """Columns of every embedding.<space>."""
 

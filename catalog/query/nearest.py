@@ -18,16 +18,18 @@ from catalog.query.filtering import rows_that_meet
 from catalog.query.functions import TableFunction
 from catalog.query.session import Session
 from catalog.query.targets import find_target
-from catalog.store import vectors
-from catalog.store.pinned import TEXT_MODALITIES, Pinned, whole
+from catalog.store import approximate_search, vectors
+from catalog.store.pinned import TEXT_MODALITIES, Pinned, detections, whole
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 _SIGNATURE = Signature(
     "nearest",
     (
         Argument("space", "text", REQUIRED, "Embedding space"),
-        Argument("target", "text or vector", None, "Source name, detection id, bibcode, or a vector"),
+        Argument(
+            "target", "text or vector", None, "Source name, detection id, bibcode, file of a spectrum, or a vector"
+        ),
         Argument("text", "text", None, "Words instead, in spaces that have a text side"),
         Argument("k", "integer", 10, "So many neighbours"),
         Argument("metric", "text", "cosine", "cosine, l2, or dot"),
@@ -39,9 +41,13 @@ _SIGNATURE = Signature(
     2,
 )
 _COLUMNS = (
-    Described("detection_id", "Detection: obsid.obi.region_id; NULL for a paper", ucd="meta.id;src"),
+    Described(
+        "detection_id",
+        "Detection: obsid.obi.region_id; NULL for a paper, and for a spectrum of your own",
+        ucd="meta.id;src",
+    ),
     Described("bibcode", "Paper; in spaces that hold papers", ucd="meta.bib.bibcode"),
-    Described("id", "Key within the space: detection_id or bibcode", ucd="meta.id"),
+    Described("id", "Key within the space: detection_id, bibcode or spectrum_id", ucd="meta.id"),
     Described("name", "Source the detection belongs to", ucd="meta.id;src"),
     Described("distance", "Distance to the target, or the nearest of its vectors; NULL for a vector without direction"),
     Described("rank", "1 for the nearest", ucd="meta.number"),
@@ -154,7 +160,7 @@ def approximate(
     Answer
         At most k rows.
     """
-    tables = [vectors.indexed(space.dataset, target, k + len(without), modality) for target in targets]
+    tables = [approximate_search.indexed(space.table, target, k + len(without), metric, modality) for target in targets]
     found = pa.concat_tables(tables).combine_chunks()
     ids = found["id"].to_pylist()
     once = [n for n, i in enumerate(ids) if i not in without and ids.index(i) == n]
@@ -198,7 +204,7 @@ def _table(space: Pinned, answer: Answer) -> pa.Table:
     nothing = pa.scalar(None, pa.string())
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     if not space.holds_papers_only:
-        columns["detection_id"] = pc.if_else(is_paper, nothing, answer.ids)
+        columns["detection_id"] = pc.if_else(is_paper, nothing, detections(answer.ids))
     if space.n_papers:
         columns["bibcode"] = pc.if_else(is_paper, answer.ids, nothing)
     return pa.table(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import shlex
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -14,17 +16,18 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName
+from catalog.errors import NotYet, PhotonlakeError, QueryError, UnknownName, suggestion
 from catalog.formats.origin import Origin
 from catalog.formats.plain_types import with_places
-from catalog.query import functions
+from catalog.query import functions, preparation
 from catalog.query.admission import admit
 from catalog.query.complaints import complaint, first_line
-from catalog.query.names import Ask, why_empty, with_near_detections
+from catalog.query.names import MACROS, Ask, why_empty, with_near_detections
 from catalog.query.parameters import check_parameters, understood
 from catalog.query.result import Result
 from catalog.query.session import Session
 from catalog.query.snapshot_names import parse_snapshot
+from catalog.schema import SCHEMAS
 from catalog.store import expiry, frozen, lake
 from catalog.store.confinement import EngineLimits
 from catalog.store.vectors import Pin
@@ -76,7 +79,7 @@ class Questions:
             return self._answer_in_time(query, values, snapshot, timeout_s)
         cursor = self.cursor(snapshot)
         origin = self._origin(query, values, cursor)
-        if named := functions.named_in(query):
+        if named := preparation.named_in(query):
             return self._answer_with_functions(origin, named, cursor, values)
         statement = admit(query, table_functions=functions.OURS)  # that a misspelt call of one is told as such
         check_parameters(statement, values)
@@ -86,6 +89,30 @@ class Questions:
         except duckdb.Error as error:
             raise complain(error, statement) from error
         return Result(cursor, statement, complain, origin=origin, why_empty=self._why_empty(origin), own=self.own)
+
+    def register(self, name: str, table: object) -> None:
+        """Let queries read a table of the user's; see `catalog.Catalog.register`."""
+        from catalog.formats import own_tables  # noqa: PLC0415 - for those who bring a table
+
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise QueryError(f"{name!r} cannot name a table: letters, digits and underscores can, as in mine")
+        if name.lower() in (*SCHEMAS, *MACROS, *functions.table_function_names()):
+            raise QueryError(f"{name} is taken by the store; take another name, as in my_{name.lower()}")
+        if isinstance(table, str | os.PathLike):
+            self.own[name.lower()] = own_tables.read(table)
+        else:
+            self.own[name.lower()] = own_tables.from_frame(table)
+
+    def unregister(self, name: str) -> None:
+        """Let go of a table of the user's.
+
+        Raises
+        ------
+        UnknownName
+            If none is registered under the name.
+        """
+        if self.own.pop(name.lower(), None) is None:
+            raise UnknownName(f"no table is registered as {name}{suggestion(name, self.own)}")
 
     def session(self, cursor: duckdb.DuckDBPyConnection) -> Session:
         """Begin a transaction, and return what a table function sees in it."""
@@ -133,7 +160,8 @@ class Questions:
         self, query: str, values: dict[str, object], snapshot: int | str | date | None, seconds: float
     ) -> Result:
         """Answer a query in a process that can be ended."""
-        from catalog.query.outside import Limits, Outside  # noqa: PLC0415 - for those who set a time alone
+        from catalog.query.limited_process import Limits  # noqa: PLC0415 - for those who set a time alone
+        from catalog.query.outside import Outside  # noqa: PLC0415 - for those who set a time alone
 
         memory, spill = self._limits.memory_bytes, self._limits.spill_bytes
         limits = Limits(seconds, rows=None, answer_bytes=None, memory=memory, spill=spill)
@@ -148,7 +176,7 @@ class Questions:
     def _answer_with_functions(
         self,
         origin: Origin,
-        named: functions.Named,
+        named: preparation.Named,
         cursor: duckdb.DuckDBPyConnection,
         values: dict[str, object],
     ) -> Result:
@@ -157,7 +185,7 @@ class Questions:
         session = Session(self.store, cursor, admit, self._pins, self.own)
         complain_of_engine = self._complaints(origin)
         try:
-            prepared = functions.resolve(query, named, session, values)
+            prepared = preparation.resolve(query, named, session, values)
         except duckdb.Error as error:
             raise complain_of_engine(error, Statement(query, query)) from error
         check_parameters(prepared.statement, values)

@@ -22,7 +22,7 @@ from catalog.query.functions import TableFunction
 from catalog.query.session import Session
 from catalog.store.pinned import Pinned
 from sql.objects import Described
-from sql.rewrite import REQUIRED, Argument, Signature
+from sql.signatures import REQUIRED, Argument, Signature
 
 _SIGNATURE = Signature(
     "similar_pairs",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,9 +18,10 @@ from catalog.errors import QueryError, UnknownName, command
 from catalog.neighbours.closeness import Floats, Rows
 from catalog.query.session import Session
 from catalog.schema.identifiers import is_source_name, source_name
-from catalog.store import vectors
+from catalog.store import lance_files, vectors
 from catalog.store.pinned import Pinned
 
+_SPECTRUM_FILE = re.compile(r"\.(?:pi|pha|fits?)(?:\.gz)?$", re.IGNORECASE)
 TARGET_GROUP = "photonlake.targets"
 """Entry points for what a user gives: 'text' is (weights file, words) -> vector, 'file' (weights file, path) -> vector
 and what to know of it;
@@ -72,12 +74,12 @@ def find_target(session: Session, space: Pinned, target: object, text: object, *
     if text is not None:
         return Target(vectors.check_vectors(_text_vector(session, space, str(text)), space.pin)[None], [], _NO_ROWS)
     if isinstance(target, str):
-        for column, value in _columns(target):
+        for column, value in (*_columns(target), *_spectra_of_file(session, target)):
             if in_memory:
                 rows = space.rows_where(column, value)
                 if rows.size:
                     return Target(space.vectors_of(rows), [space.ids[r].as_py() for r in rows.tolist()], rows)
-            elif (found := _usual(space, vectors.rows_equal(space.dataset, column, value))).num_rows:
+            elif (found := _usual(space, lance_files.rows_equal(space.dataset, column, value))).num_rows:
                 return Target(vectors.matrix(found["vector"]), found["id"].to_pylist(), _NO_ROWS)
         raise _why_not(session, space, target)
     try:
@@ -96,6 +98,17 @@ def _usual(space: Pinned, found: pa.Table) -> pa.Table:
 def _columns(target: str) -> list[tuple[str, str]]:
     """Return where a text may stand: as an id, and if it reads like one, as a source's name."""
     return [("id", target), *([("name", source_name(target))] if is_source_name(target) else [])]
+
+
+def _spectra_of_file(session: Session, target: str) -> Iterator[tuple[str, str]]:
+    """Yield the ids of the spectra in a file of the store, asked for by its name or path; read only when needed."""
+    if _SPECTRUM_FILE.search(target):
+        query = (
+            "SELECT coalesce(s.detection_id, s.spectrum_id) AS id FROM product.spectrum AS s "
+            "JOIN meta.file AS f USING (file_id) WHERE s.role = 'source' "
+            "AND (f.path = $name OR ends_with(f.path, '/' || $name)) ORDER BY id"
+        )
+        yield from (("id", id_) for id_ in session.rows(query, {"name": target})["id"].to_pylist())
 
 
 def _text_vector(session: Session, space: Pinned, text: str) -> Floats:
@@ -168,6 +181,8 @@ def _why_not(session: Session, space: Pinned, target: str) -> UnknownName:
         table = "SELECT unnest([detection_id, name]) AS id FROM csc.observation_source"
     if known["n"][0].as_py():
         return UnknownName(f"the catalog has {target}, but the store holds nothing of it that {name} is made from")
+    for _, id_ in _spectra_of_file(session, target):
+        return _why_not(session, space, id_)
     others = session.rows(
         "SELECT DISTINCT modality FROM meta.embedding_input WHERE id = $id OR name = $name ORDER BY modality",
         {"id": target, "name": canonical},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -45,6 +47,9 @@ class Column:
         In the VOUnits 1.0 spelling ('erg s**-1 cm**-2' style of CSC headers is normalised on export).
     ucd : str
         Unified Content Descriptor, UCD1+ (IVOA 1.5), for VOTable.
+    fetch : {'usual', 'first', 'all'}
+        When a service is asked for it: usually; where the service does not list its columns, too; only with
+        `--columns all`.
 
     Examples
     --------
@@ -57,6 +62,7 @@ class Column:
     description: str
     unit: str = ""
     ucd: str = ""
+    fetch: Literal["usual", "first", "all"] = "usual"
 
     @property
     def duckdb_type(self) -> str:
@@ -133,6 +139,23 @@ Writing = Literal["file", "merge", "content", "internal"]
 
 
 _DISPUTED = Column("disputed", TEXTS, "Columns in which a file that counts more says something else", ucd="meta.note")
+
+
+def seldom(columns: Iterable[Column], but: str = "") -> Iterator[Column]:
+    """Declare columns that services are asked for with `--columns all` alone.
+
+    Parameters
+    ----------
+    columns : iterable of Column
+    but : str
+        Regular expression of whole names: these stay as they are.
+
+    Examples
+    --------
+    >>> [c.fetch for c in seldom((Column("ra", FLOAT64, "..."), Column("roll", FLOAT64, "...")), but="ra|dec")]
+    ['usual', 'all']
+    """
+    yield from (c if re.fullmatch(but, c.name) else replace(c, fetch="all") for c in columns)
 
 
 @dataclass(frozen=True)

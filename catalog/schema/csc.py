@@ -10,10 +10,12 @@ Where two files both have a value, the one of the higher standing holds. Release
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from catalog.schema import csc_columns as families
-from catalog.schema.columns import BOOL, EXTRA, FLOAT64, INT16, INT32, INT64, LONGS, TEXT, Column, Table
+from catalog.schema.columns import BOOL, EXTRA, FLOAT64, INT16, INT32, INT64, LONGS, TEXT, Column, Table, seldom
 from catalog.schema.csc_columns import MASTER_SOURCE, POSITION, banded
 
 
@@ -189,16 +191,16 @@ OBSERVATION_SOURCE: tuple[Column, ...] = (
     Column("name", TEXT, "Source the detection belongs to, '2CXO J...'", ucd="meta.id;src"),
     Column("match_type", TEXT, "u unique, a ambiguous, n no detection (master_stack_assoc)", ucd="meta.code"),
     Column("detect_stack_id", TEXT, "Stack the source was detected in (stack_source)", ucd="meta.id;obs"),
-    *_pointing(),
-    *_timing(),
-    *_instrument(),
-    *_place(),
+    *seldom(_pointing()),
+    *seldom(_timing(), but="gti_start|gti_stop|gti_mjd_obs|livetime"),
+    *seldom(_instrument(), but="instrument|grating|detector"),
+    *seldom(_place(), but="theta|phi|chip[xy]"),
     *_codes(),
-    *_regions(),
+    *seldom(_regions(), but="((mjr|mnr)_axis|pos_angle)_raw_[bw]"),
     *banded("flux_significance", _FLUX_SIGNIFICANCE, ucd="stat.snr;phot.flux"),
-    *_counts(),
+    *seldom(_counts(), but="((src_)?cnts|src_rate)_aper(_lolim|_hilim)?_[a-z]"),
     *families.aperture_fluxes(" in this observation"),
-    *families.model_fluxes(),
+    *seldom(families.model_fluxes()),
     *families.hardness(),
     *families.spectral_fits(),
     *_variability(),
@@ -207,6 +209,19 @@ OBSERVATION_SOURCE: tuple[Column, ...] = (
 
 OWN_FILE, LIST = 1000, 8
 """Standings: what a file of the catalog's own service has more than others; below how many a table is only a list."""
+
+_SEARCH_CSC = re.compile(
+    "name|ra|dec|err_ellipse_r0|significance|(conf|sat_src|extent)_flag|obsid|obi|region_id|instrument|detector"
+    "|theta|phi|livetime|(conf|extent)_code|flux_significance_[bw]|(cnts|src_rate)_aper_[bw]"
+    "|flux_aper(_lolim|_hilim)?_[bw]|hard_(hm|ms)(_lolim|_hilim)?|var_((intra|inter)_)?index_[bw]"
+    "|((mjr|mnr)_axis|pos_angle)_raw_[bw]"
+)
+"""search_csc's own columns: what every service of the catalog has."""
+
+
+def _with_first(columns: Iterable[Column]) -> Iterator[Column]:
+    yield from (replace(c, fetch="first") if _SEARCH_CSC.fullmatch(c.name) else c for c in columns)
+
 
 _ORIGIN = (
     Column(
@@ -227,7 +242,7 @@ CSC: tuple[Table, ...] = (
         "csc.master_source",
         "One row per source: the catalog's best estimate from all observations",
         ("name",),
-        (_NAME, *MASTER_SOURCE, *_ORIGIN),
+        (*_with_first((_NAME, *MASTER_SOURCE)), *_ORIGIN),
         writing="merge",
     ),
     Table(
@@ -238,7 +253,7 @@ CSC: tuple[Table, ...] = (
             Column(
                 "detection_id", TEXT, "obsid.obi.region_id; '-' and the source's name where unknown", ucd="meta.id;src"
             ),
-            *OBSERVATION_SOURCE,
+            *_with_first(OBSERVATION_SOURCE),
             *_ORIGIN,
         ),
         writing="merge",

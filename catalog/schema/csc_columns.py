@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from catalog.schema.columns import BOOL, FLOAT64, INT32, TEXT, Column
+from catalog.schema.columns import BOOL, FLOAT64, INT32, TEXT, Column, seldom
 
 BANDS = {
     "b": "ACIS broad band, 0.5-7.0 keV",
@@ -99,7 +99,8 @@ def aperture_fluxes(how: str = "", stem_suffix: str = "") -> Iterator[Column]:
             ("flux", "energy", ENERGY_FLUX, _FLUX_UCD),
         ):
             description = f"Aperture-corrected net {kind} flux from the {region}{how}"
-            yield from banded(f"{stem}_{aperture}{stem_suffix}", description, unit, ucd, limits=True)
+            family = banded(f"{stem}_{aperture}{stem_suffix}", description, unit, ucd, limits=True)
+            yield from seldom(family) if (stem, aperture) == ("photflux", "aper90") else family
 
 
 def model_fluxes() -> Iterator[Column]:
@@ -130,16 +131,15 @@ def spectral_fits() -> Iterator[Column]:
     """Declare parameters, limits, convergence and statistic of the four absorbed models fitted to the spectrum."""
     for model, (words, own, scale) in _FITS.items():
         fit = f"of the best-fitting absorbed {words}"
-        yield from limited(f"flux_{model}", f"Net 0.5-7.0 keV energy flux {fit}", ENERGY_FLUX, _FLUX_UCD)
+        yield from seldom(limited(f"flux_{model}", f"Net 0.5-7.0 keV energy flux {fit}", ENERGY_FLUX, _FLUX_UCD))
         parameters = own | {
             "nh": ("Hydrogen column density", COLUMN_DENSITY, "phys.columnDensity"),
             scale: ("Amplitude", "", "arith.factor"),
         }
         for parameter, (name, unit, ucd) in parameters.items():
             yield from limited(f"{model}_{parameter}", f"{name} {fit}", unit, ucd)
-            yield Column(
-                f"{model}_{parameter}_rhat", FLOAT64, f"{name} {fit}: convergence of the chains", ucd="stat.fit"
-            )
+            description = f"{name} {fit}: convergence of the chains"
+            yield Column(f"{model}_{parameter}_rhat", FLOAT64, description, "", "stat.fit", "all")
         yield Column(f"{model}_stat", FLOAT64, f"Chi-square per degree of freedom {fit}", ucd="stat.fit.chi2")
 
 
@@ -209,8 +209,8 @@ MASTER_SOURCE: tuple[Column, ...] = (
     Column("err_ellipse_r0", FLOAT64, "Major radius of the 95% error ellipse", "arcsec", "stat.error;pos.eq"),
     Column("err_ellipse_r1", FLOAT64, "Minor radius of the 95% error ellipse", "arcsec", "stat.error;pos.eq"),
     Column("err_ellipse_ang", FLOAT64, "Position angle of the 95% error ellipse", "deg", "pos.posAng;pos.errorEllipse"),
-    Column("gal_l", FLOAT64, "Galactic longitude", "deg", "pos.galactic.lon"),
-    Column("gal_b", FLOAT64, "Galactic latitude", "deg", "pos.galactic.lat"),
+    Column("gal_l", FLOAT64, "Galactic longitude", "deg", "pos.galactic.lon", "all"),
+    Column("gal_b", FLOAT64, "Galactic latitude", "deg", "pos.galactic.lat", "all"),
     Column("significance", FLOAT64, "Highest flux significance of all stacks and bands", ucd="stat.snr"),
     Column("likelihood", FLOAT64, "Highest detection log likelihood of all stacks and bands", ucd="stat.likelihood"),
     Column("likelihood_class", TEXT, "TRUE, MARGINAL or FALSE: highest detection class", ucd="meta.code.qual"),
@@ -227,16 +227,21 @@ MASTER_SOURCE: tuple[Column, ...] = (
     _flag("man_match_flag", "Detections were matched between stacks by a person"),
     _flag("man_pos_flag", "Position was changed by a person"),
     _flag("man_reg_flag", "Source region was changed by a person"),
-    *extent(),
-    Column("phot_nsrcs", INT32, "Sources fitted together in the aperture photometry", ucd="meta.number;src"),
+    *seldom(extent()),
+    Column("phot_nsrcs", INT32, "Sources fitted together in the aperture photometry", "", "meta.number;src", "all"),
     *aperture_fluxes(", in the longest block of constant flux"),
-    *aperture_fluxes(", mean of all observations", "_avg"),
-    *model_fluxes(),
+    *seldom(aperture_fluxes(", mean of all observations", "_avg")),
+    *seldom(model_fluxes()),
     *hardness(),
     *spectral_fits(),
     Column(
-        "nh_gal", FLOAT64, "Galactic hydrogen column density towards the source", COLUMN_DENSITY, "phys.columnDensity"
+        "nh_gal",
+        FLOAT64,
+        "Galactic hydrogen column density towards the source",
+        COLUMN_DENSITY,
+        "phys.columnDensity",
+        "all",
     ),
-    *_master_variability(),
-    *_exposure_sums(),
+    *seldom(_master_variability(), but="var_(intra|inter)_(prob|index|sigma)_."),
+    *seldom(_exposure_sums()),
 )

@@ -31,7 +31,6 @@ DETECTION_ID = (
     r"^(?P<obsid>[0-9]{1,6})\.(?P<obi>[0-9]{1,3}|-)\."
     r"(?P<region>[0-9]{1,5}|(?:[12]CXOU?|CXO) J[0-9]{6}\.[0-9][+-][0-9]{6}[A-Z]?)$"
 )
-_DETECTION = re.compile(DETECTION_ID)
 _PRODUCT = re.compile(
     r"^(?P<detector>acis|hrc)f(?P<obsid>\d{5,6})(?:_(?P<obi>\d{3}))?N(?P<version>\d{3})"
     r"(?:_e(?P<exposure>[12]))?(?:_r(?P<region>\d{4,5})(?P<band>[a-z])?)?_(?P<kind>[a-z]+\d)"
@@ -129,17 +128,6 @@ OWN_DETECTION_ID = (
     "ELSE concat_ws('.', obsid, coalesce(obi::VARCHAR, '-'), coalesce(region_id::VARCHAR, name)) END"
 )
 """SQL: the key that follows from what a row says itself, as `detection_id` builds it."""
-
-
-def is_detection_id(text: str) -> bool:
-    """Tell whether a text is a detection id.
-
-    Examples
-    --------
-    >>> is_detection_id("1575.1.85"), is_detection_id("1575")
-    (True, False)
-    """
-    return bool(_DETECTION.match(text))
 
 
 @dataclass(frozen=True)

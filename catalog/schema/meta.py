@@ -69,7 +69,7 @@ META: tuple[Table, ...] = (
             Column("dim", INT32, "Dimensions of its vectors"),
             Column("configuration", TEXT, "JSON"),
             Column("weights_sha256", TEXT, "Hash of the weights file in models/"),
-            Column("snapshot", INT64, "Snapshot it was trained on"),
+            Column("snapshot", INT64, "Snapshot it was trained on; NULL of one that came with the program"),
             Column("seed", INT64, "Seed of the training"),
             Column("loss_curve", DOUBLES, "Validation loss per epoch"),
             Column("validation_error", FLOAT64, "Error on held-out sources"),
@@ -103,7 +103,9 @@ META: tuple[Table, ...] = (
         ("space", "id", "encoder_id"),
         (
             Column("space", TEXT, "Embedding space"),
-            Column("id", TEXT, "detection_id or bibcode", ucd="meta.id"),
+            Column(
+                "id", TEXT, "detection_id or bibcode; spectrum_id of a spectrum that is of no detection", ucd="meta.id"
+            ),
             Column("name", TEXT, "Source the detection belongs to; the bibcode of a paper", ucd="meta.id;src"),
             Column("encoder_id", TEXT, "Encoder", ucd="meta.id"),
             Column("input_sha256", TEXT, "Hash of what it read"),

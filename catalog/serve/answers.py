@@ -13,7 +13,8 @@ import pyarrow as pa
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.formats.plain_types import is_plain, json_text
-from catalog.query.outside import Limits, Outside
+from catalog.query.limited_process import Limits
+from catalog.query.outside import Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
 from catalog.schema.columns import quote

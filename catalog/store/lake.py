@@ -23,7 +23,7 @@ from catalog.errors import (
     StoreOutdated,
     command,
 )
-from catalog.store import confinement, definitions, engine, inspection, sqlite_catalog
+from catalog.store import confinement, definitions, engine, inspection, sqlite_catalog, template
 from catalog.store.location import CATALOG, DATA, attach, check_exists, exists, release_of
 from catalog.store.transactions import lock, transaction
 from sql.objects import OBJECTS
@@ -156,9 +156,17 @@ def create(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | N
     store.mkdir(parents=True, exist_ok=True)
     with lock(store, "create the store", wait=wait, on_wait=on_wait):
         if not exists(store):
-            definitions.create_empty(store)
+            template.place(store, _make)
+            return True
         with contextlib.closing(connect(store, read_only=False)) as connection:
             return _upgrade(connection, store)
+
+
+def _make(store: Path) -> None:
+    """Make a new store, statement by statement."""
+    definitions.create_empty(store)
+    with contextlib.closing(connect(store, read_only=False)) as connection:
+        _upgrade(connection, store)
 
 
 def _upgrade(connection: duckdb.DuckDBPyConnection, store: Path) -> bool:
@@ -287,6 +295,10 @@ def _refuse_newer(connection: duckdb.DuckDBPyConnection, store: Path) -> None:
         )
 
 
+_FEW_ROWS = 8
+"""Rows that DuckLake keeps in the catalog itself. Of more in one statement it makes a file, to be read each time."""
+
+
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether a store has the tables, views and macros of this version: one row, one comparison."""
     try:
@@ -310,7 +322,10 @@ def remember_all(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str
     """Remember several things, each under its name, inside the caller's transaction."""
     names = list(values)
     connection.execute("DELETE FROM lake.meta.state WHERE list_contains(?, name)", [names])
-    connection.execute("INSERT INTO lake.meta.state SELECT unnest(?), unnest(?)", [names, list(values.values())])
+    for start in range(0, len(names), _FEW_ROWS):
+        some = names[start : start + _FEW_ROWS]
+        rows = [some, [values[name] for name in some]]
+        connection.execute("INSERT INTO lake.meta.state SELECT unnest(?), unnest(?)", rows)
 
 
 def identity(connection: duckdb.DuckDBPyConnection) -> str:

@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 
 from catalog.neighbours.closeness import Floats, Mask, Metric, Rows
 from catalog.neighbours.search import Block, Neighbours, first, nearest
-from catalog.store import vectors
+from catalog.store import lance_files, vectors
 from catalog.store.vectors import Pin
 
 if TYPE_CHECKING:
     import lance
+    from lancedb.table import LanceTable
 
 TEXT_MODALITIES = frozenset({"papers"})
 """Modalities whose ids are bibcodes."""
@@ -52,6 +53,12 @@ class Pinned:
     dataset: lance.LanceDataset
 
     @cached_property
+    def table(self) -> LanceTable:
+        """The same as a LanceDB table: for searches with its index."""
+        folder = Path(self.dataset.uri)
+        return vectors.table_at(folder.parent.parent, self.pin.space, self.pin.lance_version)
+
+    @cached_property
     def keys(self) -> pa.Table:
         """Columns id, name, modality, one chunk each, in the order of the rows."""
         return self.dataset.to_table(columns=["id", "name", "modality"]).combine_chunks()
@@ -69,7 +76,10 @@ class Pinned:
     @cached_property
     def n_papers(self) -> int:
         """How many of its rows are papers."""
-        return vectors.n_of(self.dataset, TEXT_MODALITIES)
+        papers = TEXT_MODALITIES.intersection(self.modalities)
+        if len(papers) == len(self.modalities):
+            return self.pin.n_vectors
+        return lance_files.n_of(self.dataset, papers) if papers else 0
 
     @property
     def holds_papers_only(self) -> bool:
@@ -116,9 +126,9 @@ class Pinned:
         held = np.empty((self.pin.n_vectors, self.pin.dim), np.float32)
         start = 0
         for batch in self.dataset.to_batches(columns=["vector"], batch_size=_BATCH_ROWS):
-            part = vectors.matrix(batch["vector"])
-            held[start : start + len(part)] = part
-            start += len(part)
+            flat = batch["vector"].flatten().to_numpy()  # no copy but the one to its place
+            held[start : start + batch.num_rows] = flat.reshape(-1, self.pin.dim)
+            start += batch.num_rows
         held.setflags(write=False)  # users get this very array: Catalog.vectors
         return Block(self.ids, held)
 
@@ -167,18 +177,33 @@ class Pinned:
         if not self.fits:
             return self.dataset
         flat = pa.array(self.block.vectors.reshape(-1))
-        rest = self.dataset.to_table(columns=["encoder_id", "input_sha256"])
+        known = vectors.SIGMA in self.dataset.schema.names
+        rest = self.dataset.to_table(columns=["encoder_id", "input_sha256", *([vectors.SIGMA] if known else [])])
+        unknown = pa.nulls(self.pin.n_vectors, pa.list_(pa.float32(), self.pin.dim))
         return pa.table(
             {
                 "id": self.ids,
-                "bibcode" if self.holds_papers_only else "detection_id": self.ids,
+                "bibcode" if self.holds_papers_only else "detection_id": detections(self.ids),
                 "name": self.names,
                 "modality": self.keys["modality"],
                 "encoder_id": rest["encoder_id"],
                 "input_sha256": rest["input_sha256"],
                 "vector": pa.FixedSizeListArray.from_arrays(flat, self.pin.dim),
+                vectors.SIGMA: rest[vectors.SIGMA] if known else unknown,
             }
         )
+
+
+def detections(ids: pa.Array) -> pa.Array:
+    """Return ids with NULL for those of spectra that are of no detection: they have their spectrum_id.
+
+    Examples
+    --------
+    >>> detections(pa.array(["1575.1.85", "645228839459e825"])).to_pylist()
+    ['1575.1.85', None]
+    """
+    own = pc.match_substring_regex(ids, "^[0-9a-f]{16}$")
+    return pc.if_else(own, pa.scalar(None, ids.type), ids)
 
 
 _held: OrderedDict[tuple[str, str, int, int, int], Pinned] = OrderedDict()

@@ -7,19 +7,18 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
-from catalog.store import lake, vectors
+from catalog.store import lake, lance_files, vectors
 from catalog.store.location import DATA, INCOMING
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import Pin
 
 if TYPE_CHECKING:
-    import lance
+    from lancedb.table import LanceTable
 
 
 def repair_tables(store: Path) -> list[str]:
@@ -90,12 +89,7 @@ def held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Sequen
     """Return the bytes of vectors on disk that none of some snapshots pins."""
     pinned, total = pinned_versions(connection, stay), 0
     for folder in sorted((store / vectors.FOLDER).glob("*.lance")):
-        needed = {
-            file.path
-            for version in pinned.get(folder.stem, ())
-            for fragment in vectors.opened(folder, version).get_fragments()
-            for file in fragment.metadata.files
-        }
+        needed = set().union(*(lance_files.data_files(folder, v) for v in pinned.get(folder.stem, ())))
         total += sum(f.stat().st_size for f in (folder / "data").glob("*.lance") if f.name not in needed)
     return total
 
@@ -126,28 +120,27 @@ def _repair(
     if not kept:
         shutil.rmtree(folder)
         return f"removed the vectors of {space}, which no snapshot pins"
-    dataset = vectors.opened(folder)
-    there = {int(v["version"]) for v in dataset.versions()}
-    loose = there - kept - ({dataset.version} if pin is None else set())  # the newest cannot go without another
-    _mend_tags(dataset, kept & there)
+    lance_files.opened(folder)  # it refuses one with files elsewhere
+    table = vectors.table_at(store, space)
+    there = {int(v["version"]) for v in table.list_versions()}
+    loose = there - kept - ({table.version} if pin is None else set())  # the newest cannot go without another
+    _mend_tags(table, kept & there)
     if not loose:
         return None
-    if pin is not None and dataset.version in loose:
+    if pin is not None and table.version in loose:
         # The newest version cannot be removed; one like the pinned one takes its place, and is pinned.
         version = vectors.tagged(vectors.at_top(store, space, pin.next_version or pin.lance_version))
         changed = replace(pin, next_version=version) if pin.next_version else replace(pin, lance_version=version)
         with lake.transaction(connection, f"repair the pin of {space}"):
             vectors.publish(connection, changed)
-    freed = vectors.opened(folder).cleanup_old_versions(
-        timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False
-    )
-    return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed.bytes_removed:,} bytes)"
+    freed = lance_files.remove_untagged(folder)
+    return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed:,} bytes)"
 
 
-def _mend_tags(dataset: lance.LanceDataset, wanted: set[int]) -> None:
-    tags = {n: int(t["version"]) for n, t in dataset.tags.list().items() if n.startswith(vectors.TAG)}
+def _mend_tags(table: LanceTable, wanted: set[int]) -> None:
+    tags = {n: int(t["version"]) for n, t in table.tags.list().items() if n.startswith(vectors.TAG)}
     for name, version in tags.items():
         if version not in wanted:
-            dataset.tags.delete(name)
+            table.tags.delete(name)
     for version in wanted - set(tags.values()):
-        dataset.tags.create(f"{vectors.TAG}{version}", version)
+        table.tags.create(f"{vectors.TAG}{version}", version)

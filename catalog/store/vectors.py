@@ -1,9 +1,10 @@
-"""The only road to LanceDB: write, pin, open at a pinned version, index, compact, clean up.
+"""The road to LanceDB: write, pin, open at a pinned version, index, compact.
 
-One Lance table per embedding space, `vectors/<space>.lance`. Every version of it holds the vectors of exactly one
-encoder. A version exists for readers from the moment that a DuckLake transaction writes its number into meta.space;
-before that, nobody can see it, and `catalog.store.unreferenced` removes it. A pinned version carries a tag, so that
-no cleaning by whatever Lance client takes it away, and it never changes.
+One LanceDB table per embedding space, in `vectors/`: `lancedb.connect("store/vectors").open_table("spectrum")` opens
+it without us. Every version of it holds the vectors of exactly one encoder. A version exists for readers from the
+moment that a DuckLake transaction writes its number into meta.space; before that, nobody can see it, and
+`catalog.store.unreferenced` removes it. A pinned version carries a tag, so that no cleaning by whatever Lance client
+takes it away, and it never changes. The little that LanceDB lacks stands in `catalog.store.lance_files`.
 
 Whoever writes holds the writer's lock of the store (`catalog.store.lake.writer`).
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,12 +25,15 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
+from catalog.store import lance_files
 
 if TYPE_CHECKING:
     import lance
+    from lancedb.table import LanceTable
 
 FOLDER = "vectors"
 _SPACE = re.compile(r"\w[\w -]*")
@@ -36,20 +41,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 TAG = "pin-"
 _LOOSE_FRAGMENTS = 16
 """Compact a table from so many small files on."""
-
-
-def _lance() -> ModuleType:
-    """Load Lance when vectors are touched: it takes a second, and few queries need it."""
-    os.environ.setdefault("LANCE_LOG", "error")  # its notes on its own k-means are not for our users
-    return importlib.import_module("lance")
-
-
-def opened(folder: Path, version: int | None = None) -> lance.LanceDataset:
-    """Open a space's folder, at a version or the newest."""
-    dataset: lance.LanceDataset = _lance().dataset(str(folder), version=version)
-    for base in dataset.base_paths().values():
-        raise UntrustedStore(f"{folder}: expected vectors in its own folder, found a path to others, {base.path!r}")
-    return dataset
+_IDS_AT_ONCE = 1 << 15
+"""So many ids are named in one condition."""
+_NEVER = timedelta(days=36500)
+"""Compaction removes no version: `catalog.store.unreferenced` does, which knows what is pinned."""
 
 
 class BrokenPin(Terminal, ValueError):
@@ -85,6 +80,8 @@ class Pin:
     next_n_vectors: int | None = None
 
 
+SIGMA = "vector_sigma"
+"""Column of the standard deviations of vectors."""
 _COLUMNS = ", ".join(Pin.__dataclass_fields__)
 
 
@@ -129,7 +126,7 @@ def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:
         If the version is not there.
     """
     try:
-        return opened(path(store, space), version)
+        return lance_files.opened(path(store, space), version)
     except UntrustedStore:
         raise
     except (ValueError, OSError) as error:
@@ -146,6 +143,7 @@ def rows(
     modalities: list[str],
     encoder_id: str,
     hashes: list[str],
+    sigmas: npt.NDArray[np.float32] | None = None,
 ) -> pa.Table:
     """Make rows of a Lance table.
 
@@ -156,6 +154,8 @@ def rows(
     vectors : ndarray of float32, shape (n, d)
     encoder_id : str
         The same for all.
+    sigmas : ndarray of float32, shape (n, d), optional
+        Standard deviations of the vectors, of encoders that know them; other tables have no such column.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def rows(
         raise ValueError("a vector has a number that is not finite")
     n, dim = vectors.shape
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
-    return pa.table(
+    table = pa.table(
         {
             "id": pa.array(ids, pa.string()),
             "name": pa.array(names, pa.string()),
@@ -178,6 +178,10 @@ def rows(
             "vector": pa.FixedSizeListArray.from_arrays(flat, dim),
         }
     )
+    if sigmas is None:
+        return table
+    flat = pa.array(np.ascontiguousarray(sigmas, np.float32).reshape(-1))
+    return table.append_column(SIGMA, pa.FixedSizeListArray.from_arrays(flat, dim))
 
 
 @dataclass(frozen=True)
@@ -209,26 +213,39 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
     Written
         Its version is `base` itself if there was nothing to do.
     """
-    lance = _lance()
-    folder = path(store, space)
     if base is None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        dataset = lance.write_dataset(new, str(folder), mode="overwrite" if folder.exists() else "create")
-        return Written(tagged(dataset), dataset.count_rows())
+        folder = path(store, space)
+        mode = "overwrite" if folder.exists() else "create"
+        table = _lancedb().connect(str(folder.parent)).create_table(space, new, mode=mode)
+        return Written(tagged(table), table.count_rows())
     if not gone and not new.num_rows:
         return Written(base, open_pinned(store, space, base).count_rows())
-    dataset = at_top(store, space, base)
+    table = at_top(store, space, base)
     if gone:
-        # A join, not a list of literals: it may be long.
-        keys = pa.table({"id": pa.array(gone, pa.string())})
-        dataset.merge_insert("id").when_matched_delete().execute(keys)
+        _delete(table, gone)
     if new.num_rows:
-        if dataset.count_rows() and _holds_any(dataset, new["id"]):
-            replaced = new.select(["id"]).group_by("id").aggregate([])
-            dataset.merge_insert("id").when_matched_delete().execute(replaced)
-        dataset = lance.write_dataset(new, dataset, mode="append")
-    version = tagged(dataset) if dataset.version != base else base
-    return Written(version, dataset.count_rows())
+        _put(table, new)
+    version = tagged(table) if table.version != base else base
+    return Written(version, table.count_rows())
+
+
+def _delete(table: LanceTable, ids: Sequence[str]) -> None:
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        table.delete(f"id IN ({', '.join(map(literal, ids[start : start + _IDS_AT_ONCE]))})")
+
+
+def _put(table: LanceTable, new: pa.Table) -> None:
+    """Add rows; those of an id that is there take the places of all its rows."""
+    key, ids = ["id", "modality"], new["id"].combine_chunks()
+    batches = table.search().select(key).to_batches()
+    held = pa.Table.from_batches((b.filter(pc.is_in(b["id"], value_set=ids)) for b in batches), new.select(key).schema)
+    if not held.num_rows:
+        table.add(new)
+        return
+    # An id that had a row of a modality that it has no more.
+    left = held.join(new.select(key), key, join_type="left anti")
+    _delete(table, left["id"].unique().to_pylist())
+    table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(new)
 
 
 def publish(connection: duckdb.DuckDBPyConnection, pin: Pin) -> None:
@@ -253,8 +270,7 @@ class Compaction:
 def is_scattered(store: Path, pin: Pin) -> bool:
     """Tell whether a space lies in many small files, or has many removed rows: whether `compact` is worth it."""
     dataset = open_pinned(store, pin.space, pin.lance_version)
-    removed = dataset.stats.dataset_stats()["num_deleted_rows"]
-    return len(dataset.get_fragments()) >= _LOOSE_FRAGMENTS or removed > pin.n_vectors // 4
+    return len(dataset.get_fragments()) >= _LOOSE_FRAGMENTS or lance_files.n_removed(dataset) > pin.n_vectors // 4
 
 
 def compact(store: Path, space: str, base: int) -> Compaction | None:
@@ -262,81 +278,15 @@ def compact(store: Path, space: str, base: int) -> Compaction | None:
 
     The files of older pinned versions stay, so that their snapshots stay what they were.
     """
-    before = _size(open_pinned(store, space, base))
-    dataset = at_top(store, space, base)
-    if dataset.has_index:
-        dataset.optimize.optimize_indices()  # first: files in an index and files outside it are not merged
-    dataset.optimize.compact_files()
-    if dataset.version == base:
+    before = lance_files.size(open_pinned(store, space, base))
+    table = at_top(store, space, base)
+    # Files in an index and files outside it are not merged: the first time brings the index up to date.
+    for _ in range(2 if table.list_indices() else 1):
+        table.optimize(cleanup_older_than=_NEVER)
+    if table.version == base:
         return None
-    after = _size(dataset)
-    return Compaction(tagged(dataset), before[0], after[0], before[1], after[1])
-
-
-def build_index(store: Path, space: str, base: int, kind: str, metric: str) -> int:
-    """Index a version, and return the version that has the index: tagged, not yet pinned.
-
-    Parameters
-    ----------
-    kind : str
-        'IVF_RQ' (quick to build) or 'IVF_HNSW_SQ' (quicker to search, minutes per million to build).
-    metric : str
-        'cosine', 'l2' or 'dot'.
-    """
-    dataset = at_top(store, space, base)
-    n_partitions = max(1, round((dataset.count_rows() / 1000) ** 0.75))
-    # Lance must not see vectors of zeros in a cosine index; it skips what it cannot place, and so do we (search.py).
-    dataset.create_index("vector", kind, metric=metric, num_partitions=n_partitions, replace=True)
-    return tagged(dataset)
-
-
-def indexed(
-    dataset: lance.LanceDataset,
-    target: npt.NDArray[np.floating],
-    k: int,
-    modality: str | None = None,
-    effort: int = 10,
-) -> pa.Table:
-    """Search with the index.
-
-    Parameters
-    ----------
-    dataset : LanceDataset
-        At a version with an index.
-    target : ndarray of float, shape (d,)
-    k, effort : int
-        Rows wanted; so many times k are compared in full precision.
-    modality : str, optional
-        Only rows of this one.
-
-    Returns
-    -------
-    pyarrow.Table
-        id, name, modality, vector; at most k rows.
-    """
-    nearest = {
-        "column": "vector",
-        "q": np.asarray(target, np.float32),
-        "k": k,
-        "nprobes": 2 * effort,
-        "refine_factor": effort,
-        "ef": max(100, 2 * k * effort),
-    }
-    columns = ["id", "name", "modality", "vector"]
-    condition = None if modality is None else f"modality = {literal(modality)}"
-    found = dataset.to_table(columns=[*columns, "_distance"], nearest=nearest, filter=condition, prefilter=True)
-    return found.select(columns)
-
-
-def rows_equal(dataset: lance.LanceDataset, column: str, value: str) -> pa.Table:
-    """Return id, modality and vector of the rows whose id or name is a text, read from disk."""
-    return dataset.to_table(columns=["id", "modality", "vector"], filter=f"{column} = {literal(value)}")
-
-
-def n_of(dataset: lance.LanceDataset, modalities: Iterable[str]) -> int:
-    """Count the rows of some modalities."""
-    names = ", ".join(literal(m) for m in sorted(modalities))
-    return int(dataset.count_rows(filter=f"modality IN ({names})"))
+    after = lance_files.size(lance_files.opened(path(store, space)))
+    return Compaction(tagged(table), before[0], after[0], before[1], after[1])
 
 
 def matrix(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
@@ -347,41 +297,38 @@ def matrix(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.empty((0, dim), np.float32)
 
 
-def at_top(store: Path, space: str, base: int) -> lance.LanceDataset:
+def table_at(store: Path, space: str, version: int | None = None) -> LanceTable:
+    """Open a space as a LanceDB table, at a version or the newest."""
+    folder = path(store, space)
+    table: LanceTable = _lancedb().connect(str(folder.parent)).open_table(space)
+    if version is not None:
+        table.checkout(version)
+    return table
+
+
+def at_top(store: Path, space: str, base: int) -> LanceTable:
     """Open the newest version, after making it one like `base`: what stands on top of that is a crashed job's."""
-    newest = opened(path(store, space))
-    if newest.version == base:
-        return newest
-    pinned = open_pinned(store, space, base)
-    pinned.restore()  # type: ignore[no-untyped-call]  # lance gives it no types
-    return opened(path(store, space))
+    open_pinned(store, space, base)  # it says what is wrong where the version is not there
+    table = table_at(store, space)
+    if table.version != base:
+        table.checkout(base)
+        table.restore()
+    return table
 
 
-def tagged(dataset: lance.LanceDataset) -> int:
+def tagged(table: LanceTable) -> int:
     """Tag a version before it is pinned: a pin without a tag could be cleaned away; a tag without a pin is mended."""
-    version = int(dataset.version)
-    name = f"{TAG}{version}"
-    try:
-        dataset.tags.create(name, version)
-    except (ValueError, OSError):
-        if name not in dataset.tags.list():
-            raise
+    version = int(table.version)
+    if f"{TAG}{version}" not in table.tags.list():
+        table.tags.create(f"{TAG}{version}", version)
     return version
 
 
-def _holds_any(dataset: lance.LanceDataset, ids: pa.ChunkedArray) -> bool:
-    import pyarrow.compute as pc  # noqa: PLC0415 - with lance
-
-    keys = ids.combine_chunks()
-    return any(
-        bool(pc.any(pc.is_in(batch["id"], value_set=keys)).as_py()) for batch in dataset.to_batches(columns=["id"])
-    )
-
-
-def _size(dataset: lance.LanceDataset) -> tuple[int, int]:
-    """Return the number of data files of a version and their bytes."""
-    sizes = [f.file_size_bytes or 0 for fragment in dataset.get_fragments() for f in fragment.metadata.files]
-    return len(sizes), sum(sizes)
+def _lancedb() -> ModuleType:
+    """Load LanceDB when vectors are written, or searched by an index: it takes a second."""
+    for variable in ("LANCE_LOG", "LANCEDB_LOG"):  # notes on its own k-means are not for our users
+        os.environ.setdefault(variable, "error")
+    return importlib.import_module("lancedb")
 
 
 def check_vectors(vector: npt.NDArray[np.floating], pin: Pin) -> npt.NDArray[np.floating]:

@@ -104,15 +104,6 @@ class PoissonProcess(Network):
         return deviance(torch.exp(log_rate) * exposure * BIN_S, batch["counts"]) * (exposure > 0)
 
 
-def constant_rate_deviance(batch: Batch) -> Tensor:
-    """Return the deviance per observed cell of each source's own mean rate per band: the baseline, shape (n,)."""
-    exposure, counts = batch["exposure"], batch["counts"]
-    rate = counts.sum(1) / (exposure.sum(1, keepdim=True) * BIN_S).clamp_min(1e-9)
-    expected = rate[:, None, :] * exposure[:, :, None] * BIN_S
-    cells = deviance(expected, counts) * (exposure > 0)[:, :, None]
-    return cells.sum((1, 2)) / ((exposure > 0).sum(1) * N_BAND).clamp_min(1)
-
-
 def fit(stream: Stream, settings: Settings) -> Fitted:
     """Train; `embed.registry.Fit`."""
     return fit_network("events", "poisson", PoissonProcess, DEFAULTS, stream, settings)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from embed.inputs import pairs, papers, photons, properties, responses, spectra
+from embed.inputs import binned_counts, pairs, papers, photons, properties, responses, spectra
 from embed.inputs.prepared import Arrays, Input, Prepared
 from embed.inputs.properties import COLUMNS
 
@@ -25,17 +25,21 @@ __all__ = [
     "outgrown",
 ]
 
-# Of several spectra of a detection: the one with a response, with counts, with the longest exposure. The choice is
-# made on narrow columns, before any list is read.
+# A spectrum that is of no detection of the catalog, a user's own, is known by its spectrum_id. Of several spectra of a
+# detection: the one with a response, with counts, with the longest exposure. The choice is made on narrow columns,
+# before any list is read.
 _CHOSEN_SPECTRUM = """
-  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  SELECT coalesce(detection_id, spectrum_id) AS id, detection_id, spectrum_id, file_id, arf_id, rmf_id, background_id
   FROM product.spectrum
-  WHERE detection_id IN (SELECT id FROM {selected}) AND role = 'source' AND grating_order IS NULL
-  QUALIFY row_number() OVER (PARTITION BY detection_id
+  WHERE coalesce(detection_id, spectrum_id) IN (SELECT id FROM {selected}) AND role = 'source'
+    AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY coalesce(detection_id, spectrum_id)
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 """
 _SPECTRUM_COLUMNS = """
-  c.id, o.name, s.hduclas2, s.counts, s.rate, s.stat_err, s.quality, s.exposure_s, s.backscal, s.areascal,
+  c.id, o.name, s.hduclas2,
+  CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END AS instrument,
+  s.counts, s.rate, s.stat_err, s.quality, s.exposure_s, s.backscal, s.areascal,
   coalesce(s.background_counts, b.counts) AS background_counts,
   coalesce(s.background_rate, b.rate) AS background_rate,
   coalesce(s.background_exposure_s, b.exposure_s) AS background_exposure_s,
@@ -48,7 +52,7 @@ _SPECTRUM_JOINS = """
   JOIN product.spectrum AS s ON s.spectrum_id = c.spectrum_id
   LEFT JOIN product.spectrum AS b ON b.spectrum_id = c.background_id
   LEFT JOIN product.rmf AS r ON r.rmf_id = c.rmf_id
-  LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+  LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 """
 _SPECTRUM_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
@@ -56,13 +60,14 @@ SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
 SPECTRUM_VERSION = 1  # 1: the grid of embed.inputs.spectra; another grid is another version of both
 SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
+BINNED_COUNTS_VERSION = 1  # 1: the bins and energies of embed.inputs.binned_counts
 EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
 # The identifiers are hashes of content: their hash is one of the input.
 _SPECTRUM_FINGERPRINTS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-{SPECTRUM_VERSION}', c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 """
 _FOLDED_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
@@ -73,6 +78,9 @@ SELECT {_SPECTRUM_COLUMNS}, r.energ_lo, r.energ_hi, r.n_grp, r.f_chan, r.n_chan,
 """
 _FOLDED_FINGERPRINTS = _SPECTRUM_FINGERPRINTS.replace(
     f"'spectrum-{SPECTRUM_VERSION}'", f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}', coalesce(c.arf_id, '-')"
+)
+_BINNED_FINGERPRINTS = _FOLDED_FINGERPRINTS.replace(
+    f"'spectrum-counts-{SPECTRUM_COUNTS_VERSION}'", f"'binned-counts-{BINNED_COUNTS_VERSION}'"
 )
 
 # One row per detection that has an event file, photons or none. Good times are those of the CCD that most of the
@@ -168,6 +176,15 @@ INPUTS: dict[str, Input] = {
             version=SPECTRUM_COUNTS_VERSION,
         ),
         Input(
+            "binned_counts",
+            "detection_id",
+            _FOLDED_ROWS,
+            _BINNED_FINGERPRINTS,
+            binned_counts.prepare,
+            64,
+            version=BINNED_COUNTS_VERSION,
+        ),
+        Input(
             "events",
             "detection_id",
             _EVENTS_ROWS,
@@ -210,9 +227,11 @@ def outgrown(modality: str, version: int) -> str:
     )
 
 
+_EVERY_SPECTRUM = "(SELECT coalesce(detection_id, spectrum_id) AS id FROM product.spectrum)"
 EVERYTHING = {
-    "spectrum": "(SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)",
-    "spectrum_counts": "(SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)",
+    "spectrum": _EVERY_SPECTRUM,
+    "spectrum_counts": _EVERY_SPECTRUM,
+    "binned_counts": _EVERY_SPECTRUM,
     "events": "(SELECT detection_id AS id FROM product.detection_region)",
     "papers": "(SELECT bibcode AS id FROM lit.paper)",
     "properties": "(SELECT detection_id AS id FROM csc.observation_source)",
@@ -223,8 +242,8 @@ _HEAD = """\
 -- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
 -- `python -m embed.inputs.modalities` from the inputs' own SQL.
 -- columns:
---   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
---   id {meta.id} detection_id or bibcode
+--   modality {meta.code} spectrum, spectrum_counts, binned_counts, events, papers, properties; events+papers, ...
+--   id {meta.id} detection_id or bibcode; spectrum_id of a spectrum that is of no detection
 --   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
 --   input_sha256 Hash that changes when, and only when, the input does
 CREATE VIEW meta.embedding_input AS

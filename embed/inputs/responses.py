@@ -64,7 +64,7 @@ def fold_matrix(response: Redistribution, area_cm2: Floats, edges: Floats = CHAN
         Photons outside 0.5-8 keV are not followed: few of them end inside.
     """
     # Share of each grid bin's photons that fall into each energy bin of the response, times the bin's width.
-    photons = overlap(EDGES_KEV[:-1], EDGES_KEV[1:], _edges(response)).multiply(WIDTHS_KEV[:, None]).tocsr()
+    photons = overlap(EDGES_KEV[:-1], EDGES_KEV[1:], energy_edges(response)).multiply(WIDTHS_KEV[:, None]).tocsr()
     area = sp.diags_array(np.nan_to_num(area_cm2))
     channels = overlap(response.e_min, response.e_max, edges)
     return np.asarray((photons @ area @ (sparse(response) @ channels)).toarray())
@@ -101,7 +101,7 @@ def area_on(response: Redistribution, arf_lo: Floats, arf_hi: Floats, specresp: 
     return np.interp(middle, 0.5 * (arf_lo + arf_hi), np.nan_to_num(specresp), left=0.0, right=0.0)
 
 
-def _edges(response: Redistribution) -> Floats:
+def energy_edges(response: Redistribution) -> Floats:
     """Return the rising energy edges, shape (n_energy + 1,): RMF energy bins leave no gaps, or are not valid."""
     edges = np.append(response.energ_lo, response.energ_hi[-1])
     if not np.all(np.diff(edges) > 0):
@@ -111,7 +111,8 @@ def _edges(response: Redistribution) -> Floats:
 
 _ENERGIES, _GROUPS = ("energ_lo", "energ_hi", "matrix", "e_min", "e_max"), ("n_grp", "f_chan", "n_chan")
 _ENOUGH_COUNTS = 25.0  # a fifth of uncertainty in a bin's background
-_LISTS = (*_ENERGIES, *_GROUPS, "arf_lo", "arf_hi", "specresp", "counts", "background_counts")
+RESPONSE_LISTS = (*_ENERGIES, *_GROUPS, "arf_lo", "arf_hi", "specresp")
+_LISTS = (*RESPONSE_LISTS, "counts", "background_counts")
 
 
 def prepare(rows: pa.Table) -> Prepared:
@@ -160,7 +161,7 @@ def prepare(rows: pa.Table) -> Prepared:
     )
 
 
-def smoothed(counts: Floats) -> Floats:
+def smoothed(counts: Floats, width: Floats | None = None) -> Floats:
     """Return the background that counts per channel bin come from: their density, averaged over enough of them.
 
     Each bin has the mean density, counts per keV, of the bins about it, of as many as hold 25 counts together. Where
@@ -168,12 +169,14 @@ def smoothed(counts: Floats) -> Floats:
 
     Parameters
     ----------
-    counts : ndarray of float, shape (100,)
-        In the background region, on `embed.inputs.responses.CHANNEL_BIN_EDGES_KEV`.
+    counts : ndarray of float, shape (n_bin,)
+        In the background region.
+    width : ndarray of float, shape (n_bin,), optional
+        Of the bins, keV; 0 where no channel is. Else that of `embed.inputs.responses.CHANNEL_BIN_EDGES_KEV`.
 
     Returns
     -------
-    ndarray of float, shape (100,)
+    ndarray of float, shape (n_bin,)
 
     Examples
     --------
@@ -183,7 +186,7 @@ def smoothed(counts: Floats) -> Floats:
     >>> round(float(found.sum()), 6), bool((found > 0).all())
     (2.0, True)
     """
-    width = np.diff(CHANNEL_BIN_EDGES_KEV)
+    width = np.diff(CHANNEL_BIN_EDGES_KEV) if width is None else width
     n = len(width)
     sums, widths = (np.concatenate([[0.0], np.cumsum(v)]) for v in (counts, width))
     middle = np.arange(n)
@@ -192,7 +195,8 @@ def smoothed(counts: Floats) -> Floats:
         low, high = np.maximum(middle - reach, 0), np.minimum(middle + reach + 1, n)
         within = sums[high] - sums[low]
         done = undecided & ((within >= _ENOUGH_COUNTS) | (reach == n - 1))
-        density[done] = (within / (widths[high] - widths[low]))[done]
+        span = widths[high] - widths[low]
+        density[done] = np.divide(within, span, out=np.zeros(n), where=span > 0)[done]
         undecided &= ~done
     curve = density * width
     total = curve.sum()
@@ -221,7 +225,7 @@ def in_bands(rows: pa.Table, edges: Floats) -> tuple[list[str], Floats, Floats, 
     ids, found = [], []
     for i, id_ in enumerate(rows["id"].to_pylist()):
         try:
-            response, area = _response(lists, i, bool(includes_area[i]))
+            response, area = response_of(lists, i, bool(includes_area[i]), len(lists["counts"][i]))
             found.append((*_counted(lists, i, scale[i], response, edges), flat_area(response, area, edges)))
         except ValueError:
             continue
@@ -231,21 +235,38 @@ def in_bands(rows: pa.Table, edges: Floats) -> tuple[list[str], Floats, Floats, 
 
 
 def _folded(lists: dict[str, Ragged], i: int, includes_area: bool, scale: float) -> tuple[Floats, Floats, Floats]:
-    response, area = _response(lists, i, includes_area)
+    response, area = response_of(lists, i, includes_area, len(lists["counts"][i]))
     matrix = fold_matrix(response, area)
     if not matrix.max() > 0:
         raise ValueError("the response lets nothing through between 0.5 and 8 keV")
     return *_counted(lists, i, scale, response, CHANNEL_BIN_EDGES_KEV), matrix
 
 
-def _response(lists: dict[str, Ragged], i: int, includes_area: bool) -> tuple[Redistribution, Floats]:
-    """Return the redistribution of a row and the effective area on its energies; ValueError says what is missing."""
+def response_of(lists: dict[str, Ragged], i: int, includes_area: bool, n_channel: int) -> tuple[Redistribution, Floats]:
+    """Return the redistribution of a row and the effective area on its energies, cm**2, shape (n_energy,).
+
+    Parameters
+    ----------
+    lists : dict of str to Ragged
+        Columns of product.rmf and product.arf; see `RESPONSE_LISTS`.
+    i : int
+        Row.
+    includes_area : bool
+        Whether the matrix is of areas.
+    n_channel : int
+        Channels of the spectrum.
+
+    Raises
+    ------
+    ValueError
+        Says what is missing.
+    """
     energ_lo, energ_hi, matrix, e_min, e_max = (lists[name][i] for name in _ENERGIES)
     n_grp, f_chan, n_chan = (lists[name][i].astype(np.int64) for name in _GROUPS)
     response = Redistribution(energ_lo, energ_hi, n_grp, f_chan, n_chan, matrix, e_min, e_max)
     if not len(response.matrix) or not len(response.e_min):
         raise ValueError("no redistribution matrix with channel energies; ingest the RMF")
-    if len(lists["counts"][i]) != len(response.e_min):
+    if n_channel != len(response.e_min):
         raise ValueError("the spectrum has no counts per channel of the response")
     if includes_area:
         return response, np.ones(len(response.energ_lo))

@@ -224,6 +224,7 @@ def _matrix(e_min: Floats, e_max: Floats) -> sp.csr_array:
     return _overlap_of(np.ascontiguousarray(e_min, np.float64).tobytes(), np.ascontiguousarray(e_max).tobytes())
 
 
+BLIND = "HRC does not measure energies: a spectrum of it tells nothing"
 BAD_QUALITY = (1, 5)  # OGIP: set bad by the software, by the user; 2 only says 'a group too small'
 _LISTS = ("counts", "rate", "stat_err", "background_counts", "background_rate", "quality", "e_min", "e_max")
 
@@ -234,7 +235,7 @@ def prepare(rows: pa.Table) -> Prepared:
     Parameters
     ----------
     rows : pyarrow.Table
-        id, name, exposure_s, backscal, areascal, their background_ twins, hduclas2 and the lists counts, rate,
+        id, name, instrument, exposure_s, backscal, areascal, their background_ twins, hduclas2; the lists counts, rate,
         stat_err, background_counts, background_rate, quality, e_min, e_max: see `embed.inputs.modalities`.
 
     Returns
@@ -252,8 +253,9 @@ def prepare(rows: pa.Table) -> Prepared:
     mask, kept = np.zeros((n, N_POINTS), np.bool_), np.zeros(n, np.bool_)
     reasons: dict[int, str] = {}
     groups: dict[tuple[bytes, bytes], list[int]] = defaultdict(list)
+    blind = no_energies(rows)
     for i in range(n):
-        edges = channel_energies(lists, i)
+        edges = blind[i] or channel_energies(lists, i)
         if isinstance(edges, str):
             reasons[i] = edges
         elif not exposure[i] > 0:
@@ -274,6 +276,11 @@ def prepare(rows: pa.Table) -> Prepared:
         {"values": values[kept], "mask": mask[kept], "noise": noise[kept]},
         {all_ids[i]: why for i, why in sorted(reasons.items())},
     )
+
+
+def no_energies(rows: pa.Table) -> list[str]:
+    """Return of each row why its instrument makes no spectrum; '' where it does."""
+    return [BLIND if name == "HRC" else "" for name in rows["instrument"].to_pylist()]
 
 
 def background_scale(rows: pa.Table) -> Floats:

@@ -11,11 +11,10 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,17 +23,12 @@ from catalog.store import lake, vectors
 from catalog.store.vectors import Compaction, Pin
 from embed import registry
 from embed.inputs.modalities import INPUTS, outgrown
-from embed.registry import Encoded, Encoder
-from embed.store.space_relations import register
+from embed.registry import Encoder
+from embed.store.encoded_batches import Batch, batches
 from embed.store.status import next_step
 
 _LOG = logging.getLogger(__name__)
 COMMIT_ROWS = 1 << 16
-COMMIT_SECONDS = 60.0
-_QUERIES_ROWS = 1 << 15
-"""So many ids are asked for at once, neighbours in ObsID, so that scans prune."""
-_FIRST_ROWS = 128
-_NO_ROW = "its input was not there when it was to be read"
 _STALE = """
 SELECT space, id, name, reason, input_sha256, encoder_id FROM meta.stale
 ORDER BY space, TRY_CAST(split_part(id, '.', 1) AS BIGINT), id
@@ -117,7 +111,7 @@ class Job:
     report : callable
         See `Report`.
     commit_rows : int
-        A commit has about so many vectors, or those of `COMMIT_SECONDS`.
+        A commit has about so many vectors, or those of `encoded_batches.COMMIT_SECONDS`.
     """
 
     store: Path
@@ -214,12 +208,12 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
         outcome.n_removed = 0
         return outcome
     if gone:
-        _commit(job, current, _Batch(gone=gone))
+        _commit(job, current, Batch(gone=gone))
     if wanted.num_rows:
         encoder = current.load(job.store)
         # Rows are read at the snapshot that told their hashes, whatever is ingested meanwhile.
         with contextlib.closing(lake.connect(job.store, snapshot=plan.snapshot)) as connection:
-            for batch in _batches(job, encoder, wanted, connection):
+            for batch in batches(job.store, encoder, wanted, connection, job.commit_rows):
                 _commit(job, current, batch, encoder)
                 outcome.n_encoded += len(batch.met)
                 outcome.n_skipped += len(batch.skipped)
@@ -241,81 +235,7 @@ def _others(encoder: Encoder, plan: _Plan) -> str:
     )
 
 
-@dataclass
-class _Batch:
-    """Rows of one commit."""
-
-    ids: list[str] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
-    modalities: list[str] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    parts: list[registry.Vectors] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
-    skipped_names: list[str | None] = field(default_factory=list)
-    skipped_hashes: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-
-    def add(self, encoded: Encoded, names: dict[str, str | None], hashes: dict[str, str]) -> None:
-        """Take in what an encoder gave."""
-        self.ids += encoded.ids
-        self.names += [names[i] for i in encoded.ids]
-        self.modalities += encoded.modalities
-        self.hashes += [hashes[i] for i in encoded.ids]
-        self.parts.append(encoded.vectors)
-        self.skip(encoded.skipped, names, hashes)
-
-    def skip(self, reasons: dict[str, str], names: dict[str, str | None], hashes: dict[str, str]) -> None:
-        """Take in rows that have no vector."""
-        self.skipped |= reasons
-        self.skipped_names += [names[i] for i in reasons]
-        self.skipped_hashes += [hashes[i] for i in reasons]
-
-    @property
-    def met(self) -> dict[str, int]:
-        """The ids that got vectors, once each, and where the first of each one's stands."""
-        first: dict[str, int] = {}
-        for place, id_ in enumerate(self.ids):
-            first.setdefault(id_, place)
-        return first
-
-    def __len__(self) -> int:
-        return len(self.ids) + len(self.skipped)
-
-
-def _batches(job: Job, encoder: Encoder, wanted: pa.Table, connection: lake.Connection) -> Iterator[_Batch]:
-    """Read and encode the wanted rows; yield what makes one commit."""
-    kind = INPUTS[encoder.modality]
-    register(connection, job.store, kind.spaces)
-    batch, since = _Batch(), time.monotonic()
-    size = min(_FIRST_ROWS, job.commit_rows)
-    for start in range(0, wanted.num_rows, _QUERIES_ROWS):
-        part = wanted.slice(start, _QUERIES_ROWS)
-        ids = part["id"].to_pylist()
-        names = dict(zip(ids, part["name"].to_pylist(), strict=True))
-        hashes = dict(zip(ids, part["input_sha256"].to_pylist(), strict=True))
-        missing = dict.fromkeys(ids, _NO_ROW)
-        connection.register("__wanted", part.select(["id"]))
-        for read in connection.execute(kind.query("__wanted")).to_arrow_reader(kind.batch_rows):
-            rows = pa.Table.from_batches([read])
-            while rows.num_rows:
-                begun = time.monotonic()
-                encoded = registry.encode_rows(encoder, rows.slice(0, size))
-                rows = rows.slice(size)
-                batch.add(encoded, names, hashes)
-                for i in {*encoded.ids, *encoded.skipped}:
-                    del missing[i]
-                now = time.monotonic()
-                if len(batch) >= job.commit_rows or now - since > COMMIT_SECONDS:
-                    yield batch
-                    batch, since = _Batch(), time.monotonic()
-                if now - begun < 1:  # as many rows at once as take about a second: slow encoders commit in time too
-                    size = min(2 * size, kind.batch_rows, job.commit_rows)
-        batch.skip(missing, names, hashes)
-    if len(batch):
-        yield batch
-
-
-def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None = None) -> None:
+def _commit(job: Job, current: Current, batch: Batch, encoder: Encoder | None = None) -> None:
     """Write a batch to Lance, then pin it and tell of its rows in one DuckLake transaction."""
     space, encoder_id = current.space, current.encoder_id
     with lake.writer(job.store, f"embed {space}", wait=job.wait, on_wait=job.on_wait) as connection:
@@ -327,7 +247,13 @@ def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None =
             base = pin.next_version if pin.next_encoder_id == encoder_id else None
         dim = encoder.dim if encoder is not None else pin.dim if pin is not None else 0
         new = vectors.rows(
-            batch.ids, batch.names, _stacked(batch.parts, dim), batch.modalities, encoder_id, batch.hashes
+            batch.ids,
+            batch.names,
+            batch.vectors(dim),
+            batch.modalities,
+            encoder_id,
+            batch.hashes,
+            batch.sigmas(dim) if isinstance(encoder, registry.WideEncoder) else None,
         )
         written = vectors.write(job.store, space, new, base, present)
         if pin is None:
@@ -343,27 +269,14 @@ def _commit(job: Job, current: Current, batch: _Batch, encoder: Encoder | None =
             vectors.publish(connection, pin)
 
 
-def _tell(connection: lake.Connection, current: Current, batch: _Batch) -> None:
+def _tell(connection: lake.Connection, current: Current, batch: Batch) -> None:
     """Write the rows of meta.embedded of a batch."""
-    space, encoder_id = current.space, current.encoder_id
-    places = list(batch.met.values())  # of several vectors of an id, one row tells
-    n = len(places) + len(batch.skipped)
-    met = pa.table(
-        {
-            "space": pa.repeat(pa.scalar(space), n),
-            "id": pa.array([*batch.met, *batch.skipped], pa.string()),
-            "name": pa.array([*(batch.names[i] for i in places), *batch.skipped_names], pa.string()),
-            "encoder_id": pa.repeat(pa.scalar(encoder_id), n),
-            "input_sha256": pa.array([*(batch.hashes[i] for i in places), *batch.skipped_hashes], pa.string()),
-            "skipped": pa.array([*[None] * len(places), *batch.skipped.values()], pa.string()),
-        }
-    )
     known = pa.table({"id": pa.array([*batch.ids, *batch.skipped, *batch.gone], pa.string())})
     connection.register("__known", known)
-    connection.register("__met", met)
+    connection.register("__met", batch.told(current.space, current.encoder_id))
     connection.execute(
         "DELETE FROM lake.meta.embedded WHERE space = ? AND encoder_id = ? AND id IN (SELECT id FROM __known)",
-        [space, encoder_id],
+        [current.space, current.encoder_id],
     )
     connection.execute("INSERT INTO lake.meta.embedded BY NAME SELECT * FROM __met")
 
@@ -439,7 +352,3 @@ def _present(connection: lake.Connection, current: Current, ids: list[str]) -> l
         "AND id IN (SELECT id FROM __asked)"
     )
     return [i for (i,) in connection.execute(query, [current.space, current.encoder_id]).fetchall()]
-
-
-def _stacked(parts: list[registry.Vectors], dim: int) -> registry.Vectors:
-    return np.concatenate([np.empty((0, dim), np.float32), *parts])

@@ -14,6 +14,7 @@ from catalog.store import lake
 from embed import registry
 from embed.inputs import pairs
 from embed.inputs.modalities import EVERYTHING, INPUTS, outgrown
+from embed.store import ready_made
 
 _ENCODERS = """
 SELECT e.space, e.encoder_id, e.modality, e.version, e.dim, e.current, e.validation_error, e.configuration,
@@ -149,7 +150,7 @@ def next_step(ask: Ask, store: os.PathLike[str] | str, space: str) -> str:
     >>> next_step(lambda query: [], "s", "papers").partition("; ")[2]
     'type: python -m ingest files FOLDER --store s, and later python -m embed run papers'
     """
-    kind = registry.family(space)
+    kind = ready_made.usual(space)
     why, next_ = _step(ask, space)
     last = f"embed {'train' if kind.trained else 'run'} {space}"
     later = "" if next_.startswith((last, f"embed run {space}")) else f", and later python -m {last}"
@@ -161,7 +162,7 @@ def _step(ask: Ask, space: str) -> tuple[str, str]:
     current = ask(f"SELECT modality FROM meta.encoder WHERE current AND space = '{space}'")
     if current:
         return "", f"embed run {space}"
-    kind, option = registry.family(space), ""
+    kind, option = ready_made.usual(space), ""
     if space == "aligned":
         kind, option = _aligned(ask)
     pinned = {str(row[0]) for row in ask("SELECT space FROM meta.space WHERE n_vectors > 0")}

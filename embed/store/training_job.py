@@ -21,7 +21,7 @@ from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import EVERYTHING, INPUTS
 from embed.registry import Configuration, Family, Fitted, Settings
-from embed.store import known_trainings
+from embed.store import known_trainings, ready_made
 from embed.store.known_trainings import Kept
 from embed.store.space_relations import register
 
@@ -37,8 +37,8 @@ class Trained:
     encoder_id : str
     version : int
         Counts up within the space.
-    snapshot : int
-        What it was trained on.
+    snapshot : int or None
+        What it was trained on; None of one that came with the program.
     current : bool
         Whether the space's vectors are to come from it: `python -m embed run`.
     n_rows, n_sources, epochs : int
@@ -54,11 +54,13 @@ class Trained:
         The reason of the first of them; not known of an encoder that was trained before.
     trained_before : datetime or None
         When, UTC, where the same training had been done already and nothing was trained now.
+    ready_made : bool
+        Whether it came with the program.
     """
 
     encoder_id: str
     version: int
-    snapshot: int
+    snapshot: int | None
     current: bool
     n_rows: int
     n_sources: int
@@ -69,6 +71,7 @@ class Trained:
     n_skipped: int
     skipped_because: str | None = None
     trained_before: datetime | None = None
+    ready_made: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class _Saved:
 
     encoder_id: str
     weights_sha256: str
-    snapshot: int
+    snapshot: int | None
     provenance: Configuration
 
 
@@ -303,22 +306,55 @@ def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int
     return version
 
 
-def make_untrained(
+def make_ready(
     store: Path, only: Sequence[str] = (), *, wait: bool = True, on_wait: Callable[[str], None] | None = None
 ) -> list[Trained]:
-    """Make the encoders that need no training (sentence vectors), in spaces that have rows and no encoder."""
+    """Give the spaces that have rows and no encoder those that need no training: ready made, or nothing to learn."""
     lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     with contextlib.closing(lake.connect(store)) as connection:
         have = {s for (s,) in connection.execute("SELECT space FROM meta.encoder WHERE current").fetchall()}
         wanted = [
             space
-            for space, model in registry.DEFAULT_MODEL.items()
+            for space in registry.DEFAULT_MODEL
             if space not in have
             and (not only or space in only)
-            and not (kind := registry.family(space, model)).trained
+            and not (kind := ready_made.usual(space)).trained
             and connection.execute(f"SELECT 1 FROM {EVERYTHING[kind.modality]} LIMIT 1").fetchone()
         ]
-    return [train(Training(store, space, wait=wait, on_wait=on_wait)) for space in wanted]
+    jobs = [Training(store, space, wait=wait, on_wait=on_wait) for space in wanted]
+    return [take_ready(job) if job.space in ready_made.ready() else train(job) for job in jobs]
+
+
+def take_ready(job: Training) -> Trained:
+    """Make the encoder that comes with the program the current one of a space; nothing is trained.
+
+    Raises
+    ------
+    UnknownName
+        If none comes with it for the space.
+    """
+    ready = ready_made.of(job.space)
+    encoder = registry.load(ready.path)
+    lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
+    weights = registry.save(encoder, job.store / "models", ready.provenance)
+    fitted = Fitted(
+        encoder,
+        ready.numbers("loss_curve"),
+        next(iter(ready.numbers("validation_error")), None),
+        str(ready.provenance.get("error_name", "")),
+        ready.whole("n_rows"),
+        ready.whole("n_sources"),
+        ready.whole("epochs"),
+        {},
+    )
+    encoder_id = registry.encoder_id(job.space, encoder.model, weights.stem)
+    kind = registry.family(job.space, encoder.model)
+    seeded = replace(job, settings=replace(job.settings, seed=ready.whole("seed")), current=True)
+    version = _register(seeded, kind, _Saved(encoder_id, weights.stem, None, ready.provenance), fitted)
+    return Trained(
+        encoder_id, version, None, True, fitted.n_rows, fitted.n_sources, fitted.epochs, fitted.loss_curve,
+        fitted.validation_error, fitted.error_name, 0, ready_made=True,
+    )  # fmt: skip
 
 
 def _begun(store: Path, scratch: Path) -> int | None:

@@ -13,11 +13,12 @@ import numpy as np
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.neighbours.closeness import METRICS, Metric
 from catalog.query.nearest import approximate
-from catalog.store import lake, vectors
+from catalog.store import approximate_search, lake, vectors
+from catalog.store.approximate_search import IndexKind
 from catalog.store.pinned import Pinned, pinned
 from embed.store.status import next_step
 
-KINDS = {"rq": "IVF_RQ", "hnsw": "IVF_HNSW_SQ"}
+KINDS: dict[str, IndexKind] = {"rq": "IVF_RQ", "hnsw": "IVF_HNSW_SQ"}
 _K = 10
 _N_TARGETS = 100
 _FEWEST = 256
@@ -101,7 +102,7 @@ def index(
         if chosen == KINDS["rq"] and pin.dim % _RQ_DIM:
             raise QueryError(f"an index of kind rq needs a dimension that is a multiple of 8, {space} has {pin.dim}")
         start = time.monotonic()
-        version = vectors.build_index(store, space, pin.lance_version, chosen, metric)
+        version = approximate_search.build_index(store, space, pin.lance_version, chosen, metric)
         build_s = time.monotonic() - start
         pin = replace(pin, lance_version=version, index_kind=chosen, index_metric=metric)
         measured = measure(pinned(store, pin), metric, build_s)

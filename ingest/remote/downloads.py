@@ -16,7 +16,8 @@ from catalog.errors import OutOfSpace, PhotonlakeError
 from ingest.remote.bodies import download
 from ingest.remote.csccli import is_product
 from ingest.remote.errors import BodyIncomplete, NotThere, QuotaSpent, ServiceFault, ServiceUnreachable, WrongContent
-from ingest.remote.http import Client, Stopped
+from ingest.remote.http import Client
+from ingest.remote.polite_session import Stopped
 from ingest.remote.services import Request
 from ingest.remote.verify import verify_file
 

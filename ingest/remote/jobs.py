@@ -18,7 +18,7 @@ from catalog.errors import PhotonlakeError, Terminal
 from catalog.store.manifest import Source
 from ingest import screen
 from ingest.refresh import refresh
-from ingest.remote import ads, csc, tap
+from ingest.remote import ads, ads_objects, csc, tap
 from ingest.remote.ads import AdsReport
 from ingest.remote.answers import Answer
 from ingest.remote.csc import CscReport, Estimate
@@ -269,7 +269,7 @@ def _fetch_ads(client: Client, store: Path, source: Source, older_than: timedelt
         if query:
             ads.fetch_query(client, query, shelf, report)
         else:
-            ads.fetch_objects(client, targets(store), shelf, report, older_than=older_than)
+            ads_objects.fetch_objects(client, targets(store), shelf, report, older_than=older_than)
     except PhotonlakeError as error:
         failure = error  # what came before is ingested first
     if not isinstance(failure, Terminal):

@@ -7,103 +7,19 @@ within are then asked for by name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from catalog.schema import TABLES
 from catalog.schema.columns import literal
 from ingest.remote.conditions import parse_condition
 from ingest.remote.cones import Cone
 from ingest.remote.selection import Selection
 from ingest.tables.column_names import COLUMNS, MASTER, OBSERVATION
 
-_BAND = "[bsmhuw]"
-_USUAL = re.compile(
-    rf"""^(
-    name|ra|dec|err_ellipse_(r0|r1|ang)|significance|likelihood(_class)?|theta|phi|livetime|match_type|detect_stack_id
-    |obsid|obi|region_id|instrument|detector|grating|chipx|chipy|gti_(start|stop|mjd_obs)
-    |(conf|extent|sat_src|streak_src|dither_warning|var|var_inter_hard|pileup|man_add|man_inc|man_match|man_reg)_flag
-    |(conf|extent|edge|multi_chip|var|streak_src)_code|pileup_warning
-    |flux_aper(90)?(_lolim|_hilim)?_{_BAND}|photflux_aper(_lolim|_hilim)?_{_BAND}|flux_significance_{_BAND}
-    |(src_)?cnts_aper(_lolim|_hilim)?_{_BAND}|src_rate_aper(_lolim|_hilim)?_{_BAND}
-    |hard_(hm|hs|ms)(_lolim|_hilim)?|var_(intra_|inter_)?(prob|index|sigma|mean|min|max)_{_BAND}|(ks|kp)_prob_{_BAND}
-    |powlaw_(gamma|nh|ampl|stat)(_lolim|_hilim)?|bb_(kt|nh|ampl|stat)(_lolim|_hilim)?
-    |brems_(kt|nh|norm|stat)(_lolim|_hilim)?|apec_(kt|nh|abund|z|norm|stat)(_lolim|_hilim)?
-    |(mjr|mnr)_axis_raw_[bw]|pos_angle_raw_[bw]
-    )$""",
-    re.VERBOSE,
-)
-"""Columns that users type; `--columns all` brings every one."""
+_NOT_ASKED = frozenset({"detection_id", "release", "match_type", "detect_stack_id"})
+"""Ours, or asked for in another way."""
 
 KEYS = ("obsid", "obi", "region_id", "instrument")
-_SAFE: Mapping[str, list[str]] = {
-    MASTER: [
-        "name",
-        "ra",
-        "dec",
-        "err_ellipse_r0",
-        "conf_flag",
-        "sat_src_flag",
-        "significance",
-        "flux_aper_b",
-        "flux_aper_lolim_b",
-        "flux_aper_hilim_b",
-        "flux_aper_w",
-        "flux_aper_lolim_w",
-        "flux_aper_hilim_w",
-        "extent_flag",
-        "hard_hm",
-        "hard_hm_lolim",
-        "hard_hm_hilim",
-        "hard_ms",
-        "hard_ms_lolim",
-        "hard_ms_hilim",
-        "var_intra_index_b",
-        "var_inter_index_b",
-        "var_intra_index_w",
-        "var_inter_index_w",
-    ],
-    OBSERVATION: [
-        "obsid",
-        "obi",
-        "region_id",
-        "instrument",
-        "theta",
-        "phi",
-        "livetime",
-        "conf_code",
-        "sat_src_flag",
-        "flux_significance_b",
-        "flux_significance_w",
-        "detector",
-        "extent_code",
-        "mjr_axis_raw_b",
-        "mnr_axis_raw_b",
-        "pos_angle_raw_b",
-        "mjr_axis_raw_w",
-        "mnr_axis_raw_w",
-        "pos_angle_raw_w",
-        "cnts_aper_b",
-        "cnts_aper_w",
-        "src_rate_aper_b",
-        "src_rate_aper_w",
-        "flux_aper_b",
-        "flux_aper_lolim_b",
-        "flux_aper_hilim_b",
-        "flux_aper_w",
-        "flux_aper_lolim_w",
-        "flux_aper_hilim_w",
-        "hard_hm",
-        "hard_hm_lolim",
-        "hard_hm_hilim",
-        "hard_ms",
-        "hard_ms_hilim",
-        "hard_ms_lolim",
-        "var_index_b",
-        "var_index_w",
-    ],
-}
-"""search_csc's own columns: what is asked for where the service does not list what it has."""
-
 _JOIN = (
     "(m.name = a.name) AND (s.detect_stack_id = a.detect_stack_id AND s.region_id = a.region_id) AND "
     "(s.detect_stack_id = b.detect_stack_id AND s.region_id = b.region_id) AND "
@@ -135,12 +51,13 @@ def column_list(known: Mapping[str, Iterable[str]] | None, which: str) -> list[s
     """
     chosen: dict[str, list[str]] = {}
     for table in (MASTER, OBSERVATION):
-        if known is None:
-            chosen[table] = list(_SAFE[table])
-            continue
-        has = {c.lower() for c in known.get(table, ())}
-        ours = sorted(COLUMNS[table] & has - {"detection_id", "release", "match_type", "detect_stack_id"})
-        chosen[table] = [c for c in ours if which == "all" or _USUAL.match(c)]
+        has = None if known is None else {c.lower() for c in known.get(table, ())}
+        ours = {c.name: c for c in TABLES[table].columns if c.name not in _NOT_ASKED}
+        chosen[table] = [
+            name
+            for name, column in sorted(ours.items())
+            if (column.fetch == "first" if has is None else name in has and (which == "all" or column.fetch != "all"))
+        ]
     master = [c for c in chosen[MASTER] if c not in KEYS]
     detection = [c for c in chosen[OBSERVATION] if c not in {"name", *KEYS}]
     first = ["m.name"] + [f"m.{c}" for c in master if c != "name"]

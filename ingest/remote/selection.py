@@ -15,7 +15,7 @@ from catalog.schema.identifiers import source_name
 from catalog.store import lake, location, manifest
 from catalog.store.manifest import Source
 from ingest.remote.ads import KIND as ADS_KIND
-from ingest.remote.ads import Target
+from ingest.remote.ads_objects import Target
 from ingest.remote.conditions import check_query, parse_condition
 from ingest.remote.cones import Cone
 from ingest.remote.products import BANDS, PRODUCTS

@@ -19,7 +19,8 @@ from catalog.errors import PhotonlakeError
 from ingest.remote.answers import Answer
 from ingest.remote.csccli import fetch_table
 from ingest.remote.errors import BodyIncomplete, QueryRefused, ServiceFault, WrongContent
-from ingest.remote.http import Client, causes, spoken
+from ingest.remote.http import Client, spoken
+from ingest.remote.polite_session import causes
 from ingest.remote.queries import columns_query
 from ingest.remote.services import FLOOR, TAP, Release, Request, release_named
 from ingest.tables.column_names import MASTER, OBSERVATION

@@ -237,3 +237,28 @@ def scatter(region: Ellipse, n: int, rng: np.random.Generator) -> tuple[Array, A
     angle = np.deg2rad(region.angle_deg)
     x = region.x + along * np.cos(angle) - across * np.sin(angle)
     return x, region.y + along * np.sin(angle) + across * np.cos(angle)
+
+
+def sexagesimal(ra_deg: float, dec_deg: float) -> tuple[str, str]:
+    """Write a position as CSC names do, truncated: 'hhmmss.s', '+ddmmss'.
+
+    Examples
+    --------
+    >>> sexagesimal(49.950667, 41.511696)
+    ('031948.1', '+413042')
+    """
+    tenths = int(ra_deg % 360.0 * 2400.0 + 1e-9)
+    seconds = int(abs(dec_deg) * 3600.0 + 1e-9)
+    ra = f"{tenths // 36000:02d}{tenths // 600 % 60:02d}{tenths % 600 / 10:04.1f}"
+    return ra, f"{'-' if dec_deg < 0 else '+'}{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
+
+
+def csc_name(ra_deg: float, dec_deg: float) -> str:
+    """Return the catalog's name for a position.
+
+    Examples
+    --------
+    >>> csc_name(49.950667, 41.511696)
+    '2CXO J031948.1+413042'
+    """
+    return "2CXO J" + "".join(sexagesimal(ra_deg, dec_deg))

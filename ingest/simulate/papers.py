@@ -1,9 +1,10 @@
 """Papers about simulated sources: ADS-style records whose abstracts tell the truth in part.
 
 Some papers are about one source, some catalogue a field, some collect a sample over the survey; some sources have
-none. An abstract may leave the class out, call it uncertain or claim the wrong one; numbers are often missing; other
-objects are mentioned. The figures that it gives are those of the model, measured to a fifth. Every record says that it
-is simulated: in its keywords, its bibcode ('SimA.') and its DOI (10.5555 is the prefix for tests).
+none. An abstract may leave the class out, call it uncertain or claim the wrong one; other objects are mentioned. It
+states figures as seldom as published ones do (`ingest.simulate.stated_figures`), and those that it states are those of
+the model, measured to a fifth. Every record says that it is simulated: in its keywords, its bibcode ('SimA.') and its
+DOI (10.5555 is the prefix for tests).
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from ingest.simulate.models import Component, observed_flux, photon_flux
 from ingest.simulate.photons import livetime_s
 from ingest.simulate.population import CLASSES
 from ingest.simulate.response import DETECTORS, EDGES_KEV, MIDDLE_KEV, effective_area_cm2
+from ingest.simulate.stated_figures import drawn, figures_of
 
 Json = str | int | list[str] | None
 
-_PAPERS = 4
+_PAPERS, _FIGURES = 4, 8
 MAX_PAPERS = 6
 WORDS = (80, 250)
 FEW_KS = 10.0  # an exposure below it is given to a tenth
@@ -128,8 +130,12 @@ def _plural(word: str) -> str:
 class _Writer:
     """Fills blanks and picks sentences for one paper."""
 
-    def __init__(self, field: Field | None, sources: Sequence[Source], rng: np.random.Generator) -> None:
+    def __init__(
+        self, field: Field | None, sources: Sequence[Source], stated: frozenset[str], rng: np.random.Generator
+    ) -> None:
         self.rng = rng
+        self.stated = stated
+        self.missing = set(stated)  # what is to be stated, and no sentence has said yet
         self.likened = self.pick(CLASSES)
         self.blanks: dict[str, object] = {
             "field": field.name if field else "several fields",
@@ -162,15 +168,26 @@ class _Writer:
         """Toss a coin."""
         return bool(self.rng.random() < probability)
 
+    def wants(self, options: Sequence[str]) -> bool:
+        """Tell whether one of several sentences states a figure that is to be stated and has not been."""
+        return any(figures_of(o) <= self.stated and figures_of(o) & self.missing for o in options)
+
+    def may_say(self, options: Sequence[str]) -> list[str]:
+        """Return those of several sentences that state no other figures than this paper does."""
+        return [o for o in options if figures_of(o) <= self.stated]
+
     def say(self, options: Sequence[str]) -> str:
-        """Pick a sentence and fill its blanks."""
+        """Pick a sentence and fill its blanks; one with figures that are still to be stated where there is one."""
         self.blanks["other"] = self.pick(phrases.FAMOUS[self.likened])
         self.blanks["tool"] = self.pick(phrases.TOOLS)
         quantity, method, theory = (self.pick(p) for p in (phrases.QUANTITIES, phrases.METHODS, phrases.THEORIES))
         self.blanks |= {"quantity": quantity.capitalize(), "quantity_low": quantity, "method": method, "theory": theory}
         self.blanks |= {"method_up": method[:1].upper() + method[1:], "theory_up": theory[:1].upper() + theory[1:]}
-        text = self.pick(options)
-        text = text.format(**self.blanks).format(**self.blanks)  # an argument can hold blanks of its own
+        allowed = self.may_say(options)
+        new = [len(figures_of(o) & self.missing) for o in allowed]
+        template = self.pick([o for o, n in zip(allowed, new, strict=True) if n == max(new)])
+        self.missing -= figures_of(template)
+        text = template.format(**self.blanks).format(**self.blanks)  # an argument can hold blanks of its own
         return _ARTICLE.sub(r"\1n ", text)
 
     def about(self, source: Source, claimed: str | None) -> None:
@@ -191,7 +208,7 @@ class _Writer:
             "word": word,
             "words": _plural(word),
             "wrong": self.pick(phrases.CLASS_WORDS[wrong]),
-            "argument": self.pick(phrases.ARGUMENTS[class_]),
+            "argument": self.pick(self.may_say(phrases.ARGUMENTS[class_])),
             "colour": self.colour(source),
         }
         told = nature.variability.parameters
@@ -214,13 +231,27 @@ class _Writer:
 _OF_LIGHT_CURVES = frozenset({"period", "decay", "cycle_share"})
 
 
-def _spectral(writer: _Writer, source: Source) -> str:
+def _spectra(source: Source) -> tuple[str, ...]:
+    """Return the sentences that are true of a source's spectrum."""
     main = dominant(source)
     # A tenth of the flux in another component is seen; the same temperature behind another column is no other.
     others = [c for c in source.nature.base if c.kind != "line" and (c.kind, c.value) != (main.kind, main.value)]
     beside: set[str] = {c.kind for c in others if c.fraction > 0.1 * main.fraction}
     more = [s for kind in sorted(beside or {""}) for s in phrases.SPECTRUM_BESIDE.get((main.kind, kind), ())]
-    return writer.say((*phrases.SPECTRUM[main.kind], *more))
+    return (*phrases.SPECTRUM[main.kind], *more)
+
+
+def _able(kind: str, sources: Sequence[Source]) -> frozenset[str]:
+    """Return the figures that a paper can state: of the sentences that it surely says."""
+    if kind == "survey":
+        return frozenset().union(*map(figures_of, phrases.SURVEY))
+    first = sources[0]
+    said = [*_spectra(first)]
+    if kind == "single":
+        said += [*phrases.DATA, *phrases.ABSORPTION[_bin(dominant(first).nh, COLUMNS_1E22)]]
+        said += phrases.BRIGHTNESS[_bin(_seen_flux(first), FLUXES)]
+        said += phrases.TIMING[first.nature.variability.kind]
+    return frozenset().union(*map(figures_of, said))
 
 
 def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
@@ -238,9 +269,9 @@ def _single(writer: _Writer, source: Source) -> tuple[str, str, str | None]:
         (0.9, phrases.TIMING[nature.variability.kind]),
         (0.9, phrases.BRIGHTNESS[_bin(_seen_flux(source), FLUXES)]),
         (0.4, phrases.COMPARISON),
+        (0.9, _spectra(source)),
     )
-    body = [writer.say(options) for probability, options in told if writer.chance(probability)]
-    body += [_spectral(writer, source)] if writer.chance(0.9) else []
+    body = [writer.say(options) for share, options in told if writer.wants(options) or writer.chance(share)]
     body += [writer.say(phrases.CONTEXT[claimed])] if claimed and writer.chance(0.5) else []
     body += [writer.say(phrases.FILLER) for _ in range(int(writer.rng.integers(0, 3)))]
     parts += [body[i] for i in writer.rng.permutation(len(body))]
@@ -275,7 +306,7 @@ def _sample(writer: _Writer, sources: Sequence[Source], class_: str) -> tuple[st
     writer.about(sources[0], class_)
     writer.blanks["vary"] = round(100 * np.mean([s.nature.variability.kind != "constant" for s in sources]))
     parts = [writer.say(phrases.CONTEXT[class_]), writer.say(phrases.SAMPLE)]
-    parts += [writer.say(phrases.SURVEY_MORE), _spectral(writer, sources[0]), writer.say(phrases.COMPARISON)]
+    parts += [writer.say(phrases.SURVEY_MORE), writer.say(_spectra(sources[0])), writer.say(phrases.COMPARISON)]
     title = writer.say(phrases.SAMPLE_TITLES)
     writer.about(sources[-1], class_)
     parts.append(writer.say(phrases.TIMING[sources[-1].nature.variability.kind]))
@@ -354,7 +385,7 @@ def _plan(fields: list[Field], rng: np.random.Generator) -> list[tuple[str, Fiel
     return plan
 
 
-def write_papers(seed: int, fields: list[Field]) -> list[Paper]:
+def write_papers(seed: int, fields: list[Field], *, rich: bool = False) -> list[Paper]:
     """Write all papers about a survey's sources.
 
     Parameters
@@ -363,6 +394,8 @@ def write_papers(seed: int, fields: list[Field]) -> list[Paper]:
         Of the survey.
     fields : list of Field
         What there is to write about.
+    rich : bool
+        State figures much more often than published abstracts do.
 
     Returns
     -------
@@ -377,9 +410,11 @@ def write_papers(seed: int, fields: list[Field]) -> list[Paper]:
     True
     """
     papers = []
-    for number, (kind, field, sources) in enumerate(_plan(fields, stream(seed, _PAPERS))):
+    plan = _plan(fields, stream(seed, _PAPERS))
+    stated = drawn([_able(kind, sources) for kind, _, sources in plan], stream(seed, _FIGURES), rich=rich)
+    for number, (kind, field, sources) in enumerate(plan):
         rng = stream(seed, _PAPERS, number)
-        writer = _Writer(field, sources, rng)
+        writer = _Writer(field, sources, stated[number], rng)
         claimed: dict[int, str] = {}
         if kind == "single":
             title, abstract, one = _single(writer, sources[0])

@@ -5,7 +5,8 @@ Blanks: {target} the source, {field} where it lies, {other} some famous object, 
 of the light curve, {n_obs} and {ks}, {one_ks} and {one_year} of a single observation, {place} what kind of field it
 is. Statements that give a class away stand apart (ARGUMENTS, CONTEXT) from those that do not (DATA, FILLER, ...), so
 that an abstract can leave them out or claim the wrong one. Classes may be wrong, figures may not: a sentence stands
-where its figures are those of the model.
+where its figures are those of the model. Most published abstracts state no figure, so every list that states any has
+a sentence without (`ingest.simulate.stated_figures`).
 """
 
 from __future__ import annotations
@@ -158,6 +159,10 @@ DATA = (
     "{target} was observed with Chandra for {one_ks} ks in {one_year}.",
     "In a {one_ks} ks ACIS exposure of {place} {field} we find {target}.",
     "Spectra and light curves of {target} were extracted from {one_ks} ks of Chandra data.",
+    "We analyse {n_obs} Chandra ACIS observation(s) of {place} {field}.",
+    "We report on Chandra imaging spectroscopy of {target} in {place} {field}.",
+    "We present a study of {target}, detected serendipitously with Chandra in {place} {field}.",
+    "Using archival Chandra data, we investigate the X-ray properties of {target}.",
 )
 
 # Of the component that dominates.
@@ -166,20 +171,32 @@ SPECTRUM = {
         "The spectrum is well described by an absorbed power law with a photon index of {gamma}.",
         "A power law with Gamma = {gamma}, absorbed by N_H = {nh} x 10^22 cm^-2, fits the data.",
         "The continuum is featureless, with Gamma = {gamma} +/- 0.2 and a column of {nh} x 10^22 cm^-2.",
+        "The spectrum is well described by an absorbed power law.",
+        "The continuum is featureless, as that of a power law.",
+        "A power law behind {nh} x 10^22 cm^-2 is an acceptable fit.",
     ),
     "thermal": (
         "A thermal plasma with kT = {kt} keV behind {nh} x 10^22 cm^-2 reproduces the spectrum.",
         "Emission lines point to collisionally ionised gas, with a temperature near {kt} keV.",
         "The plasma of {kt} keV is seen through a column of {nh} x 10^22 cm^-2.",
+        "A thermal plasma reproduces the spectrum.",
+        "Emission lines point to collisionally ionised gas.",
+        "The plasma is seen through a column of {nh} x 10^22 cm^-2.",
     ),
     "blackbody": (
         "A black body of kT = {kt} keV dominates below 2 keV, with N_H = {nh} x 10^22 cm^-2.",
         "The emission is thermal, with an effective temperature of {kt} keV and a small emitting radius.",
+        "A black body dominates the soft emission.",
+        "The emission is thermal, with a small emitting radius.",
+        "A black body behind {nh} x 10^22 cm^-2 fits the soft photons.",
     ),
     "disc": (
         "A multi-colour disc with an inner temperature of {kt} keV describes the curved spectrum.",
         "Spectral curvature above a few keV favours a disc of {kt} keV over a power law.",
         "The disc component of {kt} keV, absorbed by {nh} x 10^22 cm^-2, contributes most of the flux.",
+        "A multi-colour disc describes the curved spectrum.",
+        "Spectral curvature above a few keV favours a disc over a power law.",
+        "The disc, absorbed by {nh} x 10^22 cm^-2, contributes most of the flux.",
     ),
 }
 # Of the one that dominates and what is beside it: the kind of another component, '' for nothing.
@@ -218,22 +235,27 @@ TIMING = {
     ),
     "flares": (
         "A flare with a fast rise and an exponential decay on a time scale of {decay} is seen.",
+        "A flare with a fast rise and an exponential decay is seen.",
         "The light curve shows {flare} increase by a factor of several, with hardening at the peak.",
         "Flaring on time scales of kiloseconds accounts for much of the fluence.",
     ),
     "eclipse": (
         "The light curve shows an eclipse, and the period is about {period}.",
         "Total eclipses recur every {period}.",
+        "Total eclipses recur.",
+        "A sharp drop of the flux tells of occultation by the companion.",
         "A sharp drop of the flux, {cycle_share} per cent of the cycle long, tells of occultation by the companion.",
     ),
     "dips": (
         "Irregular dips accompanied by hardening indicate obscuring material at the outer disc.",
         "Absorption dips recur with a period of {period}.",
+        "Absorption dips recur from orbit to orbit.",
         "During dips the spectrum becomes harder.",
     ),
     "pulsation": (
         "We detect a coherent modulation with a period of {period}.",
         "Pulsations at {period} are found with high significance.",
+        "We detect coherent pulsations.",
         "The folded profile is asymmetric, and the pulsed fraction is large.",
     ),
     "red noise": (
@@ -346,23 +368,33 @@ BRIGHTNESS = (
     (
         "It is very faint, at the limit of detection, with {flux} erg/cm^2/s.",
         "At {flux} erg/cm^2/s it is among the faintest sources detected, and only few photons were collected.",
+        "It is very faint, at the limit of detection.",
+        "It is among the faintest sources detected, with {lum} erg/s at the adopted distance.",
     ),
     (
         "The source is faint: its flux is {flux} erg/cm^2/s, and the luminosity {lum} erg/s at the adopted distance.",
         "With a flux of {flux} erg/cm^2/s it is one of the fainter sources.",
+        "It is one of the fainter sources.",
+        "The source is faint, and its luminosity is {lum} erg/s at the adopted distance.",
     ),
     (
         "The absorbed flux is {flux} erg/cm^2/s in the 0.5-7 keV band.",
         "It is a source of average brightness for this field, with {flux} erg/cm^2/s.",
         "At the adopted distance the flux of {flux} erg/cm^2/s corresponds to {lum} erg/s.",
+        "It is a source of average brightness for this field.",
+        "At the adopted distance the luminosity is {lum} erg/s.",
     ),
     (
         "It is a bright source, with a flux of {flux} erg/cm^2/s.",
         "High count rates allow detailed modelling of the bright source ({flux} erg/cm^2/s).",
+        "High count rates allow detailed modelling of the bright source.",
+        "It is a bright source, with a luminosity of {lum} erg/s at the adopted distance.",
     ),
     (
         "With {flux} erg/cm^2/s it is one of the brightest sources of its kind.",
         "The source is very bright, {flux} erg/cm^2/s, and slightly affected by pile-up.",
+        "It is one of the brightest sources of its kind.",
+        "The source is very bright, with {lum} erg/s at the adopted distance.",
     ),
 )
 
@@ -370,10 +402,13 @@ ABSORPTION = (
     (
         "Hardly any absorption is required.",
         "The low-energy spectrum is unabsorbed, and the column density is low.",
+        "Hardly any absorption is required, with N_H = {nh} x 10^22 cm^-2.",
     ),
     (
         "Absorption is moderate, with N_H = {nh} x 10^22 cm^-2.",
         "The column of {nh} x 10^22 cm^-2 agrees with the optical extinction.",
+        "Absorption is moderate.",
+        "The absorbing column agrees with the optical extinction.",
     ),
     (
         "The source is heavily obscured: N_H = {nh} x 10^22 cm^-2.",

@@ -25,14 +25,14 @@ from ingest.simulate.property_table import property_table
 from ingest.simulate.truth import truth_line
 
 MANIFEST = "manifest.json"
-FORMAT = 4  # raise it when the same parameters give other bytes
+FORMAT = 5  # raise it when the same parameters give other bytes
 PAGE = 200  # papers per ADS answer
 _SIMBAD, _LITERATURE = 6, 7
 SERIAL_SOURCES = 8  # below, worker processes take longer to start than the work does
 
 README = """SIMULATED DATA
 ==============
-Written by `python -m ingest simulate` (photonlake), seed {seed}, {sources} sources.
+Written by `python -m ingest simulate` (photonlake), seed {seed}, {sources} sources{how}.
 Nothing in this folder was observed by Chandra or any other telescope, and no paper in it was ever published.
 The files follow the formats of Chandra Source Catalog products, so that programs can be tried on them.
 
@@ -178,6 +178,8 @@ def simulate(
     seed: int = 1,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    rich_papers: bool = False,
 ) -> Summary:
     """Write a simulated mini survey in the real file formats.
 
@@ -193,6 +195,9 @@ def simulate(
         Processes; 1 works in this one; by default one per processor.
     progress : callable, optional
         Called with fields done and fields in all.
+    rich_papers : bool
+        Abstracts state figures much more often than published ones do (`ingest.simulate.stated_figures`). The
+        photons are the same either way.
 
     Returns
     -------
@@ -218,7 +223,7 @@ def simulate(
         raise ValueError(message)
     began = time.monotonic()
     output = Path(output)
-    parameters = {"sources": sources, "seed": seed, "format": FORMAT}
+    parameters = {"sources": sources, "seed": seed, "format": FORMAT} | ({"rich_papers": 1} if rich_papers else {})
     if (manifest := _prepare(output, parameters)) is not None:
         known = manifest.get("contents")
         counts = {str(k): int(v) for k, v in known.items()} if isinstance(known, dict) else {}
@@ -234,12 +239,14 @@ def simulate(
         if progress is not None:
             progress(len(results), len(fields))
         del field
-    papers = write_papers(seed, fields)
+    papers = write_papers(seed, fields, rich=rich_papers)
     _write_papers(output, papers)
     _write_tables(output, seed, fields, results, papers)
     everyone = [s for f in fields for s in f.sources]
     _replace(output / "truth.jsonl", "".join(truth_line(s, seed) + "\n" for s in everyone))
-    _replace(output / "README.txt", README.format(seed=seed, sources=sources))
+    _replace(
+        output / "README.txt", README.format(seed=seed, sources=sources, how=", rich papers" if rich_papers else "")
+    )
     shutil.rmtree(output / ".work", ignore_errors=True)
     n_files, n_bytes = _size(output)
     counts = {

@@ -6,13 +6,15 @@ A value that does not fit its type is not an error: it is reported, so that the 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.schema.identifiers import MINUS_SIGNS, NOT_OF_A_NAME, PLUS_SIGNS, SOURCE_NAME
+from catalog.schema.columns import INT16, INT32, TEXT
+from catalog.schema.identifiers import DETECTION_ID, MINUS_SIGNS, NOT_OF_A_NAME, PLUS_SIGNS, SOURCE_NAME
 
 _NOTHING = ("", "nan", "null", "<null>", "n/a", "<na>", "not available", "not applicable", "\\n", "masked")
 NULL_WORDS = (*_NOTHING, "none", "na", "-", "--", "---", ".", "..", "...", "…", "?", "nat", "inf", "+inf", "-inf")
@@ -250,3 +252,21 @@ def _fit(numbers: pa.Array, type_: pa.DataType) -> Cast:
     misfits = pc.fill_null(pc.and_(pc.invert(good), pc.invert(sentinel)), fill_value=False)
     values = _null_where(numbers, pc.invert(good)).cast(type_)
     return Cast(values, misfits if pc.any(misfits).as_py() else None)
+
+
+def add_identifiers(columns: dict[str, pa.Array], ids: pa.Array) -> None:
+    """Take obsid, obi and region_id out of detection ids, where the table has no columns of their own."""
+    parts = pc.extract_regex(ids, DETECTION_ID)
+    for name, type_ in (("obsid", INT32), ("obi", INT16), ("region_id", INT32)):
+        text = pc.struct_field(parts, "region" if name == "region_id" else name)
+        values = cast_column(text, type_).values
+        columns[name] = pc.coalesce(columns[name], values) if name in columns else values
+
+
+def detection_ids(detection: Mapping[str, pa.Array], names: pa.Array) -> pa.Array:
+    """Build 'obsid.obi.region_id' as `catalog.schema.identifiers.detection_id` does, for all rows at once."""
+    missing = pa.nulls(len(names), TEXT)
+    obsid = detection["obsid"].cast(TEXT)
+    obi = pc.fill_null(detection["obi"].cast(TEXT) if "obi" in detection else missing, "-")
+    region = pc.coalesce(detection["region_id"].cast(TEXT) if "region_id" in detection else missing, names)
+    return pc.binary_join_element_wise(obsid, obi, region, ".")

@@ -94,3 +94,13 @@ def merge_rows(keys: pa.Array, columns: Mapping[str, pa.Array], rank: pa.Array |
         if differs.any():
             disputed[name] = len(np.unique(codes[differs]))
     return Merged(merged, disputed)
+
+
+def varies(names: pa.Array, values: pa.Array) -> bool | None:
+    """Tell whether a column changes between rows of one source; None where its values do not tell."""
+    keep = pc.indices_nonzero(pc.and_(pc.is_valid(names), pc.is_valid(values)))
+    names, values = names.take(keep), values.take(keep)
+    merged = merge_rows(names, {"name": names, "values": values}) if len(names) else None
+    if merged is None or len(merged.columns["name"]) == len(names) or len(values.unique()) == 1:
+        return None
+    return bool(merged.disputed)

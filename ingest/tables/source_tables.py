@@ -9,7 +9,7 @@ and every column that the catalog does not know, is kept in `extra` and named in
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -20,10 +20,9 @@ from catalog.errors import UnreadableFile, suggestion
 from catalog.schema import TABLES
 from catalog.schema.columns import FLOAT64, INT16, INT32, LONGS, TEXT, Column
 from catalog.schema.csc import OWN_FILE
-from catalog.schema.identifiers import DETECTION_ID
 from ingest.readers import JOINS_AS_IT_IS, FileName, Flag, Rows
 from ingest.tables.bounds import bounded
-from ingest.tables.casting import Cast, as_text, cast_angle, cast_column, cast_name
+from ingest.tables.casting import Cast, add_identifiers, as_text, cast_angle, cast_column, cast_name, detection_ids
 from ingest.tables.column_names import (
     BOTH,
     IDENTIFIERS,
@@ -38,9 +37,9 @@ from ingest.tables.column_names import (
     settle,
 )
 from ingest.tables.object_types import Found, find_statements, paper_links, statements, with_probabilities
-from ingest.tables.partial_rows import map_of, merge_rows
+from ingest.tables.partial_rows import map_of, merge_rows, varies
 from ingest.tables.sheets import open_sheet
-from ingest.tables.tabular import HeadStream, Sheet, named_release
+from ingest.tables.tabular import HeadStream, Sheet, named_release, unique_labels
 from ingest.units import conversion
 
 _ANGLES = {"ra": True, "dec": False}
@@ -128,7 +127,7 @@ class _Splitter:
     standing: int = 0
 
     def __post_init__(self) -> None:
-        self.labels = _unique([f.name for f in self.sheet.fields])
+        self.labels = unique_labels([f.name for f in self.sheet.fields])
         self.targets = resolve(self.sheet.fields)
         said = {t.column for t in self.targets if t.table} - IDENTIFIERS
         self.standing = len(said) + (OWN_FILE if self.sheet.own else 0)
@@ -157,7 +156,7 @@ class _Splitter:
         whose = self._whose(master, detection, batch.num_rows)
         nameless = pc.is_null(whose["name"])
         if has_detections(self.targets):
-            keys = _detection_ids(detection, whose["name"])
+            keys = detection_ids(detection, whose["name"])
             nameless = pc.and_(nameless, pc.is_null(keys))
             detection |= {"detection_id": keys, "release": release, "name": whose["name"]}
         self.n_nameless += pc.sum(nameless).as_py() or 0
@@ -214,8 +213,8 @@ class _Splitter:
         both = [t for t in self.targets if t.table == BOTH and t.column not in SHARED]
         if both:
             names = names_of[best.index] if best else pa.nulls(batch.num_rows, TEXT)
-            varies = {t.index: _varies(names, as_text(batch[t.index])) for t in both}
-            self.targets = settle(self.targets, varies)
+            changes = {t.index: varies(names, as_text(batch[t.index])) for t in both}
+            self.targets = settle(self.targets, changes)
         labels = {t.index: self.labels[t.index] for t in self.targets if not t.table}
         texts = {place: as_text(batch[place]) for place in labels}
         self.empty = set(labels)
@@ -242,7 +241,7 @@ class _Splitter:
                 if t.label not in self.foreign:
                     self.misfits[t.label] += pc.sum(cast.misfits).as_py()
         if table == OBSERVATION and (given := self._column("detection_id")) is not None:
-            _add_identifiers(columns, as_text(batch[given]))
+            add_identifiers(columns, as_text(batch[given]))
         return columns
 
     def _cast_one(self, values: pa.Array, target: Target, column: Column) -> Cast:
@@ -336,41 +335,3 @@ class _Splitter:
                 links = paper_links(batch, self.links)
                 if links.num_rows:
                     yield Rows("lit.paper_source", links)
-
-
-def _unique(names: Sequence[str]) -> dict[int, str]:
-    """Tell repeated headers apart, as pandas does: z, z.1, z.2."""
-    seen: Counter[str] = Counter()
-    labels = {}
-    for place, name in enumerate(names):
-        labels[place] = f"{name}.{seen[name]}" if seen[name] else name
-        seen[name] += 1
-    return labels
-
-
-def _varies(names: pa.Array, values: pa.Array) -> bool | None:
-    """Tell whether a column changes between rows of one source; None where its values do not tell."""
-    keep = pc.indices_nonzero(pc.and_(pc.is_valid(names), pc.is_valid(values)))
-    names, values = names.take(keep), values.take(keep)
-    merged = merge_rows(names, {"name": names, "values": values}) if len(names) else None
-    if merged is None or len(merged.columns["name"]) == len(names) or len(values.unique()) == 1:
-        return None
-    return bool(merged.disputed)
-
-
-def _add_identifiers(columns: dict[str, pa.Array], ids: pa.Array) -> None:
-    """Take obsid, obi and region_id out of detection ids, where the table has no columns of their own."""
-    parts = pc.extract_regex(ids, DETECTION_ID)
-    for name, type_ in (("obsid", INT32), ("obi", INT16), ("region_id", INT32)):
-        text = pc.struct_field(parts, "region" if name == "region_id" else name)
-        values = cast_column(text, type_).values
-        columns[name] = pc.coalesce(columns[name], values) if name in columns else values
-
-
-def _detection_ids(detection: Mapping[str, pa.Array], names: pa.Array) -> pa.Array:
-    """Build 'obsid.obi.region_id' as `catalog.schema.identifiers.detection_id` does, for all rows at once."""
-    missing = pa.nulls(len(names), TEXT)
-    obsid = detection["obsid"].cast(TEXT)
-    obi = pc.fill_null(detection["obi"].cast(TEXT) if "obi" in detection else missing, "-")
-    region = pc.coalesce(detection["region_id"].cast(TEXT) if "region_id" in detection else missing, names)
-    return pc.binary_join_element_wise(obsid, obi, region, ".")

@@ -6,7 +6,8 @@ A `Sheet` says nothing of what the columns mean; `ingest.tables.source_tables` d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -141,3 +142,13 @@ def batch_of(columns: list[pa.Array | pa.ChunkedArray]) -> pa.RecordBatch:
     """Make a batch whose columns are known by position alone: headers may repeat names."""
     arrays = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
     return pa.RecordBatch.from_arrays(arrays, names=[str(i) for i in range(len(arrays))])
+
+
+def unique_labels(names: Sequence[str]) -> dict[int, str]:
+    """Tell repeated headers apart, as pandas does: z, z.1, z.2."""
+    seen: Counter[str] = Counter()
+    labels = {}
+    for place, name in enumerate(names):
+        labels[place] = f"{name}.{seen[name]}" if seen[name] else name
+        seen[name] += 1
+    return labels

@@ -12,16 +12,16 @@
 --   n_papers {meta.number} Papers about it: lit.confident_link
 CREATE VIEW csc.source_summary AS
 WITH source AS (
-  SELECT m.name, m.ra, m."dec", m.significance FROM csc.master_source AS m
-  UNION ALL
-  SELECT o.name, NULL, NULL, NULL
-  FROM csc.observation_source AS o ANTI JOIN csc.master_source AS m ON m.name = o.name
-  WHERE o.name IS NOT NULL
-  GROUP BY o.name
-),
-detected AS (
-  SELECT o.name, count(*) AS n_detections, count(DISTINCT o.obsid) AS n_observations
-  FROM csc.observation_source AS o GROUP BY o.name
+  -- Groupings, no joins: a condition on the name reaches both tables.
+  SELECT name, any_value(ra) AS ra, any_value("dec") AS "dec", any_value(significance) AS significance,
+    sum(n)::BIGINT AS n_detections, count(obsid) AS n_observations
+  FROM (
+    SELECT name, NULL AS ra, NULL AS "dec", NULL AS significance, obsid, count(*) AS n
+    FROM csc.observation_source WHERE name IS NOT NULL GROUP BY name, obsid
+    UNION ALL BY NAME
+    SELECT name, ra, "dec", significance, 0 AS n FROM csc.master_source
+  )
+  GROUP BY name
 ),
 photons AS (
   SELECT e.name, count(*) AS n_events
@@ -40,12 +40,10 @@ products AS (
 papers AS (
   SELECT p.name, count(*) AS n_papers FROM lit.confident_link AS p GROUP BY p.name
 )
-SELECT s.name, s.ra, s."dec", s.significance,
-  coalesce(d.n_detections, 0) AS n_detections, coalesce(d.n_observations, 0) AS n_observations,
+SELECT s.name, s.ra, s."dec", s.significance, s.n_detections, s.n_observations,
   coalesce(e.n_events, 0) AS n_events, coalesce(p.n_spectra, 0) AS n_spectra,
   coalesce(p.n_light_curves, 0) AS n_light_curves, coalesce(l.n_papers, 0) AS n_papers
 FROM source AS s
-LEFT JOIN detected AS d ON d.name = s.name
 LEFT JOIN photons AS e ON e.name = s.name
 LEFT JOIN products AS p ON p.name = s.name
 LEFT JOIN papers AS l ON l.name = s.name;

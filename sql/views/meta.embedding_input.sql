@@ -1,35 +1,51 @@
 -- One row per detection or paper and modality: what an encoder of that modality would read, by its hash. Written by
 -- `python -m embed.inputs.modalities` from the inputs' own SQL.
 -- columns:
---   modality {meta.code} spectrum, spectrum_counts, events, papers, properties; events+papers and the like
---   id {meta.id} detection_id or bibcode
+--   modality {meta.code} spectrum, spectrum_counts, binned_counts, events, papers, properties; events+papers, ...
+--   id {meta.id} detection_id or bibcode; spectrum_id of a spectrum that is of no detection
 --   name {meta.id;src} Source the detection belongs to; the bibcode of a paper
 --   input_sha256 Hash that changes when, and only when, the input does
 CREATE VIEW meta.embedding_input AS
 SELECT 'spectrum' AS modality, id, name, input_sha256 FROM (
 WITH chosen AS (
-  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  SELECT coalesce(detection_id, spectrum_id) AS id, detection_id, spectrum_id, file_id, arf_id, rmf_id, background_id
   FROM product.spectrum
-  WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
-  QUALIFY row_number() OVER (PARTITION BY detection_id
+  WHERE coalesce(detection_id, spectrum_id) IN (SELECT id FROM (SELECT coalesce(detection_id, spectrum_id) AS id FROM product.spectrum)) AND role = 'source'
+    AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY coalesce(detection_id, spectrum_id)
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 )
 UNION ALL
 SELECT 'spectrum_counts' AS modality, id, name, input_sha256 FROM (
 WITH chosen AS (
-  SELECT detection_id AS id, obsid, obi, region_id, spectrum_id, arf_id, rmf_id, background_id
+  SELECT coalesce(detection_id, spectrum_id) AS id, detection_id, spectrum_id, file_id, arf_id, rmf_id, background_id
   FROM product.spectrum
-  WHERE detection_id IN (SELECT id FROM (SELECT detection_id AS id FROM product.spectrum WHERE detection_id IS NOT NULL)) AND role = 'source' AND grating_order IS NULL
-  QUALIFY row_number() OVER (PARTITION BY detection_id
+  WHERE coalesce(detection_id, spectrum_id) IN (SELECT id FROM (SELECT coalesce(detection_id, spectrum_id) AS id FROM product.spectrum)) AND role = 'source'
+    AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY coalesce(detection_id, spectrum_id)
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-2', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
   coalesce(c.rmf_id, '-'))) AS input_sha256
-FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.id
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
+)
+UNION ALL
+SELECT 'binned_counts' AS modality, id, name, input_sha256 FROM (
+WITH chosen AS (
+  SELECT coalesce(detection_id, spectrum_id) AS id, detection_id, spectrum_id, file_id, arf_id, rmf_id, background_id
+  FROM product.spectrum
+  WHERE coalesce(detection_id, spectrum_id) IN (SELECT id FROM (SELECT coalesce(detection_id, spectrum_id) AS id FROM product.spectrum)) AND role = 'source'
+    AND grating_order IS NULL
+  QUALIFY row_number() OVER (PARTITION BY coalesce(detection_id, spectrum_id)
+    ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
+)
+SELECT c.id, o.name, sha256(concat_ws('|', 'binned-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
+  coalesce(c.rmf_id, '-'))) AS input_sha256
+FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 )
 UNION ALL
 SELECT 'events' AS modality, id, name, input_sha256 FROM (

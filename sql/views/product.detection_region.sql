@@ -35,6 +35,8 @@
 --   flag {meta.note} What to know: no_source_region, assumed_region, other_band_region, events_capped; or NULL
 CREATE VIEW product.detection_region AS
 WITH file AS MATERIALIZED (FROM product.event_file WHERE obsid IS NOT NULL),
+-- Where there is none, these joins keep the engine from reading the catalog's tables.
+any_file AS MATERIALIZED (SELECT DISTINCT true AS yes FROM file),
 region_file AS (FROM file WHERE detection_id IS NOT NULL),
 field_file AS (
   SELECT file_id, obsid, obi, interleaved, rank, frame_time_s, ascdsver, ra_pnt, dec_pnt, wcs
@@ -46,8 +48,10 @@ detection AS NOT MATERIALIZED (
     CASE WHEN o.ra_aper IS NOT NULL AND o.dec_aper IS NOT NULL THEN o.ra_aper ELSE m.ra END AS ra,
     CASE WHEN o.ra_aper IS NOT NULL AND o.dec_aper IS NOT NULL THEN o.dec_aper ELSE m."dec" END AS "dec",
     o.mjr_axis_aper, o.mnr_axis_aper, o.pos_angle_aper
-  FROM csc.observation_source AS o
-  LEFT JOIN csc.master_source AS m ON m.name = o.name
+  FROM (FROM csc.observation_source AS o SEMI JOIN file AS f ON f.obsid = o.obsid) AS o
+  LEFT JOIN (
+    SELECT m.name, m.ra, m."dec" FROM csc.master_source AS m SEMI JOIN any_file AS a ON a.yes = (m.name IS NOT NULL)
+  ) AS m ON m.name = o.name
 ),
 place AS MATERIALIZED (SELECT detection_id, name, refused FROM product.detection_place),
 -- The source regions that files of the detection tell, the best first; shapes only where it is no plain ellipse.
@@ -133,7 +137,9 @@ of_told AS (
 of_list AS (
   SELECT l.detection_id, l.obsid, l.obi, l.region_id, o.name, l.file_id, l.capped, 3 AS choice
   FROM product.event_list AS l
-  LEFT JOIN csc.observation_source AS o ON o.detection_id = l.detection_id
+  LEFT JOIN (
+    SELECT o.detection_id, o.name FROM csc.observation_source AS o SEMI JOIN product.event_list USING (detection_id)
+  ) AS o ON o.detection_id = l.detection_id
 ),
 -- Of each exposure the better file; of interleaved ones both, unless the best file of all is of none.
 ranked AS (

@@ -95,7 +95,7 @@ def test_vectors_of_ended_snapshots_go_and_those_of_kept_ones_do_not(busy):
     with lake.writer(busy, "test") as connection:
         pinned = unreferenced.pinned_versions(connection)
     for space, versions in pinned.items():
-        there = {int(v["version"]) for v in vectors.opened(vectors.path(busy, space)).versions()}
+        there = {int(v["version"]) for v in vectors.table_at(busy, space).list_versions()}
         assert there == versions
 
 

@@ -17,7 +17,8 @@ from factories.store import NAMES, write
 
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, StoreNotFound, UnknownName
-from catalog.query.outside import Limits, Outside
+from catalog.query.limited_process import Limits
+from catalog.query.outside import Outside
 from catalog.store import confinement
 
 SECONDS = 0.4

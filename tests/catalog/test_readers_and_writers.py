@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.query.outside import Limits, Outside
+from catalog.query.limited_process import Limits
+from catalog.query.outside import Outside
 from catalog.store import confinement
 
 N_ROWS = 5

@@ -10,6 +10,7 @@ from pathlib import Path
 import lance
 import numpy as np
 import pytest
+from factories.store import write
 
 from catalog.catalog import Catalog
 from catalog.errors import PhotonlakeError, UntrustedStore
@@ -75,8 +76,10 @@ BROKEN = [
 
 @pytest.fixture(scope="module")
 def made(made_store, tmp_path_factory):
-    """The small store, nothing of which is open."""
-    return shutil.copytree(made_store, tmp_path_factory.mktemp("sent") / "s")
+    """The small store with a file of rows, nothing of which is open."""
+    store = shutil.copytree(made_store, tmp_path_factory.mktemp("sent") / "s")
+    write(store, "product.good_time", *({"file_id": n, "obsid": 1} for n in range(100)))
+    return store
 
 
 @pytest.fixture

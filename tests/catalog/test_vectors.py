@@ -7,6 +7,8 @@ import math
 import shutil
 from dataclasses import replace
 
+import lance
+import lancedb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,7 +21,7 @@ from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName
 from catalog.neighbours.closeness import METRICS, distances
 from catalog.neighbours.search import Block, nearest
-from catalog.store import lake, pinned, unreferenced, vectors
+from catalog.store import approximate_search, lake, pinned, unreferenced, vectors
 from catalog.store.pinned import Pinned
 from catalog.store.vectors import BrokenPin, Pin
 
@@ -345,6 +347,74 @@ def test_pinned_vectors_that_are_gone_are_told(store):
     shutil.rmtree(vectors.path(store, "sp"))
     with Catalog(store) as cat, pytest.raises(BrokenPin, match="expected version 1, which the catalog pins"):
         cat.nearest("sp", "1.1.1")
+
+
+def by_key(table):
+    rows = table.to_pylist()
+    return {(r["id"], r["modality"]): r["vector"] for r in rows}
+
+
+def test_rows_of_an_id_are_replaced_whole(tmp_path):
+    def rows(ids, modalities, seed):
+        x = np.random.default_rng(seed).normal(size=(len(ids), 4)).astype(np.float32)
+        return vectors.rows(ids, [None] * len(ids), x, modalities, "e", ["h"] * len(ids))
+
+    first = rows(["a", "a", "b", "it's", "c"], ["events", "both", "events", "events", "events"], 1)
+    second = rows(["a", "b", "d"], ["events", "events", "events"], 2)
+    base = vectors.write(tmp_path, "sp", first, None)
+    written = vectors.write(tmp_path, "sp", second, base.version, gone=["it's"])
+    found = by_key(vectors.table_at(tmp_path, "sp", written.version).to_arrow())
+    assert found == {("c", "events"): by_key(first)["c", "events"], **by_key(second)}
+    assert written.n_vectors == 4
+    assert by_key(vectors.table_at(tmp_path, "sp", base.version).to_arrow()) == by_key(first)
+
+
+def test_lancedb_alone_opens_the_vectors_of_a_store(store):
+    second = vectors.write(store, "sp", make(["4.1.1", "new"], seed=5), 1)
+    pin_version(store, second)
+    with Catalog(store) as cat:
+        ids, x = cat.vectors("sp")
+        ((version,),) = cat.sql("SELECT lance_version FROM meta.space WHERE space = 'sp'").fetchall()
+    table = lancedb.connect(store / "vectors").open_table("sp")
+    assert table.tags.get_version(f"pin-{version}") == version
+    table.checkout(version)
+    found = table.to_arrow()
+    assert found["id"].to_pylist() == ids.tolist()
+    np.testing.assert_array_equal(vectors.matrix(found["vector"]), x)
+    table.checkout(1)
+    assert table.count_rows() == 30
+
+
+def test_vectors_that_pylance_wrote_are_built_upon(tmp_path):
+    folder = vectors.path(tmp_path, "sp")
+    folder.parent.mkdir()
+    for n in range(3):  # as stores were made before
+        lance.write_dataset(make([f"{n}.1", f"{n}.2"], seed=n), str(folder), mode="append" if n else "create")
+    written = vectors.write(tmp_path, "sp", make(["1.2", "new"], seed=7), 3, gone=["0.1"])
+    ids = vectors.table_at(tmp_path, "sp", written.version).to_arrow()["id"].to_pylist()
+    assert sorted(ids) == ["0.2", "1.1", "1.2", "2.1", "2.2", "new"]
+
+
+def test_compaction_merges_files_in_an_index_and_outside_it(tmp_path):
+    version = vectors.write(tmp_path, "sp", make([f"m{i}" for i in range(2000)], dim=8), None).version
+    version = approximate_search.build_index(tmp_path, "sp", version, "IVF_RQ", "l2")
+    for n in range(3):
+        version = vectors.write(tmp_path, "sp", make([f"n{n}"], seed=n, dim=8), version).version
+    before = vectors.table_at(tmp_path, "sp", version).to_arrow().sort_by("id")
+    done = vectors.compact(tmp_path, "sp", version)
+    assert (done.files_before, done.files_after) == (4, 1)
+    table = vectors.table_at(tmp_path, "sp", done.version)
+    assert table.to_arrow().sort_by("id").equals(before)
+    (index,) = table.list_indices()
+    assert table.index_stats(index.name).num_unindexed_rows == 0
+    assert vectors.compact(tmp_path, "sp", done.version) is None
+    assert vectors.table_at(tmp_path, "sp", version).count_rows() == 2003  # what a snapshot pins stays
+
+
+def test_an_unknown_kind_of_index_or_metric_is_no_other(tmp_path):
+    version = vectors.write(tmp_path, "sp", make(["a", "b"]), None).version
+    with pytest.raises(AssertionError, match="unreachable"):
+        approximate_search.build_index(tmp_path, "sp", version, "IVF_PQ", "l2")
 
 
 @pytest.mark.parametrize("bad", [np.array([[np.nan]]), np.array([[np.inf]])])

@@ -23,7 +23,7 @@ from embed.inputs.quantities import N_QUANTITIES, QUANTITIES
 from embed.protocol import Settings, SidedEncoder
 from embed.registry import BrokenWeights
 from embed.store import encoding_job, sweeps
-from embed.store.training_job import Training, make_untrained, train
+from embed.store.training_job import Training, make_ready, train
 from embed.training.split import fields
 
 N = 300
@@ -208,7 +208,7 @@ def filled(empty_store, tmp_path_factory):
     rows = {"csc.observation_source": detections, "lit.paper": papers, "lit.paper_source": links}
     for table, records in rows.items():
         write_rows(store, table, *records)
-    make_untrained(store)
+    make_ready(store)
     train(Training(store, "properties"))
     encoding_job.run(encoding_job.Job(store))
     train(Training(store, "aligned", "properties", settings=Settings(latent=4, epochs=10, options={"width": 8})))

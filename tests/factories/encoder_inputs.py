@@ -34,6 +34,7 @@ def spectrum_table(n: int, seed: int = 0, counts: float = 20_000.0) -> pa.Table:
         {
             "id": [f"{1000 + i}.0.{i}" for i in range(n)],
             "name": names(n),
+            "instrument": ["ACIS"] * n,
             "hduclas2": ["TOTAL"] * n,
             "counts": pa.array(drawn.tolist(), INTS),
             "rate": nothing,

@@ -9,7 +9,7 @@ from astropy.io import fits
 from factories import ogip
 from factories.fits import events_file, events_hdu, good_time_hdu, light_curve_file, random_events, to_bytes
 
-from catalog.schema.identifiers import is_detection_id, is_source_name, parse_product_name
+from catalog.schema.identifiers import is_source_name, parse_product_name
 from ingest.detect import ReplayStream, detect
 from ingest.readers import JOINS_AS_IT_IS, FileName
 
@@ -111,7 +111,6 @@ def test_what_is_not_known_is_described():
 @pytest.mark.parametrize("digit", ["٣", "३", "\uff13", "²"])
 def test_digits_of_names_are_ascii(digit):
     assert parse_product_name(f"acisf0432{digit}_000N003_r0017_pha3.fits") is None
-    assert not is_detection_id(f"432{digit}.0.17")
     assert not is_source_name(f"2CXO J03194{digit}.1+413046")
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sql.rewrite import REQUIRED, Argument, BadCall, Call, Parameter, Signature, bind, mentions, rewrite
+from sql.rewrite import mentions, rewrite
+from sql.signatures import REQUIRED, Argument, BadCall, Call, Parameter, Signature, bind
 
 NAMES = ["nearest", "similar_pairs"]
 SIGNATURE = Signature(

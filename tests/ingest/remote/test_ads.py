@@ -11,7 +11,8 @@ from factories.survey import Survey, small_survey
 
 from catalog.errors import Terminal, Transient, UnreadableFile
 from ingest.remote import ads
-from ingest.remote.ads import ROWS, AdsReport, Target, fetch_objects, fetch_query, find_token
+from ingest.remote.ads import ROWS, AdsReport, fetch_query, find_token
+from ingest.remote.ads_objects import Target, fetch_objects
 from ingest.remote.errors import QueryRefused, TokenRefused, WrongContent
 from ingest.remote.http import Client
 from ingest.remote.manners import Manners

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 from factories.survey import Survey, small_survey
 
+from catalog.schema import TABLES
+from catalog.schema.columns import FLOAT64, Column
+from ingest.remote import queries
 from ingest.remote.http import Client
+from ingest.remote.queries import column_list, detections_query
 from ingest.remote.selection import Selection
 from ingest.remote.services import release_named
 from ingest.remote.tables import fetch_tables, table_requests
@@ -75,3 +80,20 @@ def test_releases_have_their_own_addresses(monkeypatch):
     monkeypatch.delenv("PHOTONLAKE_TAP_URL", raising=False)
     assert release_named("2.1").tap_url == "https://cda.cfa.harvard.edu/csc21tap"
     assert release_named("2.0").tap_url == "https://cda.cfa.harvard.edu/csc2tap"
+
+
+def test_a_column_added_to_the_schema_is_asked_for(monkeypatch):
+    master = TABLES["csc.master_source"]
+    added = [Column(f"new_{fetch}", FLOAT64, "New", fetch=fetch) for fetch in ("usual", "first", "all")]
+    with_more = replace(master, columns=(*master.columns, *added))
+    monkeypatch.setattr(queries, "TABLES", {**TABLES, master.full_name: with_more})
+    service = {master.full_name: ["name", "ra", *(c.name for c in added)], "csc.observation_source": ["obsid"]}
+
+    def asked(known, which):
+        query = detections_query(column_list(known, which), [], unique=False, schema="csc21")
+        return {word for word in ("usual", "first", "all") if f"m.new_{word}," in query}
+
+    assert asked(service, "usual") == {"usual", "first"}
+    assert asked(service, "all") == {"usual", "first", "all"}
+    assert asked(None, "usual") == {"first"}
+    assert asked({"csc.master_source": ["name"]}, "all") == set()  # no service is asked for what it does not have

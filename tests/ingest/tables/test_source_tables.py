@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from catalog.errors import UnreadableFile
 from catalog.formats.fits_table import write_fits
 from catalog.schema import TABLES
-from catalog.schema.identifiers import is_detection_id
+from catalog.schema.identifiers import DETECTION_ID
 from ingest.readers import FileName, Flag
 from ingest.tables import delimited
 from ingest.tables.source_tables import read_source_table
@@ -104,7 +105,7 @@ def test_where_no_source_repeats_shared_columns_are_the_detections():
     tables, _ = read(csv("name,obsid,hard_hs", f"{NAMES[0]},1,0.5", f"{NAMES[1]},1,0.6"))
     assert [r["hard_hs"] for r in tables[OBSERVATION]] == [0.5, 0.6]
     assert [r["detection_id"] for r in tables[OBSERVATION]] == [f"1.-.{NAMES[0]}", f"1.-.{NAMES[1]}"]
-    assert all(is_detection_id(r["detection_id"]) for r in tables[OBSERVATION])
+    assert all(re.fullmatch(DETECTION_ID, r["detection_id"]) for r in tables[OBSERVATION])
 
 
 def test_values_that_are_none_of_their_column_are_kept_and_flagged():

@@ -1,0 +1,74 @@
+"""python -m embed.weights: simulate a survey, train the encoders that come with the program, and keep them here.
+
+Every step is a command to type, as in the demo; this takes half an hour. Weights that were here are replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from catalog.store import lake
+from catalog.store.vectors import weights_file
+
+FOLDER = Path("build") / "weights"
+SURVEY = ("ingest", "simulate", "--sources", "3000", "--seed", "11")
+TRAININGS = {
+    "spectrum": ("--model", "vae", "--latent", "6", "--epochs", "60", "--seed", "0"),
+    "events": ("--model", "summary"),
+    "properties": ("--model", "standardised"),
+}
+LIMITS = {
+    "spectrum": "Learned from simulated spectra of ACIS alone, of 9 counts and more, whose response was known exactly. "
+    "Real sources with other spectra have vectors too, which say less.",
+    "events": "Summary statistics, scaled as in the simulated survey; nothing of time is learned beyond them.",
+    "properties": "Catalog columns, scaled as in the simulated survey, whose values are not Chandra's.",
+}
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Make the weights, from the survey that lies in the folder if there is one."""
+    survey, store = folder / "survey", folder / "s"
+    made = [
+        (*SURVEY, "--output", str(survey)),
+        ("ingest", "files", str(survey), "--store", str(store)),
+        *(("embed", "train", space, *options, "--store", str(store)) for space, options in TRAININGS.items()),
+    ]
+    for command in made[1:] if (survey / "manifest.json").is_file() else made:
+        print(f"$ python -m {shlex.join(command)}", flush=True)
+        subprocess.run([sys.executable, "-m", *command], check=True)  # noqa: S603 - our own commands
+    for file in (here := Path(__file__).parent).glob("*.*"):
+        if file.suffix in {".json", ".safetensors"}:
+            file.unlink()
+    for space, options in TRAININGS.items():
+        keep(store, space, shlex.join(("photonlake", "embed", "train", space, *options)), here)
+
+
+def keep(store: Path, space: str, command: str, to: Path) -> None:
+    """Copy the current encoder of a space, and write beside it what made it."""
+    query = (
+        "SELECT weights_sha256, validation_error, loss_curve, configuration FROM meta.encoder "
+        "WHERE space = ? AND current"
+    )
+    with contextlib.closing(lake.connect(store)) as connection:
+        ((weights, error, curve, text),) = connection.execute(query, [space]).fetchall()
+    configuration = json.loads(text)
+    training = {k: v for k, v in configuration.pop("training").items() if k not in {"snapshot", "identity"}}
+    provenance = training | {
+        "command": command,
+        "survey": f"photonlake {shlex.join(SURVEY)}",
+        "validation_error": error,
+        "loss_curve": [round(x, 6) for x in curve or []],
+        "limits": LIMITS[space],
+    }
+    told = {"configuration": configuration, "weights_sha256": weights, "provenance": provenance}
+    (to / f"{weights}.json").write_text(json.dumps(told, sort_keys=True, indent=1) + "\n", "utf-8")
+    (to / f"{weights}.safetensors").write_bytes(weights_file(store, weights).read_bytes())
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Encoders that come with the program: a fresh store has vectors untrained, and two stores speak of one space."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from factories.encoder_inputs import folded_table
+from typer.testing import CliRunner
+
+import catalog
+import embed
+import embed.__main__
+from catalog.errors import UnknownName
+from catalog.store.manifest import Source
+from embed import registry
+from embed.inputs.modalities import INPUTS
+from embed.store import ready_made
+from embed.store.encoding_job import Job, run
+from embed.store.training_job import make_ready
+from ingest.refresh import refresh
+
+WEIGHTS = Path(embed.__file__).parent / "weights"
+
+
+def test_each_is_whole_small_and_says_what_made_it():
+    assert {"spectrum", "events", "properties"} <= set(ready_made.ready())
+    assert len(ready_made.ready()) == len(list(WEIGHTS.glob("*.json"))) == len(list(WEIGHTS.glob("*.safetensors")))
+    assert sum(f.stat().st_size for f in WEIGHTS.iterdir() if f.is_file()) < 4e6
+    for space, ready in ready_made.ready().items():
+        encoder = registry.load(ready.path)
+        assert (encoder.space, encoder.model) == (space, ready.model)
+        assert ready.whole("input_version") == INPUTS[encoder.modality].version
+        told = json.loads(ready.path.with_suffix(".json").read_text("utf-8"))
+        assert told["weights_sha256"] == ready.path.stem
+        assert told["provenance"]["command"].startswith(f"photonlake embed train {space}")
+        assert "--seed 11" in told["provenance"]["survey"]
+        assert told["provenance"]["n_rows"] > 1000
+        assert told["provenance"]["limits"]
+
+
+def test_the_project_says_that_they_are_packaged():
+    tomllib = pytest.importorskip("tomllib")
+    root = WEIGHTS.parent.parent
+    built = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert "embed" in built["packages"]
+    assert not {"exclude", "only-include"} & built.keys()
+    ignored = (root / ".gitignore").read_text("utf-8").split()  # hatch leaves out what git ignores
+    assert not [line for line in ignored if "weights" in line or "safetensors" in line or "json" in line]
+
+
+def test_faint_spectra_know_that_they_know_little():
+    table = folded_table(30)
+    encoder = registry.load(ready_made.of("spectrum").path)
+    thin = np.random.default_rng(0).binomial(np.array(table["counts"].to_pylist()), 0.0012)
+    place = table.column_names.index
+    faint = table.set_column(place("counts"), "counts", pa.array(thin.tolist(), table.schema.field("counts").type))
+    nothing = pa.array([[0] * 1024] * 30, table.schema.field("background_counts").type)
+    faint = faint.set_column(place("background_counts"), "background_counts", nothing)
+    bright, dark = (registry.encode_rows(encoder, t) for t in (table, faint))
+    assert np.median(dark.sigmas / bright.sigmas) > 2
+    assert (dark.sigmas.mean(0) < 1.5).all()
+    apart = np.sqrt((((dark.vectors - bright.vectors) / np.hypot(dark.sigmas, bright.sigmas)) ** 2).mean(1))
+    assert np.median(apart) < 3  # a faint spectrum does not claim to be another
+
+
+def test_a_space_without_one_says_which_have():
+    with pytest.raises(UnknownName, match=r"no encoder of aligned comes with the program; there are .*spectrum"):
+        ready_made.of("aligned")
+
+
+@pytest.fixture(scope="module")
+def two_stores(small_survey, empty_store, tmp_path_factory):
+    """A store of the survey, and one of a few of its files, that came in another order and from another folder."""
+    folder = tmp_path_factory.mktemp("ready")
+    survey = small_survey / "survey"
+    few = sorted(p for p in survey.iterdir() if p.name.startswith("2CXO"))[:4]
+    stores = [Path(shutil.copytree(empty_store, folder / name)) for name in ("a", "b")]
+    refresh(stores[0], [Source("files", str(survey))])
+    for source in reversed(few):
+        copy = shutil.copytree(source, folder / "elsewhere" / source.name)
+        refresh(stores[1], [Source("files", str(copy))])
+    for store in stores:
+        assert {t.ready_made for t in make_ready(store, ["spectrum", "events"])} == {True}
+        assert make_ready(store, ["spectrum", "events"]) == []
+        run(Job(store), ["spectrum", "events"])
+    return stores
+
+
+def test_vectors_of_two_stores_are_the_same_for_the_same_spectrum(two_stores):
+    found = []
+    for store in two_stores:
+        with catalog.open(store) as cat:
+            rows = cat.sql(
+                "SELECT detection_id, vector, vector_sigma, encoder_id FROM embedding.spectrum ORDER BY 1"
+            ).fetchall()
+        found.append({r[0]: r[1:] for r in rows})
+    assert len(found[1]) > 3
+    assert found[1].keys() <= found[0].keys()
+    for id_, (vector, sigma, encoder) in found[1].items():
+        assert encoder == found[0][id_][2]
+        assert vector == pytest.approx(found[0][id_][0], abs=1e-5)
+        assert sigma == pytest.approx(found[0][id_][1], abs=1e-5)
+
+
+def test_widths_are_asked_for_in_sql(two_stores):
+    with catalog.open(two_stores[0]) as cat:
+        ((n, zero, far),) = cat.sql(
+            "SELECT count(*), min(sigmas_apart(a.vector, a.vector_sigma, b.vector, b.vector_sigma)), "
+            "max(sigmas_apart(a.vector, a.vector_sigma, b.vector, b.vector_sigma)) "
+            "FROM embedding.spectrum a, embedding.spectrum b"
+        ).fetchall()
+        assert n > 100
+        assert zero == 0
+        assert far > 3
+        assert cat.sql("SELECT count(vector), count(vector_sigma) FROM embedding.events").fetchall()[0][1] == 0
+        few, many = cat.sql(
+            "SELECT avg(list_avg(vector_sigma)) FILTER (src_cnts_aper_b < 40), "
+            "avg(list_avg(vector_sigma)) FILTER (src_cnts_aper_b > 400) "
+            "FROM embedding.spectrum JOIN csc.observation_source USING (detection_id)"
+        ).fetchall()[0]
+        assert few > 1.5 * many
+        assert len(cat.nearest("spectrum", cat.vectors("spectrum")[0][0], k=3)) == 3
+
+
+def test_a_command_takes_the_ready_made_one_though_another_is_there(two_stores):
+    done = CliRunner().invoke(embed.__main__.app, ["train", "spectrum", "--ready-made", "--store", str(two_stores[0])])
+    assert done.exit_code == 0, done.output
+    assert "ready made, version 1" in done.output
