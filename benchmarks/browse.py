@@ -33,18 +33,19 @@ if TYPE_CHECKING:
 
 N, DIM = int(os.environ.get("PHOTONLAKE_BENCH_VECTORS", "100000")), 64
 SOURCES, CLICKS = 150, 12
-PAINT_S, CLICK_S, REFUSAL_S, TIMEOUT_S = 2.0, 0.3, 0.3, 10.0
+PAINT_S, CLICK_S, REFUSAL_S, TIMEOUT_S, LASSO_S = 2.0, 0.3, 0.3, 10.0, 1.0
 SPACE, FIRST_OBSID = "spectrum", 1_000_000
-PAINTED = "document.getElementById('said').textContent.includes('vectors') && map.map && map.index"
-# Catalog, spectrum, light curve, neighbours and papers; of a source with photons all five have something to show.
+PAINTED = "document.getElementById('said').textContent.includes('vectors') && photonlake.maps[0].colours"
+# Catalog, spectrum, light curve, neighbours, papers and other detections; of a source with photons all have something.
 ANSWERED = """id => document.querySelector('#detail h2')?.textContent === id
-  && document.querySelectorAll('#detail section').length === 5
+  && document.querySelectorAll('#detail section').length === 7
   && document.querySelectorAll('#detail svg').length === 2
-  && [...document.querySelectorAll('#detail section')].every(s => s.lastChild.childElementCount)"""
+  && [...document.querySelectorAll('#detail section')].slice(0, 6).every(s => s.lastChild.childElementCount)"""
 AIMS_S = 1.0  # a person looks at the map, and aims, before the first click
 # So near that no other point lies under it.
-PLACE = """id => { const i = map.map.ids.indexOf(id); map.view.scale = 500;
-  const { half } = map.frame(); map.view.x = -map.map.x[i] * half; map.view.y = map.map.y[i] * half; map.draw(); }"""
+PLACE = """id => { const { maps: [map], state } = photonlake, i = state.ids.places.get(id);
+  map.lookAt({ x: map.x[i], y: map.y[i], zoom: 500 }); }"""
+SELECTED = "/selected of/.test(document.querySelector('#detail h2')?.textContent)"
 REFUSED = {
     "writes": "DELETE FROM lit.paper",
     "reads a file": "SELECT * FROM read_csv('/etc/passwd')",
@@ -107,11 +108,31 @@ def click(page: Page, id_: str) -> float:
     """Click on the point of a detection; return the seconds until all of it is shown, both charts drawn."""
     page.evaluate(PLACE, id_)
     page.wait_for_timeout(200)
-    box = page.locator("#points").bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
+    box = page.locator("#points0").bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
     start = time.perf_counter()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function(ANSWERED, arg=id_, timeout=60_000)
     return time.perf_counter() - start
+
+
+def lasso(page: Page) -> float:
+    """Draw a lasso about the middle of the map; return the seconds until it says how many it holds."""
+    page.evaluate("photonlake.maps[0].fit(false)")
+    page.check("input[value=lasso]")
+    box = page.locator("#points0").bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    r, turns = min(box["width"], box["height"]) / 8, np.linspace(0, 2 * np.pi, 40)
+    page.mouse.move(x + r, y)
+    page.mouse.down()
+    for turn in turns:
+        page.mouse.move(x + r * np.cos(turn), y + r * np.sin(turn))
+    start = time.perf_counter()
+    page.mouse.up()
+    page.wait_for_function(SELECTED, timeout=60_000)
+    seconds = time.perf_counter() - start
+    print(f"    {page.locator('#detail h2').inner_text()}")
+    page.check("input[value=pan]")
+    return seconds
 
 
 def refusal(page: Page, query: str) -> tuple[float, str]:
@@ -122,7 +143,7 @@ def refusal(page: Page, query: str) -> tuple[float, str]:
     page.wait_for_selector("#answer .error", timeout=60_000)
     seconds = time.perf_counter() - start
     said = page.locator("#answer .error").inner_text()
-    page.evaluate("$('answer').replaceChildren()")
+    page.evaluate("document.getElementById('answer').replaceChildren()")
     return seconds, said
 
 
@@ -151,6 +172,7 @@ def measure(store: Path, ids: list[str]) -> None:
         seconds = np.array([click(page, id_) for id_ in chosen[1:]])
         show(f"median of {CLICKS - 1} more", float(np.median(seconds)), CLICK_S)
         show("the slowest of them", seconds.max(), CLICK_S)
+        show("a lasso", lasso(page), LASSO_S)
         show("the same page again", float(np.median([paint(page, url) for _ in range(3)])), PAINT_S)
         for what, query in REFUSED.items():
             spent, said = refusal(page, query)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.filesize import decimal
@@ -17,6 +18,7 @@ from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
 from catalog.publish import exports
 from catalog.schema import SCHEMAS
+from catalog.store import backup as backups
 from catalog.store import expiry, lake, location, unreferenced
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
@@ -256,6 +258,70 @@ def expire(
     OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
 
 
+HostOption = Annotated[
+    str, typer.Option("--host", help="What to bind to; 127.0.0.1 is reached from this machine alone.")
+]
+PrefixOption = Annotated[str, typer.Option("--prefix", help="First part of every path, as /chandra.")]
+UrlOption = Annotated[
+    str, typer.Option("--url", help="Behind a proxy: the address that others type, as https://data.example.org/chandra")
+]
+
+
+@app.command()
+def serve(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8642,
+    host: HostOption = "127.0.0.1",
+    prefix: PrefixOption = "",
+    url: UrlOption = "",
+    snapshot: SnapshotOption = None,
+    jobs: Annotated[
+        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
+    ] = None,
+) -> None:
+    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
+
+    Example: python -m catalog serve --store s
+    """
+    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="Folder of the copy; a second time only what is new is copied.")],
+    store: StoreOption = None,
+) -> None:
+    """Copy the store into a folder, while others read and write it.
+
+    Example: python -m catalog backup /mnt/backup/s --store s
+    """
+    done = backups.backup(location.store_path(store), target)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, of snapshot {done.snapshot} are in {target}; "
+        f"{done.n_new} were new ({decimal(done.n_new_bytes)})",
+        soft_wrap=True,
+        highlight=False,
+    )
+    hint(f"Next: {command(f'catalog restore {shlex.quote(str(target))}', 'NEW_STORE')}")
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")], store: StoreOption = None
+) -> None:
+    """Make a store of a backup; every file is compared with what was written.
+
+    Example: python -m catalog restore /mnt/backup/s --store s2
+    """
+    path = location.store_path(store)
+    done = backups.restore(source.expanduser().resolve(), path)
+    OUT.print(
+        f"{done.n_files} files, {decimal(done.n_bytes)}, all as they were written, are in {path}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
 @app.command()
 def browse(
     store: StoreOption = None,
@@ -268,13 +334,17 @@ def browse(
 
     Example: python -m catalog browse --store s
     """
-    import webbrowser  # noqa: PLC0415 - for this command alone
+    _serve(location.store_path(store), port, open_browser=open_browser)
+
+
+def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
+    import webbrowser  # noqa: PLC0415 - for these commands alone
 
     from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
 
-    path = location.store_path(store)
-    with BrowseServer(path, port) as server:
-        OUT.print(f"{path} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+    with BrowseServer(store, port, **options) as server:
+        OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
         if open_browser:
             webbrowser.open(server.url)
         server.serve_forever()

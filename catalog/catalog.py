@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from catalog.objects.source import Detection, Source, detection, source
+from catalog.objects.space_map import SpaceMap, space_map
 from catalog.query import functions
 from catalog.query.inventory import ColumnInfo, Info, Inventory, Relation, like
 from catalog.query.questions import Questions
@@ -148,6 +150,66 @@ class Catalog(VectorQuestions):
             If none is registered under the name.
         """
         self._questions.unregister(name)
+
+    def source(self, name: str) -> Source:
+        """Return a source: an object that gives its spectrum, light curve, photons, image, papers and neighbours.
+
+        Parameters
+        ----------
+        name : str
+            '2CXO J010337.5-720133'
+
+        Raises
+        ------
+        UnknownName
+            If the store has no such source, with names that are near.
+
+        Examples
+        --------
+        >>> cat.source("2CXO J010337.5-720133").light_curve(500).plot()  # doctest: +SKIP
+        """
+        return source(self, name)
+
+    def detection(self, detection_id: str) -> Detection:
+        """Return a detection, which gives the same as a source, of one observation.
+
+        Parameters
+        ----------
+        detection_id : str
+            obsid.obi.region_id
+
+        Raises
+        ------
+        UnknownName
+            If the store has no such detection, with those of the same observation.
+
+        Examples
+        --------
+        >>> spectrum = cat.detection("1575.0.85").spectrum()  # doctest: +SKIP
+        >>> spectrum.fold(lambda energy_kev: 1e-4 * energy_kev**-1.7).plot(ax=spectrum.plot())  # doctest: +SKIP
+        """
+        return detection(self, detection_id)
+
+    def map(self, space: str, colour: str = "") -> SpaceMap:
+        """Return the map of a space: its first two principal components; a notebook shows it, and one can lasso it.
+
+        Parameters
+        ----------
+        space : str
+        colour : str
+            What colours it: a column of csc.observation_source, or otype (of SIMBAD), ra, dec.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such space or column.
+
+        Examples
+        --------
+        >>> found = cat.map("spectrum", colour="hard_hs")  # doctest: +SKIP
+        >>> found.selection()  # after a lasso: a polars frame  # doctest: +SKIP
+        """
+        return space_map(self, space, colour)
 
     def graph(
         self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None

@@ -132,6 +132,14 @@ StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="The store's directory; else $PHOTONLAKE_STORE, else ./store.", show_default=False),
 ]
+OnOption = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Where the work is done: local, dask, ray, slurm, a cluster that runs (dask:tcp://host:8786), or an "
+        "executor of your own (module:function).",
+    ),
+]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait while another process writes, or fail at once.")
 ]

@@ -99,6 +99,10 @@ class QueryError(Terminal, ValueError):
     """The engine refused a query: syntax, types, or parameters."""
 
 
+class OutOfTime(QueryError):
+    """A query ran longer than it may, or no turn came for it in that time."""
+
+
 class OutOfSpace(Transient, OSError):
     """The disk is full; what was committed stays, what was not is gone."""
 

@@ -17,6 +17,9 @@ from catalog.errors import Terminal
 Numbers = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+ACIS_CHANNELS = 1024
+ACIS_CHANNEL_KEV = 0.0146  # PI channel width, the same for every CSC response
+BAD_QUALITY = (1, 5)  # OGIP: set bad by the software, by the user; 2 only says 'a group too small'
 _SAME_GRID = 0.01  # of a bin's width
 
 
@@ -221,6 +224,55 @@ def powerlaw(energ_lo: npt.ArrayLike, energ_hi: npt.ArrayLike, gamma: float, nor
         return norm * ratio
     # expm1 keeps the digits that hi**slope - lo**slope would lose in narrow bins and near gamma = 1.
     return norm * lo**slope * np.expm1(slope * ratio) / slope
+
+
+def nominal_acis_edges() -> tuple[Numbers, Numbers]:
+    """Return lower and upper energies in keV of the 1024 PI channels of ACIS, each of shape (1024,).
+
+    Examples
+    --------
+    >>> e_min, e_max = nominal_acis_edges()
+    >>> round(float(e_max[-1]), 3)
+    14.95
+    """
+    edges = ACIS_CHANNEL_KEV * np.arange(ACIS_CHANNELS + 1, dtype=np.float64)
+    return edges[:-1], edges[1:]
+
+
+def background_scale(
+    exposure: npt.ArrayLike,
+    backscal: npt.ArrayLike,
+    areascal: npt.ArrayLike,
+    background_exposure: npt.ArrayLike,
+    background_backscal: npt.ArrayLike,
+    background_areascal: npt.ArrayLike,
+) -> Numbers:
+    """Return what a background count stands for in the source region.
+
+    Parameters
+    ----------
+    exposure, background_exposure : array_like, shape (n,)
+        Exposures, s.
+    backscal, areascal, background_backscal, background_areascal : array_like, shape (n,)
+        BACKSCAL and AREASCAL of the two; NaN for an AREASCAL that is not told counts as 1.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        0 where it cannot be told.
+
+    Source: OGIP memo 92-007: source and background are compared per EXPOSURE x AREASCAL x BACKSCAL.
+
+    Examples
+    --------
+    >>> background_scale(100.0, 1e-6, 1.0, 100.0, 4e-6, np.nan).tolist()
+    0.25
+    """
+    areas = [np.nan_to_num(np.asarray(area, np.float64), nan=1.0) for area in (areascal, background_areascal)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.asarray(exposure, np.float64) / np.asarray(background_exposure, np.float64) * areas[0] / areas[1]
+        ratio = ratio * np.asarray(backscal, np.float64) / np.asarray(background_backscal, np.float64)
+    return np.where(np.isfinite(ratio) & (ratio > 0), ratio, 0.0)
 
 
 def _same_grid(arf: EffectiveArea, rmf: Redistribution) -> bool:

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from catalog.console import ERR, EXIT_FAILED, EXIT_INCOMPLETE, OUT, StoreOption, WaitOption, hint, program, run
+from catalog.console import (
+    ERR,
+    EXIT_FAILED,
+    EXIT_INCOMPLETE,
+    OUT,
+    OnOption,
+    StoreOption,
+    WaitOption,
+    hint,
+    program,
+    run,
+)
 from catalog.errors import command
 from catalog.store import lake, location
 from catalog.store.manifest import Source
@@ -29,10 +40,14 @@ WorkersOption = Annotated[
 AgainOption = Annotated[bool, typer.Option("--again", help="Try failed and skipped files again though unchanged.")]
 
 
-def _refresh(store: Path | None, sources: list[Source], workers: int | None, *, again: bool, wait: bool) -> None:
+def _refresh(
+    store: Path | None, sources: list[Source], workers: int | None, on: str, *, again: bool, wait: bool
+) -> None:
     path = location.store_path(store)
     with screen.progress(ERR) as move:
-        report = refresh(path, sources, workers=workers, again=again, wait=wait, on_progress=move, on_wait=ERR.print)
+        report = refresh(
+            path, sources, workers=workers, on=on, again=again, wait=wait, on_progress=move, on_wait=ERR.print
+        )
     screen.show_report(OUT, report, path)
 
 
@@ -41,6 +56,7 @@ def main(
     context: typer.Context,
     store: StoreOption = None,
     workers: WorkersOption = None,
+    on: OnOption = "local",
     again: AgainOption = False,
     wait: WaitOption = True,
 ) -> None:
@@ -65,7 +81,7 @@ def main(
         from ingest.remote.jobs import ask_again  # noqa: PLC0415 - a store of local files needs no network
 
         complete = ask_again(path, wait=wait)
-    _refresh(store, [], workers, again=again, wait=wait)
+    _refresh(store, [], workers, on, again=again, wait=wait)
     if not complete:
         raise typer.Exit(EXIT_INCOMPLETE)
 
@@ -78,6 +94,7 @@ def files(
         str | None, typer.Option(help="CSC release ('2.1') of tables and products that do not say theirs.")
     ] = None,
     workers: WorkersOption = None,
+    on: OnOption = "local",
     again: AgainOption = False,
     wait: WaitOption = True,
 ) -> None:
@@ -86,7 +103,7 @@ def files(
     Example: python -m ingest files ~/chandra --store s
     """
     sources = [Source("files", spelled(str(p.expanduser().resolve())), release) for p in paths]
-    _refresh(store, sources, workers, again=again, wait=wait)
+    _refresh(store, sources, workers, on, again=again, wait=wait)
 
 
 @app.command()
@@ -99,6 +116,7 @@ def simulate(
         bool,
         typer.Option("--rich-papers", help="Abstracts state fluxes, exposures, ... far more often than real ones do."),
     ] = False,
+    on: OnOption = "local",
 ) -> None:
     """Write a mini survey of simulated sources in the real file formats.
 
@@ -108,7 +126,7 @@ def simulate(
     """
     from ingest.simulate import simulate as write_survey  # noqa: PLC0415 - only this command needs it
 
-    summary = write_survey(output, sources=sources, seed=seed, workers=workers, rich_papers=rich_papers)
+    summary = write_survey(output, sources=sources, seed=seed, workers=workers, on=on, rich_papers=rich_papers)
     OUT.print(str(summary), soft_wrap=True, highlight=False)
     hint(f"Next: python -m ingest files {output} --store s")
 

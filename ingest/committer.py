@@ -72,9 +72,10 @@ class Committer:
         report: Report,
         workers: int | None,
         on_progress: Callable[[Progress], None] | None,
+        on: str = "local",
     ) -> None:
         self._connection = connection
-        self._store, self._report, self._workers = store, report, workers
+        self._store, self._report, self._workers, self._on = store, report, workers, on
         self._on_progress = on_progress or (lambda _: None)
         self._done = [0, 0]
         self._shared = self._tables_read = False
@@ -127,13 +128,13 @@ class Committer:
         held = {path: k for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
         self._holders = {_content(path, k): path for path, k in held.items()}
         total = plan.bytes
-        workers = 1 if total < SERIAL_BYTES and self._workers is None else self._workers
-        workers = workers or cpu_count()
+        few = total < SERIAL_BYTES and self._workers is None and self._on == "local"
+        workers = 1 if few else self._workers
         # Several batches a worker, so that none waits for the last; large enough to make good Parquet files.
-        size = min(BATCH_BYTES, max(total // (4 * workers), SERIAL_BYTES // 4))
-        tasks = (Task(tuple(batch), str(folder)) for batch in batches(plan.read, size))
+        size = min(BATCH_BYTES, max(total // (4 * (workers or cpu_count())), SERIAL_BYTES // 4))
+        tasks = (Task(tuple(batch), str(folder.resolve())) for batch in batches(plan.read, size))
         waiting, since, patience = Loaded(), time.perf_counter(), COMMIT_SECONDS
-        for task, result in map_ordered(load_batch, tasks, workers):
+        for task, result in map_ordered(load_batch, tasks, workers, on=self._on):
             waiting.extend(self._one_by_one(task) if isinstance(result, WorkerDied) else result)
             self._done[0] += len(task.files)
             self._done[1] += sum(f.bytes for f in task.files)
@@ -145,13 +146,12 @@ class Committer:
             self._on_progress(Progress(self._done[0], len(plan.read), self._done[1], total))
         self._commit(waiting)
 
-    @staticmethod
-    def _one_by_one(task: Task) -> Loaded:
+    def _one_by_one(self, task: Task) -> Loaded:
         """Read the files of a batch that killed its process each in a process of its own: one is to blame."""
         loaded = Loaded()
         singles = [Task((found,), task.folder) for found in task.files]
         for single in singles:
-            for _, result in map_ordered(load_batch, [single], workers=2):
+            for _, result in map_ordered(load_batch, [single], workers=2, on=self._on):
                 if isinstance(result, WorkerDied):
                     found = single.files[0]
                     loaded.entries.append(

@@ -27,6 +27,7 @@ def refresh(
     add: Sequence[Source] = (),
     *,
     workers: int | None = None,
+    on: str = "local",
     again: bool = False,
     only_stale: bool = False,
     wait: bool = True,
@@ -43,7 +44,10 @@ def refresh(
         Places to add and refresh; with none, every place the store knows. A release that is given for a place that is
         known holds from now on, and its files are read again; where none is given the one that is known stays.
     workers : int, optional
-        Processes that read; default: one per processor, none for a few small files.
+        Processes that read; default: one per processor, none for a few small files; all of a cluster.
+    on : str
+        Where files are read: 'local', 'dask', 'ray', 'slurm' or one's own; see `catalog.parallel.workers_on`. Workers
+        on other machines see the files and the store under the same paths.
     again : bool
         Read failed and skipped files again though they did not change.
     only_stale : bool
@@ -65,6 +69,8 @@ def refresh(
         If another process writes and `wait` is false.
     OutOfSpace
         If the disk is full; what was committed stays.
+    ClusterLost
+        If the cluster that reads is gone; what was committed stays.
     """
     start = time.perf_counter()
     for source in add:
@@ -81,7 +87,7 @@ def refresh(
     if not idle:
         folder = store / location.INCOMING
         with lake.writer(store, "refresh", wait=wait, on_wait=on_wait, spill=folder) as connection:
-            Committer(connection, store, report, workers, on_progress).run(job)
+            Committer(connection, store, report, workers, on_progress, on).run(job)
     report.seconds = time.perf_counter() - start
     return report
 

@@ -9,8 +9,9 @@ import numpy.typing as npt
 from matplotlib.collections import LineCollection
 from scipy.stats import binom, rankdata
 
-from analysis.figures import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR, as_png, as_svg, figure, scatter
+from analysis.figures import as_png, as_svg, figure, scatter
 from analysis.networks.edges import Edges
+from catalog.palette import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from analysis.distances import unit
 from analysis.statistics import Drawn, Interval, drawn, pooled
+from catalog.palette import CLASS_COLOURS, OTHER_COLOUR
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -153,7 +154,7 @@ def curve(found: Mapping[str, Ranks], control: Mapping[str, Sequence[Ranks]]) ->
     bytes
         SVG.
     """
-    from analysis.figures import CLASS_COLOURS, OTHER_COLOUR, as_svg, figure  # noqa: PLC0415 - Matplotlib takes a second
+    from analysis.figures import as_svg, figure  # noqa: PLC0415 - Matplotlib takes a second
 
     least = 1.0 / max(r.n_candidates for r in found.values())
     read = np.geomspace(least, 1.0, N_POINTS)

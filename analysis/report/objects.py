@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.figures import CLASS_COLOURS, LINE_COLOUR, OTHER_COLOUR, as_svg, figure
+from analysis.figures import as_svg, figure
 from analysis.report.page import Cell, Figure, Section, Shown
 from analysis.report.store import simulated
 from catalog import Catalog
-from catalog.serve.answers import Answers
+from catalog.errors import QueryError, UnknownName
+from catalog.objects.light_curve import LightCurve
+from catalog.objects.spectrum import Spectrum
+from catalog.palette import CLASS_COLOURS, LINE_COLOUR
 from catalog.store import lake
 from catalog.store.vectors import weights_file
 from embed import registry
@@ -23,66 +25,34 @@ from embed.inputs.spectra import EDGES_KEV
 from embed.store.reconstruction import Reconstructs
 
 
-def portrait(store: Path, detection_id: str, title: str, about: str) -> Section:
+def portrait(cat: Catalog, detection_id: str, title: str, about: str) -> Section:
     """Draw what the store has of a detection.
 
     Parameters
     ----------
-    store : Path
+    cat : Catalog
     detection_id : str
     title : str
     about : str
         Why it is shown.
     """
-    answers = Answers(store)
-    figures = []
-    if drawn := _spectrum(answers.spectrum(detection_id)):
-        figures.append(Figure(f"Spectrum of {detection_id}: net count rate", drawn))
-    curve = answers.light_curve(detection_id)
-    if drawn := _light_curve(curve):
-        figures.append(Figure(f"Light curve of {detection_id}, bins of {curve['bin_s']} s", drawn))
-    papers = answers.detection(detection_id)["papers"]
-    rows: list[Sequence[Cell]] = []
-    if isinstance(papers, list):
-        rows = [(str(p["bibcode"]), p["year"], str(p["title"] or ""), str(p.get("method") or "")) for p in papers[:5]]
+    detection = cat.detection(detection_id)
+    figures = [*_drawn(detection.spectrum), *_drawn(detection.light_curve)]
+    papers = detection.papers().rows.slice(0, 5).to_pylist()
+    rows: list[Sequence[Cell]] = [(p["bibcode"], p["year"], p["title"] or "", ", ".join(p["methods"])) for p in papers]
     tables = (Shown("Papers about the source", ("bibcode", "year", "title", "link"), rows),) if rows else ()
     return Section(title, about=about, figures=figures, tables=tables)
 
 
-def _spectrum(found: dict[str, object]) -> bytes:
-    if not found:
-        return b""
-    edges, rate, error = (np.asarray(found[k], np.float64) for k in ("edges_kev", "rate", "error"))
+def _drawn(ask: Callable[[], Spectrum | LightCurve]) -> list[Figure]:
+    """Draw what a detection has; nothing where it has none."""
+    try:
+        made = ask()
+    except (UnknownName, QueryError):
+        return []
     with figure(4.2, 2.6) as drawn:
-        axes = drawn.add_subplot()
-        axes.errorbar(
-            np.sqrt(edges[:-1] * edges[1:]), rate, error, fmt=".", color=CLASS_COLOURS[0], markersize=4, linewidth=0.8
-        )
-        axes.axhline(0, color=OTHER_COLOUR, linewidth=0.6)
-        axes.set(xscale="log", xlabel="energy [keV]", ylabel="count/s/keV")
-        axes.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
-        axes.set_xticks([], minor=True)
-        axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
-        return as_svg(drawn)
-
-
-def _light_curve(found: dict[str, object]) -> bytes:
-    if not found.get("rate"):
-        return b""
-    start, stop, rate, low, high = (
-        np.asarray(found[k], np.float64) for k in ("start_s", "stop_s", "rate", "rate_lolim", "rate_hilim")
-    )
-    known = np.isfinite(rate)
-    if not known.any():
-        return b""
-    time_ks = ((start + stop) / 2 - start[0]) / 1e3
-    error = np.clip([(rate - low)[known], (high - rate)[known]], 0, None)
-    with figure(4.2, 2.6) as drawn:
-        axes = drawn.add_subplot()
-        axes.errorbar(time_ks[known], rate[known], error, fmt=".", color=CLASS_COLOURS[0], markersize=4, linewidth=0.8)
-        axes.set(xlabel="time since start [ks]", ylabel="count/s", ylim=(0, None))
-        axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
-        return as_svg(drawn)
+        made.plot(drawn.add_subplot())
+        return [Figure(made.caption, as_svg(drawn))]
 
 
 _N = 6

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import OTHER_COLOUR, as_png, figure, scatter
+from analysis.figures import as_png, figure, scatter
 from analysis.report.page import Cell, Figure, Section, Shown
 from catalog import Catalog
-from catalog.serve.drawings import projected
+from catalog.objects.space_map import SHOWN, projected
+from catalog.palette import OTHER_COLOUR
 
 Floats = npt.NDArray[np.float64]
 _N_CLASSES = 8
@@ -102,8 +103,11 @@ def maps(cat: Catalog) -> Section | None:
             continue
         found = [classes.get(str(i)) for i in ids]
         known = sum(c is not None for c in found)
+        points = projected(vectors)
+        n_out = int((np.abs(points) > SHOWN).any(axis=1).sum())
         caption = f"{space}: first two principal components of {len(ids):,} vectors; {known:,} of a known class"
-        figures.append(Figure(caption, _map(projected(vectors), found)))
+        caption += f"; {n_out:,} lie outside of what is shown" if n_out else ""
+        figures.append(Figure(caption, _map(points, found)))
     if not figures:
         return None
     return Section(
@@ -132,7 +136,8 @@ def _map(points: npt.NDArray[np.float32], classes: Sequence[str | None]) -> byte
     with figure(5.2, 4.2) as drawn:
         axes = drawn.add_subplot()
         scatter(axes, points, classes, common, size)
-        axes.set(xticks=[], yticks=[], xlabel="component 1", ylabel="component 2")
+        view = {"xlim": (-SHOWN, SHOWN), "ylim": (-SHOWN, SHOWN)}
+        axes.set(xticks=[], yticks=[], xlabel="component 1", ylabel="component 2", **view)
         if common:
             drawn.legend(loc="outside right upper", markerscale=1.6, fontsize=8)
         return as_png(drawn)

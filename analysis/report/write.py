@@ -76,7 +76,7 @@ def portraits(cat: Catalog, n: int) -> Section | None:
         about = f"Score {row['score']:.3f} in {row['space']}. Extreme in: {why}."
         about += f" May explain it: {beware}." if beware else ""
         title = f"{row['name'] or row['detection_id']}, ObsID {row['obsid']}, {row['otype'] or 'no known type'}"
-        parts.append(portrait(cat.path, row["detection_id"], title, about))
+        parts.append(portrait(cat, row["detection_id"], title, about))
     return Section(
         "The most unusual sources, one by one",
         about="One detection per source, most anomalous first: what it looks like, and who wrote about it.",

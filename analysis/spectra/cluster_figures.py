@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from analysis.figures import CLASS_COLOURS, as_png, figure, scatter
+from analysis.figures import as_png, figure, scatter
 from analysis.spectra.contingency import normalised
 from analysis.spectra.features import Spectra
+from catalog.palette import CLASS_COLOURS
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures import CLASS_COLOURS, LINE_COLOUR, as_png, figure
+from analysis.figures import as_png, figure
 from analysis.spectra.associations import Association
 from analysis.spectra.explanations import Explained
+from catalog.palette import CLASS_COLOURS, LINE_COLOUR
 
 _SIGNIFICANT = 0.05
 

@@ -80,7 +80,15 @@ def _write_json(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) ->
 
 
 def _write_parquet(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Notes) -> None:
-    schema = reader.schema.with_metadata({f"{NOTE}{k}": v for k, v in notes.items()} or None)
+    from catalog.formats.votable import header_votable  # noqa: PLC0415 - brings astropy
+
+    said = {f"{NOTE}{k}": v for k, v in notes.items()}
+    # VOParquet 1.0 (IVOA Note 2025): a VOTable without rows, for readers that know units and UCDs from it
+    said |= {
+        "IVOA.VOTable-Parquet.version": "1.0",
+        "IVOA.VOTable-Parquet.content": header_votable(reader.schema, notes),
+    }
+    schema = reader.schema.with_metadata(said)
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))

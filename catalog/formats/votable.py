@@ -1,4 +1,7 @@
-"""VOTable 1.4 in BINARY2, batch by batch: every cell can be null, lists are arrays of variable length.
+"""VOTable 1.4 in BINARY2, BINARY or TABLEDATA, batch by batch: lists are arrays of variable length.
+
+Every cell can be null: in BINARY2 by a flag, in TABLEDATA by an empty cell. BINARY has neither: there the smallest
+integer stands for null, and the field says so.
 
 Source: VOTable Format Definition 1.4 (Ochsenbein et al. 2019, IVOA Recommendation), sections 4 and 5.4; VOUnits 1.1.
 """
@@ -10,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -49,6 +52,11 @@ class _Kind:
     fixed: Callable[[pa.Array], npt.NDArray[np.generic]] | None = None
     cells: Callable[[pa.Array], Iterable[bytes]] | None = None
     array_null: str = ""
+    null: int | None = None
+
+
+Serialization = Literal["BINARY2", "BINARY", "TABLEDATA"]
+"""How the rows stand in a VOTable."""
 
 
 @lru_cache(maxsize=512)
@@ -74,7 +82,14 @@ def vounit(text: str) -> str:
         return ""
 
 
-def write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Mapping[str, str]) -> None:
+def write_votable(
+    reader: pa.RecordBatchReader,
+    stream: BinaryIO,
+    notes: Mapping[str, str],
+    serialization: Serialization = "BINARY2",
+    *,
+    more: bool = False,
+) -> None:
     """Write a VOTable.
 
     Parameters
@@ -84,20 +99,69 @@ def write_votable(reader: pa.RecordBatchReader, stream: BinaryIO, notes: Mapping
     stream : binary file
     notes : mapping of str to str
         Written as INFO elements.
+    serialization : {'BINARY2', 'BINARY', 'TABLEDATA'}
+    more : bool
+        There are more rows than these: the table says so at its end, as DALI has it.
     """
     kinds = [_kind(field.type) for field in reader.schema]
-    stream.write(_head(reader.schema, kinds, notes).encode())
+    stream.write(_head(reader.schema, kinds, notes, serialization).encode())
+    if serialization == "TABLEDATA":
+        stream.write(b"<DATA><TABLEDATA>\n")
+        stream.writelines(_written_rows(batch).encode() for batch in reader)
+        stream.write(b"</TABLEDATA></DATA>")
+    else:
+        stream.write(f'<DATA><{serialization}><STREAM encoding="base64">\n'.encode())
+        _write_binary(reader, stream, kinds, flags=serialization == "BINARY2")
+        stream.write(f"</STREAM></{serialization}></DATA>".encode())
+    end = '<INFO name="QUERY_STATUS" value="OVERFLOW"/>' if more else ""
+    stream.write(f"</TABLE>{end}</RESOURCE></VOTABLE>\n".encode())
+
+
+def header_votable(schema: pa.Schema, notes: Mapping[str, str]) -> str:
+    """Return a VOTable without rows: what VOParquet keeps in a Parquet file.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    notes : mapping of str to str
+    """
+    kinds = [_kind(field.type) for field in schema]
+    return f"{_head(schema, kinds, notes, 'TABLEDATA')}</TABLE></RESOURCE></VOTABLE>"
+
+
+def _write_binary(reader: pa.RecordBatchReader, stream: BinaryIO, kinds: list[_Kind], *, flags: bool) -> None:
     rest = b""
     for batch in reader:
-        data = rest + _rows(batch, kinds)
+        data = rest + _rows(batch, kinds, flags=flags)
         whole = len(data) - len(data) % _LINE
         stream.write(base64.encodebytes(data[:whole]))
         rest = data[whole:]
     stream.write(base64.encodebytes(rest))
-    stream.write(b"</STREAM></BINARY2></DATA></TABLE></RESOURCE></VOTABLE>\n")
 
 
-def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str]) -> str:
+def _written_rows(batch: pa.RecordBatch) -> str:
+    """Write rows as XML."""
+    columns = [_written_cells(column) for column in batch.columns]
+    return "".join(f"<TR>{''.join(f'<TD>{cell}</TD>' for cell in row)}</TR>\n" for row in zip(*columns, strict=True))
+
+
+def _written_cells(column: pa.Array) -> Iterable[str]:
+    type_ = column.type
+    values = column.to_pylist()
+    if type_ in _NUMBERS:
+        return ["" if v is None else repr(v) for v in values]
+    if pa.types.is_boolean(type_):
+        return ["" if v is None else str(v).lower() for v in values]
+    if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
+        return map(time_text, values)
+    if (pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_)) and type_.value_type in _NUMBERS:
+        dtype = _NUMBERS[type_.value_type][1]
+        missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
+        return ["" if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
+    return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
+
+
+def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], serialization: Serialization) -> str:
     taken: set[str] = set()
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -119,9 +183,12 @@ def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str]) -> st
         if ucd := about.get("ucd"):
             attributes += f" ucd={_quoted(ucd)}"
             attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
-        description = f"<DESCRIPTION>{escape(_allowed(meaning))}</DESCRIPTION>" if meaning else ""
-        lines.append(f"<FIELD {attributes}>{description}{kind.array_null}</FIELD>")
-    return "\n".join([*lines, '<DATA><BINARY2><STREAM encoding="base64">\n'])
+        description = f"<DESCRIPTION>{escape(allowed(meaning))}</DESCRIPTION>" if meaning else ""
+        null = (
+            f'<VALUES null="{kind.null}"/>' if serialization == "BINARY" and kind.null is not None else kind.array_null
+        )
+        lines.append(f"<FIELD {attributes}>{description}{null}</FIELD>")
+    return "\n".join(lines)
 
 
 def _named(name: str, taken: set[str]) -> str:
@@ -137,17 +204,17 @@ def _named(name: str, taken: set[str]) -> str:
     return f"name={_quoted(name)}" if own == name else f"ID={_quoted(own)} name={_quoted(name)}"
 
 
-def _allowed(text: str) -> str:
+def allowed(text: str) -> str:
     """Replace what no XML may hold: control characters, halves of surrogate pairs."""
     return _FORBIDDEN.sub("\ufffd", text)
 
 
 def _quoted(text: str) -> str:
-    return quoteattr(_allowed(text))
+    return quoteattr(allowed(text))
 
 
-def _rows(batch: pa.RecordBatch, kinds: list[_Kind]) -> bytes:
-    """Encode rows: flags of the null cells, first column in the highest bit, then the cells.
+def _rows(batch: pa.RecordBatch, kinds: list[_Kind], *, flags: bool) -> bytes:
+    """Encode rows: flags of the null cells where there are any, first column in the highest bit, then the cells.
 
     Neighbours of fixed width go as one array, so that a table of numbers costs no Python per row.
     """
@@ -157,14 +224,14 @@ def _rows(batch: pa.RecordBatch, kinds: list[_Kind]) -> bytes:
     for i, (column, kind) in enumerate(zip(batch.columns, kinds, strict=True)):
         nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
         if kind.fixed is not None:
-            run.append(kind.fixed(column))
+            run.append(kind.fixed(column if flags or kind.null is None else column.fill_null(kind.null)))
         elif kind.cells is not None:
             pieces += [_split(_side_by_side(run, batch.num_rows)), kind.cells(column)]
             run = []
-    flags = np.packbits(nulls, axis=1)
+    first = [np.packbits(nulls, axis=1)] if flags else []
     if not pieces:
-        return _side_by_side([flags, *run], batch.num_rows).tobytes()
-    pieces = [_split(flags), *pieces, _split(_side_by_side(run, batch.num_rows))]
+        return _side_by_side([*first, *run], batch.num_rows).tobytes()
+    pieces = [*map(_split, first), *pieces, _split(_side_by_side(run, batch.num_rows))]
     return b"".join(piece for row in zip(*pieces, strict=True) for piece in row)
 
 
@@ -179,17 +246,30 @@ def _side_by_side(arrays: list[npt.NDArray[np.generic]], n_rows: int) -> npt.NDA
 def _kind(type_: pa.DataType) -> _Kind:
     if type_ in _NUMBERS:
         name, dtype = _NUMBERS[type_]
-        return _Kind(f'datatype="{name}"', fixed=lambda c: _filled(c, dtype))
+        null = None if dtype[1] == "f" else _smallest(type_)
+        return _Kind(f'datatype="{name}"', fixed=lambda c: _filled(c, dtype), null=null)
     if pa.types.is_boolean(type_):
         return _Kind('datatype="boolean"', fixed=_truths)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         attributes = 'datatype="char" arraysize="*" xtype="timestamp"'
         return _Kind(attributes, cells=lambda c: map(_time, c.to_pylist()))
+    if pa.types.is_fixed_size_list(type_) and type_.value_type in _NUMBERS and type_.list_size:
+        name, dtype = _NUMBERS[type_.value_type]
+        size = type_.list_size
+        sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
+        attributes = f'datatype="{name}" arraysize="{size}"'
+        return _Kind(attributes, fixed=lambda c: _equal_arrays(c, dtype, size), array_null=sentinel)
     if pa.types.is_list(type_) and type_.value_type in _NUMBERS:
         name, dtype = _NUMBERS[type_.value_type]
         sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
         return _Kind(f'datatype="{name}" arraysize="*"', cells=lambda c: _arrays(c, dtype), array_null=sentinel)
     return _Kind('datatype="unicodeChar" arraysize="*"', cells=lambda c: map(_text, c.to_pylist()))
+
+
+def _smallest(type_: pa.DataType) -> int:
+    """Return what stands for null where there is no flag: the smallest of its type; of an unsigned one, the largest."""
+    info = np.iinfo(type_.to_pandas_dtype())
+    return int(info.min) if info.min else int(min(info.max, np.iinfo(np.int64).max))
 
 
 def _truths(column: pa.Array) -> npt.NDArray[np.generic]:
@@ -230,6 +310,17 @@ def _arrays(column: pa.Array, dtype: str) -> Iterable[bytes]:
             else:
                 filled = np.asarray(values.to_numpy(zero_copy_only=False), dtype=dtype)
             yield len(filled).to_bytes(4, "big") + filled.tobytes()
+
+
+def _equal_arrays(column: pa.Array, dtype: str, size: int) -> npt.NDArray[np.generic]:
+    """Return lists of one length as one array, shape (n, size); what is NULL is NaN, or the smallest integer."""
+    missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
+    out = np.full((len(column), size), missing, dtype=dtype)
+    values = column.flatten()  # of a list that is NULL there are none here
+    filled = values.fill_null(missing) if values.null_count else values
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    out[there] = filled.to_numpy(zero_copy_only=False).reshape(-1, size)
+    return out
 
 
 def _time(value: object) -> bytes:

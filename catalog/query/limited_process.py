@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog import errors
-from catalog.errors import PhotonlakeError, QueryError
+from catalog.errors import OutOfTime, PhotonlakeError, QueryError
 from catalog.query.frames import Frame, FrameKind, frames, packed
 
 GIB = 1 << 30
@@ -55,6 +56,8 @@ class Limits:
         Bytes that the process may take; a quarter of the machine's, at most 4 GiB.
     spill : int or None
         Bytes that it may write to its spill folder.
+    stop : threading.Event or None
+        Who sets it ends the query.
     """
 
     seconds: float | None = 10.0
@@ -62,6 +65,7 @@ class Limits:
     answer_bytes: int | None = 64 << 20
     memory: int | None = field(default_factory=_quarter_of_memory)
     spill: int | None = 4 * GIB
+    stop: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,9 @@ class LimitedProcess:
                 began, was_ready = time.monotonic(), True
             allowed = _START_S if not was_ready else None if seconds is None else seconds + _GRACE_S
             if allowed is not None and time.monotonic() - began > allowed:
-                raise QueryError(_too_long(seconds) if was_ready else "the process that answers queries did not start")
+                raise OutOfTime(_too_long(seconds) if was_ready else "the process that answers queries did not start")
+            if limits.stop is not None and limits.stop.is_set():
+                raise QueryError("the query was stopped, as it was asked to be")
             if self._memory is not None and _resident(self._process.pid) > self._memory:
                 raise QueryError(_too_large(self._memory))
 
@@ -198,7 +204,7 @@ class LimitedProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         if self._process.returncode == -signal.SIGALRM:
-            return QueryError(_too_long(limits.seconds))
+            return OutOfTime(_too_long(limits.seconds))
         if self._process.returncode == -signal.SIGXFSZ:
             return QueryError("the query needs more of the disk than it may use; narrow it down (WHERE, LIMIT)")
         return QueryError(

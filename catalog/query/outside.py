@@ -19,7 +19,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from catalog.errors import QueryError
+from catalog.errors import OutOfTime, QueryError
 from catalog.query.limited_process import Answer, LimitedProcess, Limits, arrow_bytes, parameter_bytes
 from catalog.store import confinement, frozen
 from catalog.store.location import check_exists
@@ -87,7 +87,7 @@ class Outside:
         own = own or {}
         contents = [parameter_bytes(parameters or {}), *map(arrow_bytes, own.values())]
         if not self._turns.acquire(timeout=limits.seconds):
-            raise QueryError(f"too many queries at once: no turn came within {limits.seconds:g} s; try again")
+            raise OutOfTime(f"too many queries at once: no turn came within {limits.seconds:g} s; try again")
         try:
             process, copy = self._process()
             try:

@@ -267,7 +267,7 @@ class Result:
         table = head.rows
         known = dict(zip(self._names, self.described, strict=True))
         heads = "".join(
-            f"<th title='{html.escape(d.description if d else '')}'>{html.escape(n)}"
+            f"<th title='{html.escape(_hint(d), quote=True)}'>{html.escape(n)}"
             f"{f'<br><i>{html.escape(d.unit)}</i>' if d and d.unit else ''}</th>"
             for n, d in ((n, known[n]) for n in table.column_names)
         )
@@ -312,6 +312,14 @@ class Result:
 
     def _said(self, error: BaseException) -> PhotonlakeError:
         return self._complain(error if isinstance(error, duckdb.Error) else duckdb.Error(str(error)), self.statement)
+
+
+def _hint(column: Described | None) -> str:
+    """Return what a notebook tells of a column where the mouse rests: meaning, unit, UCD."""
+    if column is None:
+        return ""
+    told = (column.description, column.unit and f"[{column.unit}]", column.ucd and f"UCD {column.ucd}")
+    return " · ".join(part for part in told if part)
 
 
 def _unique(names: list[str]) -> list[str]:

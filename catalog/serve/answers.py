@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
-import threading
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from catalog.catalog import Catalog
-from catalog.errors import QueryError, UnknownName, suggestion
+from catalog.errors import QueryError, UnknownName
 from catalog.formats.plain_types import is_plain, json_text
+from catalog.objects import light_curve, spectrum
+from catalog.query.functions import table_function_names
 from catalog.query.limited_process import Limits
+from catalog.query.names import MACROS, columns_of, relations
 from catalog.query.outside import Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
-from catalog.schema.columns import quote
-from catalog.serve.drawings import binned, projected
+from catalog.serve.maps import Maps
 from catalog.serve.regions import Regions
+from catalog.serve.search import search
 
 Json = dict[str, object]
 MAX_ROWS = 1000
 MAX_SECONDS = 10.0
 MAX_BYTES = 16 << 20
 _N_BINS = 40
+_MOST_BINS = 5000
 _PAPERS = 20
-_CLASSES = 12
+_FOR_A_FILE = Limits(60.0, None, 200 << 20)
+_NAMES_SELECTION = re.compile(r"\bselection\b", re.IGNORECASE)
 
 
 @dataclass
@@ -40,8 +44,6 @@ class Answers:
     """
 
     store: Path
-    _maps: dict[tuple[str, int], Json] = field(default_factory=dict)
-    _drawing: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Open the store."""
@@ -49,12 +51,13 @@ class Answers:
         self.catalog = Catalog(self.store, threads=1)
         self._typed = Outside(self.store)
         self._regions = Regions(self.catalog)
+        self.maps = Maps(self.catalog)
 
     def prepare(self) -> None:
         """Make what the page shows first, before it asks: the browser takes its time to start."""
         spaces = self.overview()["spaces"]
         if isinstance(spaces, list) and spaces:
-            self.colours(spaces[0]["space"], "otype")
+            self.maps.values(str(spaces[0]["space"]), "otype")
 
     def close(self) -> None:
         """Close the store, and end the process that answers what is typed."""
@@ -62,16 +65,9 @@ class Answers:
         self.catalog.close()
 
     def rehearse(self) -> None:
-        """Do once what a click asks for, so that the first one finds all at hand; call it when the page is painted."""
+        """Make ready what the first click and the first query would wait for."""
         self._typed.warm()
         self._regions.read()
-        if self._maps:
-            map_ = next(iter(self._maps.values()))
-            ids = map_["ids"]
-            if isinstance(ids, list) and ids:
-                self.neighbours(str(map_["space"]), ids[0])
-                for ask in (self.detection, self.spectrum, self.light_curve):
-                    ask(ids[0])
 
     def overview(self) -> Json:
         """Tell which spaces there are, which columns can colour them, and how much the store holds."""
@@ -87,7 +83,7 @@ class Answers:
         columns = [
             {"name": c.name, "unit": c.unit, "description": c.description}
             for c in TABLES["csc.observation_source"].columns
-            if pa.types.is_floating(c.type) or pa.types.is_integer(c.type)
+            if pa.types.is_floating(c.type) or pa.types.is_integer(c.type) or pa.types.is_boolean(c.type)
         ]
         return {
             "store": self.store.name,
@@ -97,56 +93,25 @@ class Answers:
             **counts.to_pylist()[0],
         }
 
-    def map(self, space: str) -> Json:
-        """Return the map of a space: ids, source names, positions between -1.25 and 1.25."""
-        cat = self.catalog
-        number = cat.snapshot
-        with self._drawing:  # once, though several ask for it
-            if (space, number) not in self._maps:
-                ids, vectors = cat.vectors(space)
-                points = projected(vectors)
-                self._maps[space, number] = {
-                    "space": space,
-                    "ids": ids.tolist(),
-                    "x": np.round(points[:, 0], 4).tolist(),
-                    "y": np.round(points[:, 1], 4).tolist(),
-                }
-        return self._maps[space, number]
-
-    def colours(self, space: str, column: str) -> Json:
-        """Return a value per point of a map: a number of the catalog, or the class that SIMBAD gives."""
-        ids = self.map(space)["ids"]
-        keys = pa.table({"id": pa.array(ids, pa.string())})
-        if column == "otype":
-            query = (
-                "SELECT o.detection_id AS id, min(t.otype) AS value FROM csc.observation_source AS o "
-                "JOIN csc.object_type AS t ON t.name = o.name AND t.authority = 'simbad' GROUP BY o.detection_id"
-            )
-        elif column in TABLES["csc.observation_source"].column_names:
-            query = f"SELECT detection_id AS id, {quote(column)} AS value FROM csc.observation_source"
-        else:
-            known = TABLES["csc.observation_source"].column_names
-            raise UnknownName(f"csc.observation_source has no column {column!r}{suggestion(column, known)}")
-        found = self.catalog.sql(query).arrow()
-        value = dict(zip(found["id"].to_pylist(), found["value"].to_pylist(), strict=True))
-        values = [value.get(i) for i in keys["id"].to_pylist()]
-        if column != "otype":
-            return {"column": column, "values": [_number(v) for v in values]}
-        common: dict[str, int] = {}
-        for v in values:
-            if v is not None:
-                common[v] = common.get(v, 0) + 1
-        kept = sorted(common, key=lambda c: (-common[c], c))[:_CLASSES]
-        place = {c: i for i, c in enumerate(kept)}
-        return {"column": column, "classes": kept, "values": [None if v is None else place.get(v, -1) for v in values]}
+    def names(self) -> Json:
+        """Return what a query can name: relations with their columns, and functions."""
+        return {
+            "relations": {name: [c.name for c in columns_of(name)] for name in relations()},
+            "functions": sorted({*MACROS, *table_function_names()}),
+        }
 
     def detection(self, id_: str) -> Json:
         """Return what the catalog says of a detection, and the papers about its source; or a paper, by its bibcode."""
         columns = (
-            "detection_id, name, obsid, theta, livetime, src_cnts_aper_b, flux_significance_b, "
-            "hard_hs, hard_hm, hard_ms, var_prob_b, var_index_b, flux_aper_b"
+            "o.detection_id, o.name, coalesce(o.ra_aper, m.ra) AS ra_aper, coalesce(o.dec_aper, m.dec) AS dec_aper, "
+            "o.obsid, o.theta, o.livetime, o.src_cnts_aper_b, o.flux_significance_b, "
+            "o.hard_hs, o.hard_hm, o.hard_ms, o.var_prob_b, o.var_index_b, o.flux_aper_b"
         )
-        found = self.catalog.sql(f"SELECT {columns} FROM csc.observation_source WHERE detection_id = $id", id=id_)
+        found = self.catalog.sql(
+            f"SELECT {columns} FROM csc.observation_source AS o LEFT JOIN csc.master_source AS m USING (name) "
+            "WHERE o.detection_id = $id",
+            id=id_,
+        )
         rows = _records(found.arrow())
         described = {d.name: d for d in TABLES["csc.observation_source"].columns}
         fields = [
@@ -154,7 +119,18 @@ class Answers:
             for n, v in (rows[0] if rows else {"detection_id": id_}).items()
         ]
         name = rows[0]["name"] if rows else None
-        return {"fields": fields, "types": self._types(name) if name else [], "papers": self._papers(id_, name)}
+        others = self._others(name) if name else []
+        types = self._types(name) if name else []
+        return {"fields": fields, "types": types, "papers": self._papers(id_, name), "detections": others}
+
+    def _others(self, name: object) -> list[Json]:
+        """Return all detections of a source, in time."""
+        found = self.catalog.sql(
+            "SELECT detection_id AS id, gti_obs AS date, livetime AS livetime_s, src_cnts_aper_b, flux_aper_b, hard_hs "
+            "FROM csc.observation_source WHERE name = $name ORDER BY gti_obs, detection_id LIMIT 200",
+            name=name,
+        )
+        return _records(found.arrow())
 
     def _types(self, name: object) -> list[Json]:
         types = self.catalog.sql(
@@ -169,7 +145,8 @@ class Answers:
             papers = "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id"
             return _records(self.catalog.sql(papers, id=id_).arrow())
         about = self.catalog.sql(
-            "SELECT p.bibcode, p.title, p.year, p.abstract, l.methods, l.confidence FROM lit.paper AS p "
+            "SELECT p.bibcode, p.title, p.year, p.abstract, array_to_string(l.methods, ', ') AS methods, l.confidence "
+            "FROM lit.paper AS p "
             "JOIN lit.confident_link AS l USING (bibcode) WHERE l.name = $name "
             f"ORDER BY l.confidence DESC NULLS FIRST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
             name=name,
@@ -178,27 +155,23 @@ class Answers:
 
     def spectrum(self, id_: str) -> Json:
         """Return a detection's spectrum, binned; empty where the store has none."""
-        found = self.catalog.sql(
-            "SELECT s.counts, s.background_counts, s.exposure_s, s.backscal, s.background_exposure_s, "
-            "s.background_backscal, r.e_min, r.e_max FROM product.spectrum AS s JOIN product.rmf AS r USING (rmf_id) "
-            "WHERE s.detection_id = $id AND s.counts IS NOT NULL ORDER BY s.exposure_s DESC, s.spectrum_id LIMIT 1",
-            id=id_,
-        ).arrow()
-        if not found.num_rows:
+        try:
+            found = spectrum.spectrum(self.catalog, id_)
+        except UnknownName:
             return {}
-        row = found.to_pylist()[0]
-        counts = np.asarray(row["counts"], np.float64)
-        energy = (np.asarray(row["e_min"], np.float64) + np.asarray(row["e_max"], np.float64)) / 2
-        background = None if row["background_counts"] is None else np.asarray(row["background_counts"], np.float64)
-        scale = _ratio(row["exposure_s"], row["background_exposure_s"]) * _ratio(
-            row["backscal"], row["background_backscal"]
-        )
-        n = min(len(counts), len(energy))
-        made = binned(counts[:n], None if background is None else background[:n], energy[:n], row["exposure_s"], scale)
-        return {"edges_kev": made.edges_kev.tolist(), "rate": made.rate.tolist(), "error": made.error.tolist()}
+        made = found.rebinned()
+        background = [_number(v) for v in found.background_rate(made.edges_kev).tolist()]
+        rate, error = ([_number(v) for v in values.tolist()] for values in (made.rate, made.error))
+        return {"edges_kev": made.edges_kev.tolist(), "rate": rate, "error": error, "background": background}
 
-    def light_curve(self, id_: str) -> Json:
-        """Return a detection's light curve in about forty bins; without photons, the one that a file of it holds.
+    def light_curve(self, id_: str, bin_s: str = "") -> Json:
+        """Return a detection's light curve; without photons, the one that a file of it holds.
+
+        Parameters
+        ----------
+        id_ : str
+        bin_s : str
+            Seconds of a bin; '' for about forty bins.
 
         `said` tells what is to be known of it, or why there is none; an empty answer is for a detection of which the
         store has neither.
@@ -208,34 +181,26 @@ class Answers:
         span = span or (0.0 if regions == [] else self._span(id_))
         if not span:
             return self._held_curve(id_)
-        bin_s = float(f"{max(span / _N_BINS, 1.0):.2g}")
+        length = _seconds(bin_s, span) if bin_s else float(f"{max(span / _N_BINS, 1.0):.2g}")
         function = "light_curve($id, $bin)" if regions is None else "region_light_curve($id, $regions, $bin)"
         query = f"SELECT start_s, stop_s, rate, rate_lolim, rate_hilim, flag FROM {function} ORDER BY bin"
-        given: dict[str, object] = {"id": id_, "bin": bin_s} | ({} if regions is None else {"regions": regions})
+        given: dict[str, object] = {"id": id_, "bin": length} | ({} if regions is None else {"regions": regions})
         try:
             rows = self.catalog.sql(query, parameters=given).arrow()
         except QueryError as error:  # the function's own word of why there is nothing to count
             return {"said": str(error)}
         flags = [flag for flag in rows["flag"].unique().to_pylist() if flag]
         curve = {n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
-        return {"bin_s": bin_s, **curve, **({"said": ", ".join(flags)} if flags else {})}
+        return {"bin_s": length, **curve, **({"said": ", ".join(flags)} if flags else {})}
 
     def _held_curve(self, id_: str) -> Json:
-        """Return the bins of a detection's light curve file: the newest, of the broadest band."""
-        rows = self.catalog.sql(
-            "SELECT l.time_s, l.count_rate, l.count_rate_err, l.band FROM product.light_curve AS l "
-            "JOIN product.header AS h USING (file_id) WHERE l.detection_id = $id QUALIFY dense_rank() OVER (ORDER BY "
-            "l.band IN ('b', 'w') DESC, h.version DESC NULLS LAST, l.file_id) = 1 ORDER BY l.time_s",
-            id=id_,
-        ).arrow()
-        if rows.num_rows <= 1:
+        """Return the bins of a detection's light curve file; empty where the store has none."""
+        try:
+            found = light_curve.of_file(self.catalog, id_)
+        except UnknownName:
             return {}
-        start, rate, error = (rows[n].to_numpy(zero_copy_only=False) for n in rows.column_names[:3])
-        bin_s = float(np.median(np.diff(start)))
-        made = {"start_s": start, "stop_s": start + bin_s, "rate": rate}
-        made |= {"rate_lolim": rate - error, "rate_hilim": rate + error}
-        said = f"from its light curve file, band {rows['band'][0].as_py()}: the store has no photons of it"
-        return {"bin_s": bin_s, **{n: [_number(float(v)) for v in values] for n, values in made.items()}, "said": said}
+        names = ("start_s", "stop_s", "rate", "rate_lolim", "rate_hilim")
+        return {"bin_s": found.bin_s, **{n: found.rows[n].to_pylist() for n in names}, "said": found.said}
 
     def _span(self, id_: str) -> float:
         """Return the time from a detection's first photon to its last [s]; 0 where it has none."""
@@ -266,17 +231,36 @@ class Answers:
         known = {row["id"]: row for row in _records(found.arrow())}
         return {"rows": [row | known.get(row["id"], {}) for row in near]}
 
-    def search(self, space: str, text: str, k: int = 30) -> Json:
-        """Return the rows of a space nearest to words; or to a source, where the words are its name or id."""
-        if text[:1].isdigit() or text.upper().startswith("2CXO"):
-            found = self.catalog.nearest(space, text, k=k)
-        else:
-            found = self.catalog.nearest(space, text=text, k=k)
-        return {"rows": _records(found.arrow())}
+    def search(self, space: str, text: str) -> Json:
+        """Return what a name, part of one, a position, or words mean."""
+        said, rows = search(self.catalog, space, text)
+        return {"said": said, "rows": [{k: _number(v) for k, v in row.items()} for row in rows]}
 
-    def sql(self, query: str) -> Json:
-        """Answer one read-only query, in a process apart: at most 1,000 rows, 16 MB, 10 seconds."""
-        answer = self._typed.ask(query, limits=Limits(MAX_SECONDS, MAX_ROWS, MAX_BYTES))
+    def image(self, id_: str) -> Json:
+        """Return the photons around a detection as counts per pixel; empty where the store has none."""
+        try:
+            made = self.catalog.detection(id_).image()
+        except UnknownName:
+            return {}
+        r = made.region
+        region = {"x": r.x, "y": r.y, "semi_major": r.semi_major, "semi_minor": r.semi_minor, "angle_deg": r.angle_deg}
+        where = {"x0": float(made.x_edges[0]), "y0": float(made.y_edges[0]), "pixel_arcsec": made.pixel_arcsec}
+        return {"counts": made.counts.tolist(), "region": region | {"region_from": r.region_from}, **where}
+
+    def table(self, query: str, selection: str) -> pa.Table:
+        """Answer one query whole, for a file: at most 200 MB, in 60 seconds."""
+        return self._typed.ask(query, limits=_FOR_A_FILE, own=self._own(query, selection)).table
+
+    def _own(self, query: str, selection: str) -> dict[str, pa.Table]:
+        return {"selection": self.maps.selection(selection)} if selection or _NAMES_SELECTION.search(query) else {}
+
+    def sql(self, query: str, selection: str = "") -> Json:
+        """Answer one read-only query, in a process apart: at most 1,000 rows, 16 MB, 10 seconds.
+
+        The rows that are selected on the map, where `selection` says which, are the relation `selection`.
+        """
+        own = self._own(query, selection)
+        answer = self._typed.ask(query, limits=Limits(MAX_SECONDS, MAX_ROWS, MAX_BYTES), own=own)
         table, notes = answer.table, list(answer.why_empty)
         if table.num_rows and has_star(query):  # of hundreds of columns, those that say something
             filled = [n for n, c in enumerate(table.columns) if c.null_count < table.num_rows] or [0]
@@ -285,6 +269,25 @@ class Answers:
             table = table.select(filled)
         rows = [list(r.values()) for r in _records(table)]
         return {"columns": table.column_names, "rows": rows, "more": answer.more} | ({"notes": notes} if notes else {})
+
+
+def _seconds(text: str, span_s: float) -> float:
+    """Read the length of a bin.
+
+    Raises
+    ------
+    QueryError
+        If it is no number above 0, or makes more bins than can be drawn.
+    """
+    try:
+        length = float(text)
+    except ValueError:
+        length = math.nan
+    if not (length > 0 and math.isfinite(length)):
+        raise QueryError(f"expected bins of more than 0 s, found {text!r}")
+    if span_s / length > _MOST_BINS:
+        raise QueryError(f"bins of {length:g} s are more than {_MOST_BINS:,}; take {span_s / _MOST_BINS:.2g} s or more")
+    return length
 
 
 def _records(table: pa.Table) -> list[Json]:
@@ -302,7 +305,3 @@ def _records(table: pa.Table) -> list[Json]:
 def _number(value: object) -> object:
     """Return a value that JSON can say: what it lacks becomes null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _ratio(one: float | None, other: float | None) -> float:
-    return 1.0 if not one or not other else one / other

@@ -1,274 +1,179 @@
-"""The page's server: this machine only, reading only.
+"""The server of one store, its page and its TAP service: this machine only unless told, reading only.
 
-A page of another origin could make a browser ask us, too: so a request must name this host (DNS rebinding), must not
-come from a page of another site, and one that carries SQL must be JSON from our own page. Who connects and says
-nothing, or too little, is not waited for. Answers are compressed: a map of 100,000 points is a few megabytes.
+Starlette finds who answers, uvicorn speaks HTTP. Answers are compressed: a map of 100,000 points is a few megabytes.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import json
+import contextlib
 import logging
-import re
+import os
 import socket
 import threading
-import time
-from collections.abc import Callable
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Self
 
-from catalog.errors import PhotonlakeError, QueryError
-from catalog.serve.answers import Answers, Json
+from catalog.errors import QueryError
+from catalog.serve.address import THIS_MACHINE, Address, address
+from catalog.serve.answers import Answers
 
-HOST = "127.0.0.1"
-PAGE = {"/": "index.html", "/page.js": "page.js", "/drawing.js": "drawing.js", "/page.css": "page.css"}
-_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
-_POLICY = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"
-_HTTP_PORT = 80
-_MAX_BODY = 1 << 16
-_MAX_FIELDS = 16
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.gzip import GZipMiddleware
+    from starlette.routing import Mount
+except ModuleNotFoundError as error:
+    raise QueryError(f"serving needs {error.name}; type: pip install 'photonlake[serve]'") from error
+
+from catalog.serve.callers import Callers
+from catalog.serve.connections import TimedConnection
+from catalog.serve.page_routes import PAGE, PageRoutes, nothing_there
+from catalog.serve.tap_jobs import TapJobs
+from catalog.serve.tap_routes import TapRoutes
+from catalog.serve.tap_service import TapService
+
+_WAITING = 128  # with the usual 5 a browser's connection may be dropped, and tried again a second later
 _MAX_CONNECTIONS = 64
-_REQUEST_S = 30.0
-"""So long we wait for a whole request, and for an answer to be taken."""
 _WORTH_COMPRESSING = 1 << 12
-_PAINTED_S = 5.0
-"""So long after the start the page is painted, or nobody looks at it."""
-_DRAWN_S = 0.3
-"""So long the browser draws what it was sent; it has the processors until then."""
+_KEEP_ALIVE_S = 30
+_END_S = 1
 _LOG = logging.getLogger(__name__)
 
 
-class BrowseServer(ThreadingHTTPServer):
-    """Serves one store on 127.0.0.1.
+class BrowseServer:
+    """Serves one store.
 
     Parameters
     ----------
     store : Path
     port : int
         0 takes a free one.
+    host : str
+        What to bind to; 127.0.0.1 is reached from this machine alone.
+    prefix, public : str
+        See `catalog.serve.address.Address`.
+    snapshot : int, str or None
+        TAP answers of this snapshot alone: a number, a name, or a time; else of the newest.
+    jobs : Path, optional
+        Where the jobs of TAP are kept; else in the user's folder for such things.
+
+    Raises
+    ------
+    OSError
+        If the port is in use.
+
+    Examples
+    --------
+    >>> with BrowseServer(Path("demo")) as server:  # doctest: +SKIP
+    ...     server.serve_forever()
     """
 
-    daemon_threads = True
-    request_queue_size = 128  # with the usual 5 a browser's connection may be dropped, and tried again a second later
-
-    def __init__(self, store: Path, port: int = 0) -> None:
-        super().__init__((HOST, port), _Handler)
-        self.answers = Answers(store)
-        self.painted, self._closed = threading.Event(), threading.Event()
-        self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+    def __init__(
+        self,
+        store: Path,
+        port: int = 0,
+        *,
+        host: str = THIS_MACHINE,
+        prefix: str = "",
+        public: str = "",
+        snapshot: int | str | None = None,
+        jobs: Path | None = None,
+    ) -> None:
+        asked = address(host, port, prefix, public)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=_WAITING)
+        self.server_address = self._socket.getsockname()[:2]
+        self.address = Address(asked.host, int(self.server_address[1]), asked.prefix, asked.public)
+        self._closed, self._ended = threading.Event(), threading.Event()
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._socket.close)
+            self.answers = Answers(store)
+            undone.callback(self.answers.close)
+            catalog = self.answers.catalog
+            number = None if snapshot is None else catalog.sql("SELECT 1 AS n", snapshot=snapshot).snapshot
+            self.tap = TapService(store, catalog, number)
+            self.tap_jobs = TapJobs(jobs or _jobs_folder(catalog.store_id), self.tap)
+            undone.pop_all()
+        config = uvicorn.Config(
+            self.application(),
+            http=TimedConnection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level=logging.CRITICAL,
+            access_log=False,
+            server_header=False,
+            headers=[("Server", "photonlake")],
+            limit_concurrency=_MAX_CONNECTIONS,
+            backlog=_WAITING,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_END_S,
+            proxy_headers=False,
+        )
+        self._uvicorn = uvicorn.Server(config)
         threading.Thread(target=self._prepare, daemon=True).start()
+
+    def application(self) -> Starlette:
+        """Return what answers: an ASGI application, for another server too."""
+        compressed = Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1)
+        return Starlette(
+            routes=[
+                Mount("/tap", routes=TapRoutes(self.tap, self.tap_jobs, f"{self.url}tap").routes),
+                Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
+            ],
+            middleware=[Middleware(Callers, address=self.address, pages=PAGE)],
+            exception_handlers={404: nothing_there, 405: nothing_there},
+        )
 
     def _prepare(self) -> None:
         try:
             self.answers.prepare()
-            self.painted.wait(_PAINTED_S)
-            if not self._closed.wait(_DRAWN_S):
+            if not self._closed.is_set():
                 self.answers.rehearse()
         except Exception as error:  # noqa: BLE001 - the page, when it asks, is told the same; the server may be closed
             _LOG.info("not prepared: %s", error)
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as the base class has it
-        """Answer on a thread of its own; where too many connections are open, on none."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as above
-        """Answer, and make room for another."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - as the base class has it
-        """Log what went wrong with one connection; it is not the others' business, nor the terminal's."""
-        _LOG.debug("connection from %s", client_address, exc_info=True)
-
-    def server_close(self) -> None:
-        """Close the server; what is still to be prepared is not."""
-        super().server_close()
-        self._closed.set()
-        self.painted.set()
-        self.answers.close()
+    @property
+    def server_port(self) -> int:
+        """The port that it listens at."""
+        return self.address.port
 
     @property
     def url(self) -> str:
         """Where the page is."""
-        return f"http://{HOST}:{self.server_port}/"
+        return self.address.url
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        """What a browser on this machine may call us."""
-        names = {HOST, "localhost"}
-        with_port = {f"{name}:{self.server_port}" for name in names}
-        return frozenset(with_port | names if self.server_port == _HTTP_PORT else with_port)  # browsers leave out 80
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: BrowseServer
-    protocol_version = "HTTP/1.1"
-
-    def setup(self) -> None:
-        """Read what comes in under a time limit for the whole of it."""
-        super().setup()
-        self._incoming = _Incoming(self.connection)
-        self.rfile = io.BufferedReader(self._incoming)
-
-    def handle_one_request(self) -> None:
-        """Answer one request."""
-        self._incoming.deadline = time.monotonic() + _REQUEST_S
-        super().handle_one_request()
-
-    def do_GET(self) -> None:
-        """Answer a question, or give a file of the page."""
-        if self.headers.get("Content-Length") or self.headers.get("Transfer-Encoding"):
-            self.close_connection = True  # whatever follows is no request
+    def serve_forever(self) -> None:
+        """Answer until `shutdown`, or Ctrl-C."""
         try:
-            url = urlsplit(self.path)
-            given = {name: values[-1] for name, values in parse_qs(url.query, max_num_fields=_MAX_FIELDS).items()}
-        except ValueError:
-            self._refuse("expected an address of this page")
-            return
-        if not self._is_ours(asks=url.path not in PAGE):
-            return
-        if url.path in PAGE:
-            name = PAGE[url.path]
-            content = resources.files("catalog.serve").joinpath("page", name).read_bytes()
-            self._send(HTTPStatus.OK, content, _TYPES[name.rpartition(".")[2]])
-            return
-        self._answer(lambda: self._question(url.path, given))
-        if url.path == "/api/colours":  # the last that the page asks for
-            self.server.painted.set()
+            self._uvicorn.run([self._socket])
+        finally:
+            self._ended.set()
 
-    def do_POST(self) -> None:
-        """Answer SQL."""
-        if not self._is_ours(asks=True):
-            return
-        n = self._body_length()
-        if n is None or self.headers.get_content_type() != "application/json" or self.path != "/api/sql":
-            self._refuse(f"expected a query as JSON at /api/sql, of at most {_MAX_BODY:,} bytes, with its length")
-            return
-        body = self.rfile.read(n)
-        if len(body) < n:
-            self.close_connection = True
-            return
-        self._answer(lambda: self.server.answers.sql(_query_of(body)))
+    def shutdown(self) -> None:
+        """End `serve_forever`, which runs on another thread, and wait until it has."""
+        self._uvicorn.should_exit = True
+        self._ended.wait()
 
-    def _body_length(self) -> int | None:
-        """Return how long the body is; None where that is not said, said twice, or said to be too long."""
-        lengths = self.headers.get_all("Content-Length") or []
-        if (
-            len(lengths) != 1
-            or self.headers.get("Transfer-Encoding")
-            or not re.fullmatch(r"[0-9]{1,9}", lengths[0].strip())
-        ):
-            return None
-        n = int(lengths[0])
-        return n if n <= _MAX_BODY else None
+    def close(self) -> None:
+        """Close the server; what is still to be prepared is not."""
+        self._socket.close()
+        self._closed.set()
+        self.tap_jobs.close()
+        self.tap.close()
+        self.answers.close()
 
-    def _refuse(self, reason: str) -> None:
-        self.close_connection = True
-        self._send_json(HTTPStatus.BAD_REQUEST, {"error": reason})
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
 
-    def _question(self, path: str, given: dict[str, str]) -> Json:
-        answers = self.server.answers
-        known: dict[str, tuple[Callable[..., Json], tuple[str, ...]]] = {
-            "/api/overview": (answers.overview, ()),
-            "/api/map": (answers.map, ("space",)),
-            "/api/colours": (answers.colours, ("space", "column")),
-            "/api/detection": (answers.detection, ("id",)),
-            "/api/spectrum": (answers.spectrum, ("id",)),
-            "/api/light_curve": (answers.light_curve, ("id",)),
-            "/api/neighbours": (answers.neighbours, ("space", "id")),
-            "/api/search": (answers.search, ("space", "text")),
-        }
-        if path not in known:
-            raise QueryError(f"there is nothing at {path}")
-        ask, names = known[path]
-        if missing := [n for n in names if n not in given]:
-            raise QueryError(f"{path} needs {', '.join(missing)}")
-        return ask(*(given[n] for n in names))
-
-    def _is_ours(self, *, asks: bool) -> bool:
-        """Tell whether a request may be answered: it names this host, and no page of another site made it.
-
-        A link from elsewhere may open the page itself (`asks` is false); nothing but the page may ask.
-        """
-        hosts, site = self.headers.get_all("Host") or [], self.headers.get("Sec-Fetch-Site", "none")
-        origin = self.headers.get("Origin", f"http://{hosts[0]}" if hosts else "")
-        opens = not asks and self.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
-        if (
-            len(hosts) == 1
-            and hosts[0] in self.server.hosts
-            and origin in {f"http://{h}" for h in self.server.hosts}
-            and (site in {"same-origin", "none"} or opens)
-        ):
-            return True
-        self.close_connection = True
-        self._send_json(HTTPStatus.FORBIDDEN, {"error": "this page answers its own browser only"})
-        return False
-
-    def _answer(self, ask: Callable[[], Json]) -> None:
-        try:
-            self._send_json(HTTPStatus.OK, ask())
-        except PhotonlakeError as error:
-            self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        except Exception:  # noqa: BLE001 - one question must not end the server; what went wrong is for the log
-            _LOG.exception("%s", self.path)
-            self._send_json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "this could not be answered; see the log (-v)"})
-
-    def _send_json(self, status: HTTPStatus, value: Json) -> None:
-        self._send(status, json.dumps(value, allow_nan=False).encode(), "application/json")
-
-    def _send(self, status: HTTPStatus, content: bytes, type_: str) -> None:
-        self.connection.settimeout(_REQUEST_S)
-        self.send_response(status)
-        if len(content) > _WORTH_COMPRESSING and "gzip" in self.headers.get("Accept-Encoding", ""):
-            content = gzip.compress(content, 1)
-            self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Type", f"{type_}; charset=utf-8")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Content-Security-Policy", _POLICY)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        """Log where logs go, not on the user's terminal."""
-        _LOG.debug(format, *args)
+    def __exit__(self, *_: object) -> None:
+        """Close the server."""
+        self.close()
 
 
-class _Incoming(io.RawIOBase):
-    """What comes in on a connection, until a deadline: a byte now and then does not hold a thread for ever."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.deadline = time.monotonic() + _REQUEST_S
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - as the base class has it
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the request took too long")
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
-
-
-def _query_of(body: bytes) -> str:
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise QueryError(f"expected a query as JSON, found {error}") from error
-    if not isinstance(given, dict) or not isinstance(given.get("query"), str):
-        raise QueryError('expected {"query": "SELECT ..."}')
-    return str(given["query"])
+def _jobs_folder(store_id: str) -> Path:
+    """Return where the jobs of a store's service are kept: not in the store, which a server only reads."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(state) / "photonlake" / "jobs" / store_id

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from catalog.folding import Redistribution
+from catalog.folding import BAD_QUALITY, Redistribution
 from embed.inputs.prepared import Prepared, Ragged, ids_and_names, numbers, ragged
 from embed.inputs.responses import RESPONSE_LISTS, energy_edges, response_of, smoothed, sparse
-from embed.inputs.spectra import BAD_QUALITY, HIGHEST_KEV, LOWEST_KEV, background_scale, no_energies, overlap
+from embed.inputs.spectra import HIGHEST_KEV, LOWEST_KEV, background_scale, no_energies, overlap
 
 Floats = npt.NDArray[np.float64]
 N_BINS, N_ENERGIES = 48, 60

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from catalog.folding import ACIS_CHANNELS, BAD_QUALITY, nominal_acis_edges
+from catalog.folding import background_scale as scale_of
 from embed.inputs.prepared import Prepared, Ragged, ids_and_names, numbers, ragged
 
 Floats = npt.NDArray[np.float64]
@@ -26,8 +28,6 @@ LOWEST_KEV, HIGHEST_KEV, N_POINTS = 0.5, 8.0, 400
 """Of the grid. Whoever changes it counts up the versions in `embed.inputs.modalities`: a test asks for it."""
 EDGES_KEV: Floats = np.geomspace(LOWEST_KEV, HIGHEST_KEV, N_POINTS + 1)
 WIDTHS_KEV: Floats = np.diff(EDGES_KEV)
-ACIS_CHANNELS = 1024
-ACIS_CHANNEL_KEV = 0.0146  # PI channel width, the same for every CSC response
 _COVERED = 1 - 1e-6
 
 
@@ -78,19 +78,6 @@ class ChannelSpectra:
     exposure_s: Floats
     background_scale: Floats
     variance: Floats | None = None
-
-
-def nominal_acis_edges() -> tuple[Floats, Floats]:
-    """Return lower and upper energies in keV of the 1024 PI channels of ACIS, each of shape (1024,).
-
-    Examples
-    --------
-    >>> e_min, e_max = nominal_acis_edges()
-    >>> round(float(e_max[-1]), 3)
-    14.95
-    """
-    edges = np.asarray(ACIS_CHANNEL_KEV * np.arange(ACIS_CHANNELS + 1), np.float64)
-    return edges[:-1], edges[1:]
 
 
 def overlap(e_min: Floats, e_max: Floats, edges: Floats = EDGES_KEV) -> sp.csr_array:
@@ -225,7 +212,6 @@ def _matrix(e_min: Floats, e_max: Floats) -> sp.csr_array:
 
 
 BLIND = "HRC does not measure energies: a spectrum of it tells nothing"
-BAD_QUALITY = (1, 5)  # OGIP: set bad by the software, by the user; 2 only says 'a group too small'
 _LISTS = ("counts", "rate", "stat_err", "background_counts", "background_rate", "quality", "e_min", "e_max")
 
 
@@ -284,17 +270,10 @@ def no_energies(rows: pa.Table) -> list[str]:
 
 
 def background_scale(rows: pa.Table) -> Floats:
-    """Return what a background count stands for in the source region, shape (n,); 0 where it cannot be told.
-
-    Source: OGIP memo 92-007: source and background are compared per EXPOSURE x AREASCAL x BACKSCAL.
-    """
-    ratio = np.ones(rows.num_rows)
-    for name, unit in (("exposure_s", np.nan), ("backscal", np.nan), ("areascal", 1.0)):
-        own, other = numbers(rows[name], unit), numbers(rows[f"background_{name}"], unit)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio *= own / other
-    already = np.asarray([kind == "NET" for kind in rows["hduclas2"].to_pylist()], np.bool_)
-    return np.where(np.isfinite(ratio) & (ratio > 0) & ~already, ratio, 0.0)
+    """Return what a background count stands for in the source region, shape (n,); 0 where it cannot be told."""
+    names = (f"{side}{name}" for side in ("", "background_") for name in ("exposure_s", "backscal", "areascal"))
+    scale = scale_of(*(numbers(rows[name]) for name in names))
+    return np.where(np.asarray([kind == "NET" for kind in rows["hduclas2"].to_pylist()], np.bool_), 0.0, scale)
 
 
 def channel_energies(lists: dict[str, Ragged], i: int) -> tuple[Floats, Floats] | str:

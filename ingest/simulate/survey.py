@@ -178,6 +178,7 @@ def simulate(
     seed: int = 1,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    on: str = "local",
     *,
     rich_papers: bool = False,
 ) -> Summary:
@@ -198,6 +199,8 @@ def simulate(
     rich_papers : bool
         Abstracts state figures much more often than published ones do (`ingest.simulate.stated_figures`). The
         photons are the same either way.
+    on : str
+        Where: see `catalog.parallel.workers_on`.
 
     Returns
     -------
@@ -231,8 +234,8 @@ def simulate(
 
     fields = plan(seed, sources)
     results: list[FieldRows] = []
-    workers = 1 if sources <= SERIAL_SOURCES else workers
-    for field, result in map_ordered(partial(_work, os.fspath(output)), fields, workers):
+    workers = 1 if sources <= SERIAL_SOURCES and on == "local" else workers
+    for field, result in map_ordered(partial(_work, os.fspath(output.resolve())), fields, workers, on=on):
         if isinstance(result, WorkerDied):
             raise result
         results.append(result)

@@ -10,8 +10,8 @@ import sys
 import time
 from datetime import timedelta
 
-import numpy as np
 import pytest
+from factories.seen import PAPERS, pin, seen
 from factories.tiny_encoder import add_papers, write
 from typer.testing import CliRunner
 
@@ -19,21 +19,8 @@ from catalog.__main__ import app
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
 from catalog.store import expiry, lake, unreferenced, vectors
-from catalog.store.vectors import Pin
 
 ALL = timedelta(0)
-PAPERS = "SELECT bibcode, title FROM lit.paper ORDER BY ALL"
-
-
-def pin(store, ids, seed, base):
-    """Write vectors of these ids over a version, and pin what comes of it."""
-    x = np.random.default_rng(seed).normal(size=(len(ids), 4)).astype(np.float32)
-    new = vectors.rows(ids, ids, x, ["papers"] * len(ids), "e", ["h"] * len(ids))
-    with lake.writer(store, "test") as connection:
-        made = vectors.write(store, "tiny", new, base, gone=[] if base is None else ids)
-        with lake.transaction(connection, "vectors"):
-            vectors.publish(connection, Pin("tiny", made.version, "e", made.n_vectors, 4))
-    return made.version
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +41,6 @@ def many_commits(made_store, tmp_path_factory):
 @pytest.fixture
 def busy(many_commits, tmp_path):
     return shutil.copytree(many_commits, tmp_path / "busy")
-
-
-def seen(store, snapshot=None):
-    """What a reader sees: rows, and vectors at the pinned version."""
-    with Catalog(store) as cat:
-        rows = cat.sql(PAPERS, snapshot=snapshot).fetchall()
-        spaces = cat.sql("SELECT space, n_vectors FROM meta.space", snapshot=snapshot).fetchall()
-        held = {}
-        for space, _ in spaces:
-            table = cat.sql(f"SELECT id, vector FROM embedding.{space} ORDER BY id", snapshot=snapshot).arrow()
-            held[space] = (table["id"].to_pylist(), np.array(table["vector"].to_pylist()).tolist())
-        return rows, held
 
 
 def files(store):

@@ -1,66 +1,100 @@
-"use strict";
-// What the page does: asks the server, and puts its answers where they belong. All text goes in as text, never as HTML.
+// The page: two maps that share colours and selection, a panel beside them, a box for SQL below.
 
-const $ = (id) => document.getElementById(id);
-const state = { space: "", serial: 0 };
+import { readAddress, viewOf, viewText, writeAddress } from "./address.js";
+import { ask, askColumns, Texts } from "./answers.js";
+import { GRADIENT, limits, NO_VALUE, CLASS_COLOURS, ofClasses, ofNumbers } from "./colours.js";
+import { $, make, shown, table } from "./elements.js";
+import { PointMap } from "./point_map.js";
+import { keep, showSelection } from "./selection_panel.js";
+import { inside, onSky, skyGrid } from "./shapes.js";
+import { showSource } from "./source_panel.js";
+import { startSqlBox } from "./sql_box.js";
 
-async function ask(path, given) {
-  const answer = await fetch(given ? `${path}?${new URLSearchParams(given)}` : path);
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error);
-  return value;
-}
-
-function make(tag, text, attributes = {}) {
-  const made = document.createElement(tag);
-  if (text !== undefined && text !== null) made.textContent = text;
-  Object.assign(made, attributes);
-  return made;
-}
-
-function shown(value) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value === "number" && !Number.isInteger(value)) return Number(value.toPrecision(4)).toString();
-  return String(value);
-}
+const state = { space: "", snapshot: 0, ids: null, n: 0, mask: null, shapes: [], chosen: "", values: null, hidden: new Set(), log: false, key: null, asked: 0 };
+const maps = [0, 1].map((k) => new PointMap($(`points${k}`), { onPick: (i) => pick(state.ids.at(i)), onHover: (i, e) => hover(k, i, e), onShape: (points, mode) => lasso(k, points, mode), onView: () => viewed(k) }));
+const second = () => $("second").value;
+const viewName = (k) => (k ? second() : state.space);
 
 function say(text, isError = false) {
   $("said").textContent = text;
   $("said").className = isError ? "error" : "";
 }
 
-function table(columns, rows, onRow) {
-  const made = make("table"), head = made.createTHead().insertRow(), body = made.createTBody();
-  for (const name of columns) head.append(make("th", name));
-  for (const row of rows) {
-    const line = body.insertRow();
-    for (const value of row) line.append(make("td", shown(value)));
-    if (onRow) {
-      line.className = "go";
-      line.addEventListener("click", () => onRow(row));
-    }
-  }
-  return made;
+function remember() {
+  const [first, other] = maps.map((m) => viewText(m.view));
+  writeAddress({ space: state.space, second: second(), x: $("x").value, y: $("y").value, column: $("column").value, log: state.log ? 1 : "", view: first, view2: second() ? other : "", id: state.chosen, snapshot: state.snapshot, shapes: state.shapes });
 }
 
-const map = new PointMap($("points"), pick, hover);
-
-function hover(i, e) {
-  $("hover").hidden = i < 0;
-  if (i < 0) return;
-  const box = $("map").getBoundingClientRect();
-  $("hover").textContent = map.map.ids[i];
-  $("hover").style.left = `${Math.min(e.clientX - box.left + 12, box.width - 150)}px`;
+function hover(k, i, e) {
+  $("hover").hidden = i < 0 || !state.ids;
+  if (i < 0 || !state.ids) return;
+  const box = $("maps").getBoundingClientRect(), value = state.values && (state.values.value ? shown(state.values.value[i]) : state.values.notes.classes[state.values.class[i]] || "not known");
+  $("hover").textContent = value && value !== "NaN" ? `${state.ids.at(i)}  ${value}` : state.ids.at(i);
+  $("hover").style.left = `${Math.min(e.clientX - box.left + 12, box.width - 190)}px`;
   $("hover").style.top = `${e.clientY - box.top + 12}px`;
 }
 
-async function showSpace() {
+function viewed(k) {
+  const { outside } = maps[k];
+  $(`outside${k}`).textContent = outside ? `${outside.toLocaleString("en")} outside, drawn at the edge` : "";
+  clearTimeout(state.writing);
+  state.writing = setTimeout(remember, 300);
+}
+
+/** Bring a column to -1...1 as a map has it, by logarithm where it spans more than three decades. */
+function axis(values) {
+  let [low, high] = limits(values);
+  const log = low > 0 && high / low > 1000, f = log ? Math.log10 : (v) => v;
+  [low, high] = [f(low), f(high)];
+  return { at: values.map((v) => (2 * (f(v) - low)) / (high - low) - 1), log };
+}
+
+async function showSecond() {
+  const kind = second(), serial = ++state.asked;
+  $("map1").hidden = !kind;
+  $("columns_of_map").hidden = kind !== "columns";
+  if (!kind) return remember();
+  const value = (column) => askColumns("api/values", { space: state.space, column }).then((c) => c.value || Float32Array.from(c.class));
+  try {
+    let x, y, grid = [], label = kind;
+    if (kind === "sky") {
+      const [ra, dec] = await Promise.all([value("ra"), value("dec")]);
+      [x, y] = [new Float32Array(ra.length), new Float32Array(ra.length)];
+      for (let i = 0; i < ra.length; i++) [x[i], y[i]] = ra[i] === ra[i] ? onSky(ra[i], dec[i]) : [NaN, NaN];
+      grid = skyGrid();
+      label = "sky: ICRS, east is left, 0h in the middle";
+    } else if (kind === "columns") {
+      const [a, b] = (await Promise.all([value($("x").value), value($("y").value)])).map(axis);
+      [x, y] = [a.at, b.at];
+      label = `${$("y").value}${b.log ? " (log)" : ""} over ${$("x").value}${a.log ? " (log)" : ""}`;
+    } else ({ x, y } = await askColumns("api/map", { space: kind, rows_of: state.space }));
+    if (serial !== state.asked) return;
+    maps[1].show(x, y, grid);
+    $("name1").textContent = label;
+    remember();
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function showSpace(asked = {}) {
   state.space = $("space").value;
+  Object.assign(state, { ids: null, mask: null, shapes: [], key: null, chosen: "" });
   say("loading…");
   try {
-    map.show(await ask("/api/map", { space: state.space }));
-    say(`${map.map.ids.length.toLocaleString("en")} vectors`);
-    await showColours();
+    const { x, y, notes } = await askColumns("api/map", { space: state.space });
+    Object.assign(state, { n: x.length, snapshot: notes.snapshot });
+    maps.forEach((m) => m.select(null));
+    maps[0].show(x, y);
+    maps[0].lookAt(viewOf(asked.view) || { x: 0, y: 0, zoom: 1 });
+    $("name0").textContent = `${state.space}: first two principal components`;
+    say(`${x.length.toLocaleString("en")} vectors`);
+    const [ids] = await Promise.all([askColumns("api/ids", { space: state.space }), showColours(), showSecond()]);
+    state.ids = new Texts(ids["id.offsets"], ids["id.bytes"]);
+    if (second()) maps[1].lookAt(viewOf(asked.view2) || { x: 0, y: 0, zoom: 1 });
+    for (const { view, mode, points } of asked.shapes || []) if ([state.space, second()].includes(view)) lasso(view === state.space ? 0 : 1, points, mode, false);
+    if (asked.id) pick(asked.id);
+    else if (state.mask) describeSelection();
   } catch (error) {
     say(error.message, true);
   }
@@ -68,125 +102,169 @@ async function showSpace() {
 
 async function showColours() {
   const column = $("column").value.trim();
-  $("legend").replaceChildren();
-  if (!column) return map.colour(null);
+  state.values = null;
+  state.hidden.clear();
+  if (!column) return paintColours();
   try {
-    const colours = await ask("/api/colours", { space: state.space, column });
-    map.colour(colours);
-    if (colours.classes) {
-      colours.classes.forEach((name, i) => {
-        const item = make("span", null), dot = make("i");
-        dot.style.background = CLASS_COLOURS[i % CLASS_COLOURS.length];
-        item.append(dot, name);
-        $("legend").append(item);
-      });
-      if (!colours.classes.length) $("legend").append("no types known");
-    } else {
-      const [low, high] = limits(colours.values), ramp = make("i", null, { className: "ramp" });
-      ramp.style.background = `linear-gradient(90deg, ${RAMP.join(",")})`;
-      $("legend").append(`${column} ${shown(low)}`, ramp, shown(high));
-    }
+    state.values = await askColumns("api/values", { space: state.space, column });
+    if (state.values.value) [state.low, state.high] = limits(state.values.value);
+    paintColours();
   } catch (error) {
+    $("legend").replaceChildren();
     say(error.message, true);
   }
 }
 
-function part(title, fill) {
-  const made = make("section"), place = make("div");
-  made.append(make("h3", title), place);
-  $("detail").append(made);
-  fill
-    .then((content) => place.replaceChildren(content || make("p", "none in this store", { className: "none" })))
-    .catch((error) => place.replaceChildren(make("p", error.message, { className: "error" })));
+function paintColours() {
+  const { values } = state, legend = $("legend");
+  legend.replaceChildren();
+  if (!values) return maps.forEach((m) => m.colour(null));
+  remember();
+  if (values.value) {
+    const positive = state.low > 0, colours = ofNumbers(values.value, state.low, state.high, state.log && positive);
+    maps.forEach((m) => m.colour(colours));
+    const ramp = make("i", null, { className: "ramp" }), limit = (name) => {
+      const input = make("input", null, { value: Number(state[name].toPrecision(4)), size: 6, "aria-label": `${name} end of the colours` });
+      input.addEventListener("change", () => {
+        if (Number.isFinite(Number(input.value))) state[name] = Number(input.value);
+        paintColours();
+      });
+      return input;
+    };
+    ramp.style.background = GRADIENT;
+    const log = make("label", "log "), tick = make("input", null, { type: "checkbox", checked: state.log && positive, disabled: !positive });
+    tick.addEventListener("change", () => {
+      state.log = tick.checked;
+      paintColours();
+    });
+    log.append(tick);
+    legend.append(`${values.notes.column}${values.notes.unit ? ` [${values.notes.unit}]` : ""} `, limit("low"), ramp, limit("high"), log);
+    return;
+  }
+  const names = values.notes.classes, colours = ofClasses(values.class, names, state.hidden);
+  maps.forEach((m) => m.colour(colours));
+  [...names, "not known"].forEach((name, i) => {
+    const c = i === names.length ? -1 : i, dot = make("i"), button = make("button", null, { type: "button", "aria-pressed": String(!state.hidden.has(c)), title: `show or hide ${name}` });
+    dot.style.background = c < 0 || name === "others" ? NO_VALUE : CLASS_COLOURS[c % CLASS_COLOURS.length];
+    button.append(dot, name);
+    button.addEventListener("click", () => {
+      if (!state.hidden.delete(c)) state.hidden.add(c);
+      paintColours();
+    });
+    legend.append(button);
+  });
+  if (!names.length) legend.append("no types known");
+}
+
+/** Select the points inside a shape on one of the maps: anew, added, or taken away. */
+function lasso(k, points, given, describe = true) {
+  const mode = given || document.querySelector("input[name=mode]:checked").value, held = inside(points, maps[k].x, maps[k].y), { hidden, values } = state;
+  if (hidden.size && values?.class) held.forEach((v, i) => v && hidden.has(values.class[i]) && (held[i] = 0));
+  const before = mode === "new" ? null : state.mask;
+  state.mask = before ? held.map((v, i) => (mode === "add" ? v | before[i] : before[i] & (1 - v))) : mode === "remove" ? null : held;
+  state.shapes = [...(mode === "new" ? [] : state.shapes), { view: viewName(k), mode, points }];
+  state.key = null;
+  let n = 0;
+  if (state.mask) for (const v of state.mask) n += v;
+  state.selected = n;
+  if (!n) state.mask = null;
+  maps.forEach((m) => m.select(state.mask));
+  say(n ? `${n.toLocaleString("en")} selected` : "nothing selected");
+  state.chosen = "";
+  remember();
+  if (describe) describeSelection();
+}
+
+function describeSelection() {
+  if (!state.mask) return $("detail").replaceChildren(make("p", "Nothing is selected.", { className: "hint" }));
+  const { space, mask, selected, ids, snapshot } = state;
+  showSelection({ space, mask, n: selected, texts: ids, snapshot, column: $("column").value.trim() || "otype", key: selectionKey, clear: clearSelection });
+}
+
+function selectionKey() {
+  if (!state.mask) return Promise.resolve("");
+  state.key ||= keep(state.space, state.mask).catch((error) => {
+    state.key = null;
+    throw error;
+  });
+  return state.key;
+}
+
+function clearSelection() {
+  Object.assign(state, { mask: null, shapes: [], key: null });
+  maps.forEach((m) => m.select(null));
+  describeSelection();
+  say(`${state.n.toLocaleString("en")} vectors`);
+  remember();
+}
+
+function mark(ids, chosen) {
+  const places = ids.length || chosen ? state.ids?.places : null;
+  const rows = ids.map((id) => places?.get(id)).filter((i) => i !== undefined);
+  maps.forEach((m) => m.mark(rows, places?.get(chosen) ?? -1));
 }
 
 function pick(id) {
-  const serial = ++state.serial;
-  $("detail").replaceChildren(make("h2", id));
-  map.mark([], id);
-  const facts = ask("/api/detection", { id });
-  const spectrum = ask("/api/spectrum", { id }), near = ask("/api/neighbours", { space: state.space, id }), light = ask("/api/light_curve", { id });
-  part("catalog", facts.then((found) => {
-    const made = table([], found.fields.map((f) => [f.name, f.value === null ? null : `${shown(f.value)} ${f.unit}`]));
-    found.fields.forEach((f, i) => (made.tBodies[0].rows[i].title = f.description || ""));
-    const types = found.types.map((t) => `${t.otype || t.class} (${t.authority}${t.predicted ? ", predicted" : ""})`);
-    const box = make("div");
-    box.append(made, make("p", types.length ? `said to be ${types.join(", ")}` : "no type known"));
-    return box;
-  }));
-  part("spectrum", spectrum.then((s) => s.rate && chart(
-    s.rate.map((y, i) => ({ x: Math.sqrt(s.edges_kev[i] * s.edges_kev[i + 1]), y, low: y - s.error[i], high: y + s.error[i] })),
-    { x: "energy [keV]", y: "count/s/keV", log: true },
-  )));
-  part("light curve", light.then((c) => {
-    const drawn = c.rate && chart(
-      c.rate.map((y, i) => ({ x: (c.start_s[i] - c.start_s[0]) / 1000, y, low: c.rate_lolim[i], high: c.rate_hilim[i] })),
-      { x: `time [ks], bins of ${c.bin_s} s`, y: "count/s" },
-    );
-    if (!c.said) return drawn;
-    const box = make("div");
-    box.append(...(drawn ? [drawn] : []), make("p", c.said, { className: "none" }));
-    return box;
-  }));
-  part(`neighbours in ${state.space}`, near.then((found) => {
-    if (serial === state.serial) map.mark(found.rows.map((r) => r.id), id);
-    return table(["id", "distance", "hard_hs", "type"], found.rows.map((r) => [r.id, r.distance, r.hard_hs, r.otype]), (row) => pick(row[0]));
-  }));
-  part("papers", facts.then((found) => {
-    if (!found.papers.length) return null;
-    const box = make("div");
-    for (const p of found.papers) {
-      const one = make("details");
-      one.append(make("summary", `${p.year || ""} ${p.title || p.bibcode}`), make("p", p.abstract), make("p", `${p.bibcode} ${p.methods?.length ? `— ${p.methods.join(", ")}` : ""}`, { className: "none" }));
-      box.append(one);
-    }
-    return box;
-  }));
+  state.chosen = id;
+  mark([], id);
+  remember();
+  showSource({ id, space: state.space, pick, mark: (ids) => mark(ids, id) });
 }
 
-$("find").addEventListener("submit", async (e) => {
-  e.preventDefault();
+async function find() {
   const text = $("words").value.trim();
   if (!text) return;
+  mark([]);
+  $("detail").replaceChildren(make("p", "searching…", { className: "hint" }));
   try {
-    const found = await ask("/api/search", { space: state.space, text });
-    map.mark(found.rows.map((r) => r.id));
-    const rows = found.rows.map((r) => [r.id, r.name, r.distance]);
-    $("detail").replaceChildren(make("h2", `nearest to “${text}”`), table(["id", "name", "distance"], rows, (row) => pick(row[0])));
+    const { said, rows } = await ask("api/search", { space: state.space, text });
+    mark(rows.map((r) => r.id));
+    $("detail").replaceChildren(make("h2", said), table(["id", "name", "distance"], rows.map((r) => [r.id, r.name ?? null, r.distance ?? null]), (row) => pick(row[0])));
     say(`${rows.length} found`);
   } catch (error) {
-    say(error.message, true);
+    $("detail").replaceChildren(make("p", error.message, { className: "error", role: "alert" }));
+    say("nothing found", true);
   }
-});
+}
 
-$("sql").addEventListener("submit", async (e) => {
-  e.preventDefault();
-  $("answer").replaceChildren(make("p", "asking…", { className: "none" }));
-  const start = performance.now();
-  try {
-    const answer = await fetch("/api/sql", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query: $("query").value }) });
-    const value = await answer.json();
-    if (!answer.ok) throw new Error(value.error);
-    const at = value.columns.findIndex((c) => c === "detection_id" || c === "id");
-    const note = `${value.rows.length} rows${value.more ? ", and more: only the first are shown" : ""}, ${Math.round(performance.now() - start)} ms`;
-    const notes = [note, ...(value.notes || [])].map((text) => make("p", text, { className: "none" }));
-    $("answer").replaceChildren(...notes, table(value.columns, value.rows, at < 0 ? undefined : (row) => pick(row[at])));
-    if (at >= 0) map.mark(value.rows.map((row) => row[at]));
-  } catch (error) {
-    $("answer").replaceChildren(make("p", error.message, { className: "error" }));
-  }
-});
-$("query").addEventListener("keydown", (e) => {
-  if (e.key === "Enter" && (e.ctrlKey || e.metaKey)) $("sql").requestSubmit();
-});
-$("space").addEventListener("change", showSpace);
-$("column").addEventListener("change", showColours);
+function listen() {
+  $("find").addEventListener("submit", (e) => {
+    e.preventDefault();
+    find();
+  });
+  $("space").addEventListener("change", () => showSpace());
+  $("column").addEventListener("change", showColours);
+  for (const id of ["second", "x", "y"]) $(id).addEventListener("change", showSecond);
+  for (const tool of document.querySelectorAll("input[name=tool]")) tool.addEventListener("change", () => maps.forEach((m) => (m.tool = tool.value)));
+  $("home").addEventListener("click", () => maps.forEach((m) => m.fit(false)));
+  $("all").addEventListener("click", () => maps.forEach((m) => m.fit(true)));
+  document.addEventListener("keydown", (e) => {
+    if (e.key === "Escape" && !["INPUT", "TEXTAREA", "SELECT"].includes(e.target.tagName) && state.mask) clearSelection();
+  });
+  startSqlBox({ pick, mark, selection: selectionKey });
+}
 
-ask("/api/overview").then((found) => {
+async function start() {
+  const asked = readAddress(), found = await ask("api/overview");
   $("store").textContent = `${found.store}, snapshot ${found.snapshot}: ${found.detections.toLocaleString("en")} detections, ${found.papers.toLocaleString("en")} papers`;
   $("simulated").hidden = !found.simulated;
-  for (const s of found.spaces) $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));
-  for (const c of [{ name: "otype", description: "Type that SIMBAD gives" }, ...found.columns]) $("columns").append(make("option", c.description, { value: c.name }));
-  if (found.spaces.length) return showSpace();
-  say("no vectors yet: python -m embed run", true);
-}).catch((error) => say(error.message, true));
+  for (const s of found.spaces) {
+    $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));
+    $("second").append(make("option", s.space, { value: s.space }));
+  }
+  const more = [{ name: "otype", description: "Type that SIMBAD gives" }, { name: "ra" }, { name: "dec" }];
+  for (const c of [...more, ...found.columns]) $("columns").append(make("option", c.description, { value: c.name }));
+  listen();
+  for (const name of ["space", "second", "x", "y", "column"]) if (asked[name] !== undefined) $(name).value = asked[name];
+  state.log = asked.log === "1";
+  if (asked.snapshot && Number(asked.snapshot) !== found.snapshot) {
+    $("notice").hidden = false;
+    $("notice").textContent = `This address was made at snapshot ${asked.snapshot}; the store is at ${found.snapshot}: what you see may differ.`;
+  }
+  if (!found.spaces.length) return say("no vectors yet: python -m embed run", true);
+  if (!$("space").value) $("space").value = found.spaces[0].space;
+  await showSpace(asked);
+}
+
+start().catch((error) => say(error.message, true));
+globalThis.photonlake = { maps, state }; // for the console, and what measures and tests the page

@@ -37,16 +37,21 @@ def browsed(empty_store, tmp_path_factory):
     ids, names = fill(store)
     rows = [
         {"detection_id": d, "name": n, "obsid": int(d.split(".")[0]), "obi": 0, "region_id": i % 50, "hard_hs": i / N}
+        | {"ra_aper": 295.86528 + i / N, "dec_aper": -10.5}
         for i, (d, n) in enumerate(zip(ids, names, strict=True))
     ]
     write_rows(store, "csc.observation_source", *rows)
+    places = [{"name": n, "ra": 0.01 * i, "dec": 80.0} for i, n in enumerate(names[:3])]
+    places.append({"name": names[3], "ra": 295.86528, "dec": -10.5})
+    write_rows(store, "csc.master_source", *places)
     types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
     write_rows(store, "csc.classification", *types[:200])
     write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})
     link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0}
     write_rows(store, "lit.paper_source", link)
     spectrum = {"spectrum_id": "s", "detection_id": ids[0], "counts": [3] * 1024, "exposure_s": 1e3, "rmf_id": "r"}
-    write_rows(store, "product.spectrum", spectrum | {"background_counts": [1] * 1024})
+    spectrum |= {"backscal": 1e-6, "background_counts": [1] * 1024}
+    write_rows(store, "product.spectrum", spectrum | {"background_backscal": 1e-6, "background_exposure_s": 1e3})
     header = {"file_id": 1, "kind": "events", "obsid": 1, "obi": 0, "n_rows": 100}
     header |= {"region_id": 1, "detection_id": ids[1], "tstart_s": 1000.0, "tstop_s": 5000.0}
     write_rows(store, "product.header", header)
@@ -69,9 +74,9 @@ def browsed(empty_store, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(browsed):
+def server(browsed, tmp_path_factory):
     """The store, served."""
-    with BrowseServer(browsed) as made:
+    with BrowseServer(browsed, jobs=tmp_path_factory.mktemp("jobs")) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()

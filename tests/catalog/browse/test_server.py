@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
+import re
 import shutil
 import socket
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from importlib import resources
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from factories.store import write
 
+from catalog.catalog import Catalog
+from catalog.errors import QueryError
+from catalog.objects.space_map import projected
+from catalog.palette import CLASS_COLOURS
+from catalog.serve.address import Address, address
 from catalog.serve.answers import Answers
-from catalog.serve.drawings import projected
+from catalog.serve.maps import Drawn, Maps
 from catalog.serve.server import BrowseServer
 
 
@@ -33,6 +43,47 @@ def ask(server, path, given=None, body=None, headers=None):
         return error.code, json.loads(error.read())
 
 
+def unpacked(content):
+    """Take arrays as the page does."""
+    n = int.from_bytes(content[:4], "little")
+    head = json.loads(content[4 : 4 + n])
+    made = {k: v for k, v in head.items() if k != "arrays"}
+    for array in head["arrays"]:
+        made[array["name"]] = np.frombuffer(content, array["type"], array["length"], 4 + n + array["at"])
+    return made
+
+
+def arrays(server, path, given):
+    with urllib.request.urlopen(f"{server.url[:-1]}{path}?{urllib.parse.urlencode(given)}") as answer:  # noqa: S310
+        assert answer.headers["Content-Encoding"] in {None, "identity"}
+        return unpacked(answer.read())
+
+
+def texts(found, name):
+    offsets, content = found[f"{name}.offsets"], found[f"{name}.bytes"].tobytes()
+    return [content[a:b].decode() for a, b in itertools.pairwise(offsets)]
+
+
+def post(server, path, body, type_):
+    request = urllib.request.Request(f"{server.url[:-1]}{path}", body, {"Content-Type": type_})  # noqa: S310 - localhost
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def select(server, bits, type_="application/octet-stream"):
+    status, answer = post(server, "/api/select?space=spectrum", bits, type_)
+    return status, json.loads(answer)
+
+
+def saved(server, given):
+    status, answer = post(server, "/api/save", json.dumps(given).encode(), "application/json")
+    assert status == 200, answer
+    return answer
+
+
 def sql(server, query):
     return ask(server, "/api/sql", body={"query": query})
 
@@ -41,14 +92,76 @@ def test_the_page_learns_what_there_is(server):
     _, found = ask(server, "/api/overview")
     assert [s["space"] for s in found["spaces"]] == ["spectrum"]
     assert (found["detections"], found["papers"], found["simulated"]) == (300, 1, 0)
-    _, points = ask(server, "/api/map", {"space": "spectrum"})
-    assert len(points["ids"]) == len(points["x"]) == len(points["y"]) == 300
-    _, types = ask(server, "/api/colours", {"space": "spectrum", "column": "otype"})
+    points = arrays(server, "/api/map", {"space": "spectrum"})
+    assert len(points["x"]) == len(points["y"]) == 300
+    ids = arrays(server, "/api/ids", {"space": "spectrum"})
+    assert texts(ids, "id")[0] == "1.0.0"
+    types = arrays(server, "/api/values", {"space": "spectrum", "column": "otype"})
     assert types["classes"] == ["QSO", "YSO"]
-    assert types["values"].count(None) == 100
-    _, hard = ask(server, "/api/colours", {"space": "spectrum", "column": "hard_hs"})
-    assert hard["values"][0] == 0
-    assert ask(server, "/api/colours", {"space": "spectrum", "column": "x; DROP"})[0] == 400
+    assert (types["class"] == -1).sum() == 100
+    hard = arrays(server, "/api/values", {"space": "spectrum", "column": "hard_hs"})
+    assert hard["value"][:2].tolist() == pytest.approx([0, 1 / 300])
+    place = arrays(server, "/api/values", {"space": "spectrum", "column": "ra"})
+    assert (place["value"][0], place["unit"]) == (pytest.approx(295.86528), "deg")
+    assert np.isnan(arrays(server, "/api/values", {"space": "spectrum", "column": "theta"})["value"]).all()
+    assert ask(server, "/api/values", {"space": "spectrum", "column": "x; DROP"})[0] == 400
+    names = ask(server, "/api/names")[1]
+    assert "hard_hs" in names["relations"]["csc.observation_source"]
+    assert "cone" in names["functions"]
+
+
+def test_a_map_in_the_order_of_another_has_no_place_for_rows_that_it_lacks(browsed):
+    maps = Maps(Catalog(browsed))
+    one = maps.of("spectrum")
+    maps._held["other", maps.catalog.snapshot] = Drawn(one.ids[::-1][:299], one.points[::-1][:299])
+    x = unpacked(maps.points("other", "spectrum"))["x"]
+    assert np.isnan(x[0])
+    assert x[1:].tolist() == one.points[1:, 0].tolist()
+
+
+def test_rows_that_are_selected_are_a_relation_and_a_file(server):
+    chosen = np.zeros(300, np.uint8)
+    chosen[[0, 7, 299]] = 1
+    bits = np.packbits(chosen, bitorder="little").tobytes()
+    status, kept = select(server, bits)
+    assert (status, kept["n_rows"]) == (200, 3)
+    given = {"query": "SELECT detection_id FROM selection ORDER BY ALL", "selection": kept["selection"]}
+    expected = [["1.0.0"], ["1.0.7"], ["6.0.49"]]
+    assert ask(server, "/api/sql", body=given)[1]["rows"] == expected
+    csv = saved(server, given | {"format": "csv"}).decode().split()
+    assert [line.strip('"') for line in csv[1:]] == [row[0] for row in expected]
+    table = pq.read_table(io.BytesIO(saved(server, given | {"format": "parquet"})))
+    assert table["detection_id"].to_pylist() == [row[0] for row in expected]
+    assert b"VOTABLE" in saved(server, given | {"format": "votable"})
+    assert ask(server, "/api/save", body=given | {"format": "exe"})[0] == 400
+    assert sql(server, "SELECT count(*) FROM selection")[1]["rows"] == [[0]]  # nothing is selected
+    assert "select the points again" in ask(server, "/api/sql", body=given | {"selection": "0" * 16})[1]["error"]
+    assert select(server, bits[:-1])[0] == 400
+    assert select(server, bits, "text/plain")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("1.0.7", "1.0.7"),
+        ("2CXO J000007.0+000000", "1.0.7"),
+        ("J000007", "1.0.7"),
+        ("j000007.0+0", "1.0.7"),
+        ("295.86528 -10.5", "1.0.3"),
+        ("295.86528, -10.5", "1.0.3"),
+        ("19:43:27.667 -10:30:00", "1.0.3"),
+        ("19h43m27.667s -10d30m00s", "1.0.3"),
+    ],
+)
+def test_a_search_understands_names_parts_of_names_and_positions(server, text, first):
+    assert ask(server, "/api/search", {"space": "spectrum", "text": text})[1]["rows"][0]["id"] == first
+
+
+@pytest.mark.parametrize("text", ["J999999", "9999.0.1", "12.5 +80", "2CXO J999999.9+999999"])
+def test_a_search_that_finds_nothing_says_so(server, text):
+    status, answer = ask(server, "/api/search", {"space": "spectrum", "text": text})
+    assert status == 400
+    assert answer["error"]
 
 
 def test_a_detection_is_told_with_neighbours_and_papers(server):
@@ -74,6 +187,10 @@ def test_a_light_curve_is_the_same_before_and_after_all_regions_are_read(browsed
     looked_up = answers.light_curve("1.0.1")
     assert looked_up["bin_s"] == 92  # from the first photon to the last
     assert answers.light_curve("1.0.2") == {}
+    assert answers.light_curve("1.0.1", "1000")["bin_s"] == 1000
+    for bins, said in (("0", "more than 0"), ("nan", "more than 0"), ("x", "more than 0"), ("1e-9", "or more")):
+        with pytest.raises(QueryError, match=said):
+            answers.light_curve("1.0.1", bins)
     answers.rehearse()
     at_hand = answers.light_curve("1.0.1")
     assert at_hand["bin_s"] == 100  # the length of the file
@@ -165,6 +282,11 @@ def test_what_is_wrong_is_said(server):
     assert "no embedding space 'spectrm'" in ask(server, "/api/map", {"space": "spectrm"})[1]["error"]
 
 
+def test_the_page_has_the_colours_of_reports_and_notebooks():
+    script = resources.files("catalog.serve").joinpath("page", "colours.js").read_text()
+    assert json.loads(re.search(r"CLASS_COLOURS = (\[.*?\])", script)[1]) == list(CLASS_COLOURS)
+
+
 def test_a_map_of_few_or_flat_vectors_is_drawn():
     assert projected(np.zeros((1, 4), np.float32)).tolist() == [[0, 0]]
     assert projected(np.ones((5, 4), np.float32)).tolist() == [[0, 0]] * 5
@@ -180,8 +302,9 @@ def said(server, content):
         connection.sendall(content)
         with connection.makefile("rb") as answers:
             status = answers.readline()
-            headers = dict(line.decode().rstrip().split(": ", 1) for line in iter(answers.readline, b"\r\n") if line)
-            body = answers.read(int(headers.get("Content-Length", 0)))
+            lines = [line.decode().rstrip().partition(": ") for line in iter(answers.readline, b"\r\n") if line]
+            headers = {name.lower(): value for name, _, value in lines}
+            body = answers.read(int(headers.get("content-length", 0)))
             return int(status.split()[1]), body
 
 
@@ -196,11 +319,11 @@ def request(server, *lines, body=b"", method="POST", path="/api/sql"):
         *("Content-Length: -1", "Content-Length: x", "Content-Length: ", "Content-Length: 1e3", "Content-Length: +28"),
         *(
             "Content-Length: 0x1c",
-            "Content-Length: 28, 28",
+            "Content-Length: 28, 1",
             "Content-Length: 9999999999999999999",
             "Content-Length: 65537",
         ),
-        *("X-Length: 28", "Transfer-Encoding: chunked", "Content-Length: 28\r\nContent-Length: 28"),
+        *("X-Length: 28", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 28"),
         *("Content-Length: 28\r\nContent-Length: 1", "Content-Length: 28\r\nTransfer-Encoding: chunked"),
         "Content-Length: \u0662\u0668",
     ],
@@ -239,7 +362,7 @@ def test_half_a_request_is_not_answered_and_holds_up_nobody(server):
 
 
 def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, monkeypatch):
-    monkeypatch.setattr("catalog.serve.server._REQUEST_S", 0.2)
+    monkeypatch.setattr("catalog.serve.connections.REQUEST_S", 0.2)
     with BrowseServer(browsed) as impatient:
         threading.Thread(target=impatient.serve_forever, daemon=True).start()
         for begin in (b"", b"GET / HTTP/1.1\r\nHost: "):
@@ -250,11 +373,9 @@ def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, 
 
 
 @pytest.mark.parametrize("port", [80, 8080])
-def test_a_browser_leaves_out_port_80_and_no_other(browsed, port):
-    with BrowseServer(browsed) as made:
-        made.server_port = port
-        known = {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
-        assert made.hosts == (known if port == 80 else {"127.0.0.1:8080", "localhost:8080"})
+def test_a_browser_leaves_out_port_80_and_no_other(port):
+    known = {"127.0.0.1", "localhost", "127.0.0.1:80", "localhost:80"}
+    assert Address(port=port).names == (known if port == 80 else {"127.0.0.1:8080", "localhost:8080"})
 
 
 @pytest.mark.parametrize(
@@ -286,7 +407,7 @@ def test_no_page_of_another_site_may_ask(server, site, mode, path, status):
         (["Origin: http://127.0.0.1:{port}.evil.example"], 403),
         (["Origin: http://127.0.0.1:1"], 403),
         (["Sec-Fetch-Site: cross-site"], 403),
-        (["Host: evil.example"], 403),
+        (["Host: evil.example"], 400),  # a second one
         (["Content-Type: text/plain"], 400),
     ],
 )
@@ -328,3 +449,26 @@ def test_an_answer_says_what_a_browser_may_do_with_it(server):
         assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         assert page.headers["X-Content-Type-Options"] == "nosniff"
         assert page.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_a_server_behind_a_prefix_or_a_proxy_answers_to_its_public_name(browsed):
+    with BrowseServer(browsed, public="https://data.example.org/chandra") as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        assert made.url == "https://data.example.org/chandra/"
+        lines = ["Host: data.example.org", "Origin: https://data.example.org"]
+        for path in ("/chandra/api/overview", "/api/overview"):  # a proxy leaves the prefix, or takes it off
+            content = "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
+            assert said(made, content)[0] == 200
+        assert said(made, b"GET /chandra HTTP/1.1\r\nHost: data.example.org\r\n\r\n")[0] == 307
+        assert said(made, b"GET /chandra/ HTTP/1.1\r\nHost: evil.example\r\n\r\n")[0] == 403
+        evil = b"GET /api/overview HTTP/1.1\r\nHost: data.example.org\r\nOrigin: https://evil.example\r\n\r\n"
+        assert said(made, evil)[0] == 403
+        made.shutdown()
+
+
+def test_an_address_says_what_is_wrong_with_it():
+    assert address(prefix="a/b/").url == "http://127.0.0.1:0/a/b/"
+    assert "10.1.2.3:80" in address("10.1.2.3", 80).names
+    for wrong in ("data.example.org", "ftp://x", "https://x/?a=1"):
+        with pytest.raises(QueryError, match="expected the address"):
+            address(public=wrong)

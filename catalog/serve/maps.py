@@ -1,0 +1,132 @@
+"""What the page's maps are drawn from: coordinates, ids, values; and the rows that are selected on them."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.catalog import Catalog
+from catalog.errors import QueryError, UnknownName
+from catalog.objects.space_map import SHOWN, classes, projected, values
+from catalog.schema import TABLES
+from catalog.serve.columns import packed
+
+_MOST_MAPS = 4
+_MOST_SELECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The map of a space at a snapshot: ids, shape (n,), and points, shape (n, 2)."""
+
+    ids: pa.Array
+    points: npt.NDArray[np.float32]
+
+
+@dataclass
+class Maps:
+    """Maps and selections of a store; safe for several threads.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    """
+
+    catalog: Catalog
+    _held: OrderedDict[tuple[str, int], Drawn] = field(default_factory=OrderedDict)
+    _selections: OrderedDict[str, pa.Table] = field(default_factory=OrderedDict)
+    _drawing: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, space: str) -> Drawn:
+        """Return the map of a space, drawn once for a snapshot."""
+        key = space, self.catalog.snapshot
+        with self._drawing:  # once, though several ask for it
+            if key not in self._held:
+                ids, vectors = self.catalog.vectors(space)
+                self._held[key] = Drawn(pa.array(ids, pa.string()), projected(vectors))
+                while len(self._held) > _MOST_MAPS:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(key)
+            return self._held[key]
+
+    def points(self, space: str, rows_of: str = "") -> bytes:
+        """Return a map's coordinates: x and y, float32, shape (n,).
+
+        Parameters
+        ----------
+        space : str
+        rows_of : str
+            Another space, whose rows these are to be in order; NaN where this one lacks a row.
+        """
+        drawn = self.of(space)
+        points = drawn.points
+        if rows_of and rows_of != space:
+            place = pc.index_in(self.of(rows_of).ids, drawn.ids)
+            at = np.asarray(pc.fill_null(place, -1))
+            points = np.where((at >= 0)[:, None], points[at], np.float32(np.nan))
+        return packed({"x": points[:, 0], "y": points[:, 1]}, space=space, shown=SHOWN, snapshot=self.catalog.snapshot)
+
+    def ids(self, space: str) -> bytes:
+        """Return the ids of a map's rows."""
+        return packed({"id": self.of(space).ids})
+
+    def values(self, space: str, column: str) -> bytes:
+        """Return a value for each row: float32, NaN for NULL; or int8, the place of its class, -1 for NULL."""
+        found = values(self.catalog, self.of(space).ids, column)
+        unit = next((c.unit for c in TABLES["csc.observation_source"].columns if c.name == column), "")
+        if pa.types.is_string(found.type):
+            names, place = classes(found)
+            return packed({"class": place}, column=column, classes=names)
+        number = np.asarray(pc.fill_null(found, np.nan), np.float64)
+        return packed(
+            {"value": number.astype(np.float32)}, column=column, unit="deg" if column in {"ra", "dec"} else unit
+        )
+
+    def select(self, space: str, bits: bytes) -> dict[str, object]:
+        """Keep the rows that are selected, for queries to name.
+
+        Parameters
+        ----------
+        space : str
+        bits : bytes
+            A bit for each row of the map, the least significant first.
+
+        Returns
+        -------
+        dict
+            `selection`, what queries name it by, and `n_rows`.
+        """
+        ids = self.of(space).ids
+        chosen = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+        if not 0 <= len(chosen) - len(ids) < 8:  # noqa: PLR2004 - bits come by the byte
+            raise QueryError(
+                f"expected a bit for each of {len(ids):,} rows, found {len(chosen):,}; load the page again"
+            )
+        rows = ids.take(pa.array(np.flatnonzero(chosen[: len(ids)])))
+        key = hashlib.sha256(f"{space} {self.catalog.snapshot} ".encode() + bits).hexdigest()[:16]
+        name = "bibcode" if self._holds_papers(space) else "detection_id"
+        self._selections[key] = pa.table({name: rows})
+        while len(self._selections) > _MOST_SELECTIONS:
+            self._selections.popitem(last=False)
+        return {"selection": key, "n_rows": len(rows)}
+
+    def selection(self, key: str) -> pa.Table:
+        """Return what `select` kept; an empty one where no key is given."""
+        if not key:
+            return pa.table({"detection_id": pa.array([], pa.string())})
+        if key not in self._selections:
+            raise UnknownName("this selection is no longer kept; select the points again")
+        return self._selections[key]
+
+    def _holds_papers(self, space: str) -> bool:
+        query = (
+            "SELECT e.modality FROM meta.space AS s JOIN meta.encoder AS e USING (encoder_id) WHERE s.space = $space"
+        )
+        return ("papers",) in self.catalog.sql(query, space=space).fetchall()
