@@ -26,6 +26,7 @@ from catalog.console import (
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
+from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
 from catalog.store import expiry, lake, location
@@ -107,19 +108,10 @@ def sql(  # noqa: PLR0917 - typer names each
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+            cat.register(name, exports.own_table(name, file))
         if samp:
-            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
-
-            took = send(
-                cat.sql(
-                    text,
-                    snapshot=snapshot,
-                    parameters=_parameters(param),
-                ),
-                samp,
-            )
-            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            result = cat.sql(text, snapshot=snapshot, parameters=_parameters(param))
+            OUT.print(exports.sent(result, samp), highlight=False, soft_wrap=True)
             return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
@@ -138,27 +130,15 @@ def export_(  # noqa: PLR0917 - typer names each
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
-    ogip: Annotated[
-        Path | None,
-        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
-    ] = None,
-    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
-    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
-    hats: Annotated[
-        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
-    ] = None,
-    moc: Annotated[
-        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
-    ] = None,
-    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
-    with_: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
-    ] = None,
-    frozen: Annotated[
-        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
-    ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
+    ogip: exports.OgipOption = None,
+    where: exports.WhereOption = None,
+    zipped: exports.GzipOption = False,
+    hats: exports.HatsOption = None,
+    moc: exports.MocOption = None,
+    table: exports.TableOption = "csc.master_source",
+    with_: exports.SpaceOption = None,
+    frozen: exports.FrozenOption = None,
+    url: exports.UrlOption = None,
 ) -> None:
     """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
@@ -172,9 +152,7 @@ def export_(  # noqa: PLR0917 - typer names each
     """
     output = output or file
     if ogip or hats or moc or frozen:
-        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
-
-        published = publish(
+        published = exports.publish(
             location.store_path(store),
             ogip=(ogip, where, zipped) if ogip else None,
             hats=(hats, table, with_ or []) if hats else None,
@@ -263,13 +241,6 @@ def snapshots(
 
 for _command in (expire, serve, backup, restore, browse, repair):
     app.command()(_command)
-
-
-def _sent(name: str) -> object:
-    """Return a table that another program sends."""
-    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
-
-    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
 
 
 def _answer(
