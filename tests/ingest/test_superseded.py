@@ -23,7 +23,7 @@ print("asks", flush=True)
 fewest = 1 << 60
 with Catalog(sys.argv[1]) as cat:
     while True:
-        n, versions = cat.sql("SELECT count(*), count(DISTINCT file_id) FROM product.event_stored").fetchone()
+        n, versions = cat.sql("SELECT count(*), count(DISTINCT file_id) FROM product.event_stored").fetchall()[0]
         fewest = min(fewest, n)
         if n > 30 or versions > 1:
             break
