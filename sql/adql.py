@@ -15,6 +15,7 @@ from sqlglot import exp
 
 from sql.adql_geometry import GEOMETRY, SHAPES, NotAdql, geometry, is_argument, shown, sql_of
 from sql.adql_grammar import check, parsed
+from sql.objects import OBJECTS
 from sql.spherical import NoShape
 
 _RENAMED = {"LOG": "ln", "CEILING": "ceil", "TRUNCATE": "trunc"}
@@ -161,6 +162,10 @@ class _Translation:
         given = node.expressions
         if len(given) > len(names):
             raise NotAdql(f"{name}({', '.join(names)}) has no place for {len(given)} arguments")
+        for part in given:  # a function may be told a table by its name
+            if part.is_string and (new := self._offered.renamed.get(part.name.lower())):
+                part.replace(exp.Literal.string(new))
+        given = node.expressions
         return exp.Anonymous(
             this=name,
             expressions=[
@@ -270,7 +275,8 @@ class _Translation:
 
 
 def _takes_names(function: str) -> bool:
-    return function not in {"cone", "light_curve", "region_light_curve"}
+    """Tell whether a function's arguments have names in the engine; those of a macro have places."""
+    return not any(o.full_name == function and o.kind == "table macro" for o in OBJECTS)
 
 
 def _unwrapped(node: exp.EQ | exp.NEQ) -> exp.Expr:

@@ -8,7 +8,7 @@ Source: VOTable Format Definition 1.4 (Ochsenbein et al. 2019, IVOA Recommendati
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,15 +19,17 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from astropy import units as u
 
 from catalog.formats.astropy_table import metadata_of, parse_unit
 from catalog.formats.plain_types import json_text, plain, time_text
+from catalog.formats.ragged_bytes import Ragged, joined, ragged
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FLUX = u.mW / u.m**2
-_LINE = 57  # bytes that give 76 characters of base64
+_GROUP = 3  # bytes that give four characters of base64
 _NUMBERS: dict[pa.DataType, tuple[str, str]] = {
     # VOTable has no signed byte: int8 widens to short
     pa.int8(): ("short", ">i2"),
@@ -46,11 +48,11 @@ _NUMBERS: dict[pa.DataType, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class _Kind:
-    """How one column is declared and encoded: all cells as one array of fixed width, or each as bytes."""
+    """How one column is declared and encoded: as one array of fixed width, or as counts and what they count."""
 
     attributes: str
     fixed: Callable[[pa.Array], npt.NDArray[np.generic]] | None = None
-    cells: Callable[[pa.Array], Iterable[bytes]] | None = None
+    cells: Callable[[pa.Array], tuple[npt.NDArray[np.generic], Ragged]] | None = None
     array_null: str = ""
     null: int | None = None
 
@@ -133,10 +135,10 @@ def _write_binary(reader: pa.RecordBatchReader, stream: BinaryIO, kinds: list[_K
     rest = b""
     for batch in reader:
         data = rest + _rows(batch, kinds, flags=flags)
-        whole = len(data) - len(data) % _LINE
-        stream.write(base64.encodebytes(data[:whole]))
+        whole = len(data) - len(data) % _GROUP
+        stream.write(binascii.b2a_base64(data[:whole]))
         rest = data[whole:]
-    stream.write(base64.encodebytes(rest))
+    stream.write(binascii.b2a_base64(rest))
 
 
 def _written_rows(batch: pa.RecordBatch) -> str:
@@ -157,7 +159,8 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
     if (pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_)) and type_.value_type in _NUMBERS:
         dtype = _NUMBERS[type_.value_type][1]
         missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
-        return ["" if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
+        nothing = " ".join([missing] * type_.list_size) if pa.types.is_fixed_size_list(type_) else ""
+        return [nothing if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
     return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
 
 
@@ -218,21 +221,23 @@ def _rows(batch: pa.RecordBatch, kinds: list[_Kind], *, flags: bool) -> bytes:
 
     Neighbours of fixed width go as one array, so that a table of numbers costs no Python per row.
     """
+    if not batch.num_rows:
+        return b""
     nulls = np.zeros((batch.num_rows, len(kinds)), dtype=bool)
-    pieces: list[Iterable[bytes]] = []
+    pieces: list[npt.NDArray[np.generic] | Ragged] = []
     run: list[npt.NDArray[np.generic]] = []
     for i, (column, kind) in enumerate(zip(batch.columns, kinds, strict=True)):
         nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
         if kind.fixed is not None:
             run.append(kind.fixed(column if flags or kind.null is None else column.fill_null(kind.null)))
         elif kind.cells is not None:
-            pieces += [_split(_side_by_side(run, batch.num_rows)), kind.cells(column)]
+            counts, cells = kind.cells(column)
+            pieces += [_side_by_side([*run, counts], batch.num_rows), cells]
             run = []
     first = [np.packbits(nulls, axis=1)] if flags else []
     if not pieces:
         return _side_by_side([*first, *run], batch.num_rows).tobytes()
-    pieces = [*map(_split, first), *pieces, _split(_side_by_side(run, batch.num_rows))]
-    return b"".join(piece for row in zip(*pieces, strict=True) for piece in row)
+    return joined([*first, *pieces, _side_by_side(run, batch.num_rows)], batch.num_rows)
 
 
 def _side_by_side(arrays: list[npt.NDArray[np.generic]], n_rows: int) -> npt.NDArray[np.void]:
@@ -252,7 +257,7 @@ def _kind(type_: pa.DataType) -> _Kind:
         return _Kind('datatype="boolean"', fixed=_truths)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         attributes = 'datatype="char" arraysize="*" xtype="timestamp"'
-        return _Kind(attributes, cells=lambda c: map(_time, c.to_pylist()))
+        return _Kind(attributes, cells=_times)
     if pa.types.is_fixed_size_list(type_) and type_.value_type in _NUMBERS and type_.list_size:
         name, dtype = _NUMBERS[type_.value_type]
         size = type_.list_size
@@ -263,7 +268,7 @@ def _kind(type_: pa.DataType) -> _Kind:
         name, dtype = _NUMBERS[type_.value_type]
         sentinel = "" if dtype[1] == "f" else f'<VALUES null="{np.iinfo(dtype).min}"/>'
         return _Kind(f'datatype="{name}" arraysize="*"', cells=lambda c: _arrays(c, dtype), array_null=sentinel)
-    return _Kind('datatype="unicodeChar" arraysize="*"', cells=lambda c: map(_text, c.to_pylist()))
+    return _Kind('datatype="unicodeChar" arraysize="*"', cells=_texts)
 
 
 def _smallest(type_: pa.DataType) -> int:
@@ -279,13 +284,6 @@ def _truths(column: pa.Array) -> npt.NDArray[np.generic]:
     return letters
 
 
-def _split(values: npt.NDArray[np.generic]) -> Iterable[bytes]:
-    """Cut an array into the bytes of its first axis."""
-    data, n = values.tobytes(), len(values)
-    width = len(data) // max(n, 1)
-    return (data[i * width : (i + 1) * width] for i in range(n))
-
-
 def _filled(column: pa.Array, dtype: str) -> npt.NDArray[np.generic]:
     """Return numbers in VOTable's byte order; NULLs hold NaN or zero under their flag."""
     if dtype[1] == "f":
@@ -295,21 +293,17 @@ def _filled(column: pa.Array, dtype: str) -> npt.NDArray[np.generic]:
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
-def _arrays(column: pa.Array, dtype: str) -> Iterable[bytes]:
-    """Encode lists: the count, then the elements; a NULL element is NaN, or the smallest integer."""
+def _arrays(column: pa.Array, dtype: str) -> tuple[npt.NDArray[np.generic], Ragged]:
+    """Encode lists: how many elements, and these; a NULL element is NaN, or the smallest integer."""
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
-    for row in column:
-        values = row.values if row.is_valid else None
-        if values is not None and pa.types.is_uint64(values.type):
-            values = plain(values, pa.int64(), "of unsigned integers")
-        if values is None or len(values) == 0:
-            yield b"\0\0\0\0"
-        else:
-            if values.null_count:
-                filled = np.array([missing if v is None else v for v in values.to_pylist()], dtype=dtype)
-            else:
-                filled = np.asarray(values.to_numpy(zero_copy_only=False), dtype=dtype)
-            yield len(filled).to_bytes(4, "big") + filled.tobytes()
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
+    values = column.flatten()
+    if pa.types.is_uint64(values.type):
+        values = plain(values, pa.int64(), "of unsigned integers")
+    wide = values.cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
+    filled = wide.fill_null(missing) if values.null_count else wide
+    data = np.asarray(filled.to_numpy(zero_copy_only=False), dtype=dtype)
+    return lengths.astype(">i4"), Ragged(lengths * data.itemsize, np.frombuffer(data.tobytes(), np.uint8))
 
 
 def _equal_arrays(column: pa.Array, dtype: str, size: int) -> npt.NDArray[np.generic]:
@@ -317,18 +311,33 @@ def _equal_arrays(column: pa.Array, dtype: str, size: int) -> npt.NDArray[np.gen
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
     out = np.full((len(column), size), missing, dtype=dtype)
     values = column.flatten()  # of a list that is NULL there are none here
-    filled = values.fill_null(missing) if values.null_count else values
+    wide = values.cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
+    filled = wide.fill_null(missing) if values.null_count else wide
     there = column.is_valid().to_numpy(zero_copy_only=False)
     out[there] = filled.to_numpy(zero_copy_only=False).reshape(-1, size)
     return out
 
 
-def _time(value: object) -> bytes:
-    text = time_text(value).encode("ascii")
-    return len(text).to_bytes(4, "big") + text
+def _times(column: pa.Array) -> tuple[npt.NDArray[np.generic], Ragged]:
+    made = ragged(time_text(v).encode("ascii") for v in column.to_pylist())
+    return made.lengths.astype(">i4"), made
 
 
-def _text(value: object) -> bytes:
-    text = value if isinstance(value, str) else "" if value is None else json_text(value)
-    data = text.encode("utf-16-be")
-    return (len(data) // 2).to_bytes(4, "big") + data
+def _texts(column: pa.Array) -> tuple[npt.NDArray[np.generic], Ragged]:
+    """Encode texts: how many units of UTF-16, and these."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        there = column.cast(pa.large_string()).fill_null("")
+        if pc.all(pc.string_is_ascii(there), min_count=0).as_py():
+            _, places, letters = there.buffers()
+            ends = np.frombuffer(places, np.int64)[there.offset : there.offset + len(there) + 1]
+            lengths = np.diff(ends)
+            units = np.zeros((int(lengths.sum()), 2), np.uint8)
+            if len(units):
+                units[:, 1] = np.frombuffer(letters, np.uint8)[ends[0] : ends[-1]]
+            return lengths.astype(">i4"), Ragged(lengths * 2, units.reshape(-1))
+    made = ragged(_text(v).encode("utf-16-be") for v in column.to_pylist())
+    return (made.lengths // 2).astype(">i4"), made
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else json_text(value)

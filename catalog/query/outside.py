@@ -43,7 +43,7 @@ class Outside:
 
     def __init__(self, store: Path, limits: Limits | None = None, processes: int = 1) -> None:
         check_exists(store)
-        self.store = store
+        self.store = store.resolve()  # the processes have a folder of their own
         self.limits = limits or Limits()
         self._turns = threading.BoundedSemaphore(processes)
         self._idle: list[LimitedProcess] = []

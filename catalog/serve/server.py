@@ -22,11 +22,12 @@ try:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.gzip import GZipMiddleware
-    from starlette.routing import Mount
+    from starlette.routing import Mount, Route
 except ModuleNotFoundError as error:
     raise QueryError(f"serving needs {error.name}; type: pip install 'photonlake[serve]'") from error
 
 from catalog.serve.callers import Callers
+from catalog.serve.cone_search import ConeSearch
 from catalog.serve.connections import TimedConnection
 from catalog.serve.page_routes import PAGE, PageRoutes, nothing_there
 from catalog.serve.tap_jobs import TapJobs
@@ -120,6 +121,7 @@ class BrowseServer:
         return Starlette(
             routes=[
                 Mount("/tap", routes=TapRoutes(self.tap, self.tap_jobs, f"{self.url}tap").routes),
+                Route("/scs", ConeSearch(self.tap).__call__, methods=["GET"]),
                 Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
             ],
             middleware=[Middleware(Callers, address=self.address, pages=PAGE)],

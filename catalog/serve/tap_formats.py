@@ -18,6 +18,7 @@ from catalog.formats.origin import notes_of
 from catalog.formats.plain_types import is_plain, json_text
 from catalog.formats.votable import Serialization, write_votable
 
+_BATCH_ROWS = 1 << 16
 VOTABLE = "application/x-votable+xml"
 
 
@@ -44,7 +45,7 @@ class TapFormat:
 
 def _votable(serialization: Serialization) -> Callable[[pa.Table, BinaryIO, bool], None]:
     def made(table: pa.Table, stream: BinaryIO, more: bool) -> None:
-        write_votable(table.to_reader(), stream, notes_of(table.schema), serialization, more=more)
+        write_votable(table.to_reader(_BATCH_ROWS), stream, notes_of(table.schema), serialization, more=more)
 
     return made
 
@@ -52,7 +53,7 @@ def _votable(serialization: Serialization) -> Callable[[pa.Table, BinaryIO, bool
 def _exported(name: str) -> Callable[[pa.Table, BinaryIO, bool], None]:
     def made(table: pa.Table, stream: BinaryIO, more: bool) -> None:
         notes: Notes = notes_of(table.schema) | ({"overflow": "there are more rows than these"} if more else {})
-        write(table.to_reader(), stream, name, notes)
+        write(table.to_reader(_BATCH_ROWS), stream, name, notes)
 
     return made
 

@@ -33,7 +33,11 @@ UPLOAD_BYTES = 256 << 20
 _PROCESSES = 3
 _UPLOADED = "__tap_upload_"
 # ADQL has no named arguments: so many by place, those that are given most often first.
-_BY_PLACE = {"nearest": ("space", "target", "k", "metric"), "similar_pairs": ("space", "threshold", "k", "metric")}
+_BY_PLACE = {
+    "nearest": ("space", "target", "k", "metric"),
+    "similar_pairs": ("space", "threshold", "k", "metric"),
+    "crossmatch": ("table_1", "table_2", "radius_arcsec", "find"),
+}
 
 
 class _ScalarFunctions(Container[str]):

@@ -303,3 +303,9 @@ def test_a_catalog_with_a_time_asks_outside(made_store):
         with pytest.raises(QueryError, match=r"stopped after 0\.3 s"):
             cat.sql(ENDLESS["one call"], timeout_s=0.3)
         assert cat.sql("SELECT 1 AS one", timeout_s=60).fetchall() == [(1,)]
+
+
+def test_a_store_may_be_named_from_the_folder_one_is_in(made_store, monkeypatch):
+    monkeypatch.chdir(made_store.parent)
+    with Outside(Path(made_store.name), PATIENT) as outside:
+        assert value(outside.ask("SELECT 1 AS one")) == {"one": 1}

@@ -258,6 +258,7 @@ def test_sql_is_bounded_in_rows_and_in_time(server, monkeypatch):
     status, answer = sql(server, "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
     assert status == 400
     assert "stopped after 0.3 s" in answer["error"]
+    monkeypatch.undo()  # on a busy machine the smallest question takes as long
     assert sql(server, "SELECT 1 AS one")[0] == 200  # the next one is answered
 
 

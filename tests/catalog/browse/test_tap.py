@@ -211,6 +211,10 @@ def test_a_table_that_is_sent_joins(tap):
     assert list(found["n"]) == [7, 8]
     assert list(found["half"]) == [3, 4]
     assert found["arcmin"][1] == pytest.approx(0.606)
+    matched = tap.search(
+        "SELECT x.* FROM crossmatch('TAP_UPLOAD.mine', 'csc.master_source', 2, 'best') AS x", uploads={"mine": mine}
+    ).to_table()
+    assert len(matched) == 2
     assert list(found["far"]) == pytest.approx(
         [0.001 * np.cos(np.radians(80)), 0.0001 * np.cos(np.radians(80))], rel=1e-4
     )
@@ -298,13 +302,26 @@ def test_no_page_of_another_site_may_ask_tap(server):
 
 def test_a_service_over_a_snapshot_sees_no_more(browsed, server):
     catalog = server.answers.catalog
-    number = catalog.snapshots()[0].number
+    number = catalog.snapshots()[1].number  # with tables, and nothing in them
     cited = TapService(browsed, catalog, number)
     answer = cited.ask("SELECT COUNT(*) AS n FROM csc.master_source")
     cited.close()
     assert (answer.table["n"][0].as_py(), answer.snapshot) == (0, number)
     with pytest.raises(UnknownName, match="snapshot"):
         BrowseServer(browsed, snapshot=10_000)
+
+
+def test_a_cone_is_searched(server):
+    service = pyvo.dal.SCSService(f"{server.url}scs?")
+    found = service.search(pos=(0.01, 80.0), radius=0.0005)
+    assert [r.id for r in found] == ["2CXO J000001.0+000000"]
+    assert found[0].pos.ra.deg == pytest.approx(0.01)
+    everything = service.search(pos=(0.01, 80.0), radius=1, verbosity=3)
+    assert len(everything) == 3
+    assert len(everything.fieldnames) > 500
+    for wrong in ("RA=1&DEC=2", "RA=1&DEC=99&SR=1", "RA=nan&DEC=1&SR=1"):
+        content = ask(server, f"{server.url}scs?{wrong}")[2]
+        assert b'name="Error"' in content
 
 
 @pytest.mark.slow
