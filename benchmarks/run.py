@@ -8,7 +8,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     *("imports", "ingest_speed", "catalog_table", "one_source", "second_run", "bytes_per_photon", "memory"),
-    *("nearest", "similar_pairs", "crossmatch", "training", "browse", "tap_answers"),
+    *("nearest", "similar_pairs", "crossmatch", "training", "browse", "tap_answers", "vectors_made", "archive"),
 )
 
 

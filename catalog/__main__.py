@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 from rich.markup import escape
 
 from catalog.catalog import Catalog, open_
-from catalog.console import ERR, OUT, StoreOption, WaitOption, hint, program, run, stdout_bytes, table_of
+from catalog.console import (
+    ERR,
+    OUT,
+    SnapshotOption,
+    StoreOption,
+    hint,
+    number,
+    pairs,
+    program,
+    run,
+    stdout_bytes,
+    table_of,
+)
 from catalog.errors import QueryError, command
 from catalog.formats.export import FORMATS, export, find_format, write
 from catalog.formats.whole_files import check_output
+from catalog.publish import exports
 from catalog.schema import SCHEMAS
-from catalog.store import backup as backups
-from catalog.store import expiry, lake, location, unreferenced
+from catalog.serve.commands import browse, serve
+from catalog.store import expiry, lake, location
+from catalog.store.commands import backup, expire, repair, restore
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -26,13 +38,6 @@ app = program(
     example="python -m catalog info --store s",
 )
 
-SnapshotOption = Annotated[
-    str | None,
-    typer.Option(
-        "--snapshot",
-        help="Ask the store as it was: a snapshot's number or name, a time (ISO 8601, UTC), or the end of a date.",
-    ),
-]
 ParamOption = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Value of a $name in the query; repeatable.")
 ]
@@ -102,13 +107,11 @@ def sql(  # noqa: PLR0917 - typer names each
         context.fail(f"the query is one argument, put it in quotes; after {query!r} came {' '.join(context.args)!r}")
     text = sys.stdin.read() if query == "-" else query
     with open_(store, memory=memory, spill=spill) as cat:
-        for name, file in _pairs("--with", with_, "mine=targets.csv"):
-            cat.register(name, _sent(name) if file == "samp" else Path(file).expanduser())
+        for name, file in pairs("--with", with_, "mine=targets.csv"):
+            cat.register(name, exports.own_table(name, file))
         if samp:
-            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for this option alone
-
-            took = send(cat.sql(text, snapshot=snapshot, parameters=_parameters(param or [])), samp)
-            OUT.print(f"sent to {', '.join(took)}", highlight=False, soft_wrap=True)
+            result = cat.sql(text, snapshot=snapshot, parameters=_parameters(param))
+            OUT.print(exports.sent(result, samp), highlight=False, soft_wrap=True)
             return
         _answer(cat, text, format_, output, snapshot, param, every=every)
 
@@ -127,27 +130,15 @@ def export_(  # noqa: PLR0917 - typer names each
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="With --graph: least similarity; else the run's lowest.")
     ] = None,
-    ogip: Annotated[
-        Path | None,
-        typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs."),
-    ] = None,
-    where: Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")] = None,
-    zipped: Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")] = False,
-    hats: Annotated[
-        Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
-    ] = None,
-    moc: Annotated[
-        Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
-    ] = None,
-    table: Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")] = "csc.master_source",
-    with_: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
-    ] = None,
-    frozen: Annotated[
-        Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
-    ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")] = None,
+    ogip: exports.OgipOption = None,
+    where: exports.WhereOption = None,
+    zipped: exports.GzipOption = False,
+    hats: exports.HatsOption = None,
+    moc: exports.MocOption = None,
+    table: exports.TableOption = "csc.master_source",
+    with_: exports.SpaceOption = None,
+    frozen: exports.FrozenOption = None,
+    url: exports.UrlOption = None,
 ) -> None:
     """Write a table or view to a file; or a network's graph, spectra for fitting, a HATS catalog, a MOC.
 
@@ -161,9 +152,7 @@ def export_(  # noqa: PLR0917 - typer names each
     """
     output = output or file
     if ogip or hats or moc or frozen:
-        from catalog.publish.exports import publish  # noqa: PLC0415 - for these options alone
-
-        published = publish(
+        published = exports.publish(
             location.store_path(store),
             ogip=(ogip, where, zipped) if ogip else None,
             hats=(hats, table, with_ or []) if hats else None,
@@ -250,138 +239,8 @@ def snapshots(
     print_table(table)
 
 
-@app.command()
-def expire(
-    older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="End what is older: 36h, 90d, 12w.", show_default=False)
-    ],
-    keep_last: Annotated[int, typer.Option("--keep-last", min=1, help="So many stay, whatever their age.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    store: StoreOption = None,
-    wait: WaitOption = True,
-) -> None:
-    """End old snapshots, and remove the files and vectors that only they held. Those with a name stay.
-
-    Example: python -m catalog expire --older-than 90d --dry-run --store s
-    """
-    path = location.store_path(store)
-    done = expiry.expire(
-        path, expiry.parse_age(older_than), keep_last=keep_last, dry_run=dry_run, wait=wait, on_wait=hint
-    )
-    n, would = len(done.snapshots), "would end" if dry_run else "ended"
-    size = f"they hold {decimal(done.n_bytes)}" if dry_run else f"{decimal(done.n_bytes)} came back"
-    OUT.print(f"{n} snapshot{'' if n == 1 else 's'} {would}, {done.n_kept} stay; {size}", soft_wrap=True)
-
-
-HostOption = Annotated[
-    str, typer.Option("--host", help="What to bind to; 127.0.0.1 is reached from this machine alone.")
-]
-PrefixOption = Annotated[str, typer.Option("--prefix", help="First part of every path, as /chandra.")]
-UrlOption = Annotated[
-    str, typer.Option("--url", help="Behind a proxy: the address that others type, as https://data.example.org/chandra")
-]
-
-
-@app.command()
-def serve(
-    store: StoreOption = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8642,
-    host: HostOption = "127.0.0.1",
-    prefix: PrefixOption = "",
-    url: UrlOption = "",
-    snapshot: SnapshotOption = None,
-    jobs: Annotated[
-        Path | None, typer.Option("--jobs", help="Where jobs of TAP are kept; else ~/.local/state/photonlake.")
-    ] = None,
-) -> None:
-    """Serve the store: its page, and TAP for TOPCAT and pyvo. It only reads; each query runs in a process with limits.
-
-    Example: python -m catalog serve --store s
-    """
-    _serve(location.store_path(store), port, host=host, prefix=prefix, public=url, snapshot=snapshot, jobs=jobs)
-
-
-@app.command()
-def backup(
-    target: Annotated[Path, typer.Argument(help="Folder of the copy; a second time only what is new is copied.")],
-    store: StoreOption = None,
-) -> None:
-    """Copy the store into a folder, while others read and write it.
-
-    Example: python -m catalog backup /mnt/backup/s --store s
-    """
-    done = backups.backup(location.store_path(store), target)
-    OUT.print(
-        f"{done.n_files} files, {decimal(done.n_bytes)}, of snapshot {done.snapshot} are in {target}; "
-        f"{done.n_new} were new ({decimal(done.n_new_bytes)})",
-        soft_wrap=True,
-        highlight=False,
-    )
-    hint(f"Next: {command(f'catalog restore {shlex.quote(str(target))}', 'NEW_STORE')}")
-
-
-@app.command()
-def restore(
-    source: Annotated[Path, typer.Argument(help="Folder that `backup` wrote.")], store: StoreOption = None
-) -> None:
-    """Make a store of a backup; every file is compared with what was written.
-
-    Example: python -m catalog restore /mnt/backup/s --store s2
-    """
-    path = location.store_path(store)
-    done = backups.restore(source.expanduser().resolve(), path)
-    OUT.print(
-        f"{done.n_files} files, {decimal(done.n_bytes)}, all as they were written, are in {path}",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-@app.command()
-def browse(
-    store: StoreOption = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Show the page in a browser.")] = True,
-) -> None:
-    """Show the store as a page in the browser: maps of the spaces, spectra, light curves, neighbours, papers, SQL.
-
-    Only this machine can reach it, and it only reads; a query may run 10 s and give 1,000 rows.
-
-    Example: python -m catalog browse --store s
-    """
-    _serve(location.store_path(store), port, open_browser=open_browser)
-
-
-def _serve(store: Path, port: int, *, open_browser: bool = False, **options: Any) -> None:  # noqa: ANN401 - the server's
-    import webbrowser  # noqa: PLC0415 - for these commands alone
-
-    from catalog.serve.server import BrowseServer  # noqa: PLC0415 - as above
-
-    with BrowseServer(store, port, **options) as server:
-        OUT.print(f"{store} is at {server.url} (Ctrl-C ends it)", highlight=False, soft_wrap=True)
-        hint(f"TAP, for TOPCAT and pyvo: {server.url}tap")
-        if open_browser:
-            webbrowser.open(server.url)
-        server.serve_forever()
-
-
-@app.command()
-def repair(store: StoreOption = None) -> None:
-    """Remove what no snapshot references, and mend the paths of a store that was moved.
-
-    Example: python -m catalog repair --store s
-    """
-    path = location.store_path(store)
-    done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
-    for line in done or ["Nothing to repair."]:
-        OUT.print(line, soft_wrap=True, highlight=False)
-
-
-def _sent(name: str) -> object:
-    """Return a table that another program sends."""
-    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this option alone
-
-    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
+for _command in (expire, serve, backup, restore, browse, repair):
+    app.command()(_command)
 
 
 def _answer(
@@ -400,7 +259,11 @@ def _answer(
         raise QueryError(f"{name} is not for a terminal; add --output FILE, or send it through a pipe")
     if output:
         check_output(output)
-    result = cat.sql(query, snapshot=snapshot, parameters=_parameters(param or []))
+    result = cat.sql(
+        query,
+        snapshot=snapshot,
+        parameters=_parameters(param),
+    )
     if name == "table":
         print_rows(result, output, every=every)
         return
@@ -412,28 +275,8 @@ def _answer(
         sys.stdout.buffer.flush()
 
 
-def _parameters(given: list[str]) -> dict[str, object]:
-    """Parse NAME=VALUE; whole numbers and decimals become numbers, the rest stays text."""
-    return {name: _number(value) for name, value in _pairs("--param", given, "radius=5")}
-
-
-def _pairs(option: str, given: list[str] | None, example: str) -> list[tuple[str, str]]:
-    pairs = []
-    for item in given or []:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            raise QueryError(f"{option} {item}: expected NAME=VALUE, as in {option} {example}")
-        pairs.append((name, value))
-    return pairs
-
-
-def _number(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def _parameters(given: list[str] | None) -> dict[str, object]:
+    return {name: number(value) for name, value in pairs("--param", given, "radius=5")}
 
 
 if __name__ == "__main__":

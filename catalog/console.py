@@ -28,7 +28,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from catalog.errors import PhotonlakeError
+from catalog.errors import PhotonlakeError, QueryError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -131,6 +131,13 @@ _COMPLAINTS = _console(stderr=True)
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="The store's directory; else $PHOTONLAKE_STORE, else ./store.", show_default=False),
+]
+SnapshotOption = Annotated[
+    str | None,
+    typer.Option(
+        "--snapshot",
+        help="Ask the store as it was: a snapshot's number or name, a time (ISO 8601, UTC), or the end of a date.",
+    ),
 ]
 OnOption = Annotated[
     str,
@@ -243,6 +250,39 @@ def run(app: typer.Typer) -> None:
     if status == EXIT_INTERRUPTED:  # also typer's own answer to Ctrl-C, which says nothing
         _COMPLAINTS.print("interrupted; what was committed stays, run the same again to go on")
     sys.exit(status)
+
+
+def pairs(option: str, given: Iterable[str] | None, example: str) -> list[tuple[str, str]]:
+    """Parse what a repeatable option NAME=VALUE was given.
+
+    Raises
+    ------
+    QueryError
+        If something is no such pair.
+    """
+    found = []
+    for item in given or ():
+        name, equals, value = item.partition("=")
+        if not equals or not name.isidentifier():
+            raise QueryError(f"{option} {item}: expected NAME=VALUE, as in {option} {example}")
+        found.append((name, value))
+    return found
+
+
+def number(text: str) -> int | float | str:
+    """Return a whole number or a decimal as such; other text stays text.
+
+    Examples
+    --------
+    >>> number("5"), number("0.5"), number("five")
+    (5, 0.5, 'five')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def complain(error: PhotonlakeError | OSError) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
-from catalog.console import OUT, StoreOption, WaitOption, hint, program, run, table_of, wide
+from catalog.console import OUT, StoreOption, WaitOption, hint, number, pairs, program, run, table_of, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
 from catalog.store import location
@@ -80,7 +80,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     Example: python -m embed train spectrum --ready-made --store s
     Example: python -m embed train aligned --data events --text papers --gamma 0.1 --store s
     """
-    from embed.store import training_job  # noqa: PLC0415 - `--help` needs no encoder
+    from embed.store import training_job, untrained_spaces  # noqa: PLC0415 - `--help` needs no encoder
 
     options = _options(set_ or [])
     if space == "aligned":
@@ -102,7 +102,7 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     path = location.store_path(store)
     job = training_job.Training(path, space, model, where, settings, again=again, wait=wait, on_wait=say)
     if ready_made:
-        say_trained(training_job.take_ready(job))
+        say_trained(untrained_spaces.take_ready(job))
         hint(f"Next: {command(f'embed run {space}', path)}")
         return
     say_trained(training_job.train(job))
@@ -121,11 +121,11 @@ def run_(
 
     Example: python -m embed run --store s
     """
-    from embed.store import encoding_job, training_job  # noqa: PLC0415 - `--help` needs none
+    from embed.store import encoding_job, untrained_spaces  # noqa: PLC0415 - `--help` needs none
     from embed.store.status import without_encoder  # noqa: PLC0415
 
     path = location.store_path(store)
-    for made in training_job.make_ready(path, spaces or [], wait=wait, on_wait=say):
+    for made in untrained_spaces.make_ready(path, spaces or [], wait=wait, on_wait=say):
         say_trained(made)
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
@@ -273,24 +273,8 @@ def compare(
 
 def _options(given: list[str]) -> dict[str, int | float | str | bool]:
     """Parse NAME=VALUE; numbers and truth values become such, the rest stays text."""
-    out: dict[str, int | float | str | bool] = {}
-    for item in given:
-        name, equals, value = item.partition("=")
-        if not equals or not name.isidentifier():
-            raise QueryError(f"--set {item}: expected NAME=VALUE, as in --set patch=20")
-        out[name] = _value(value)
-    return out
-
-
-def _value(text: str) -> int | float | str | bool:
-    if text in {"true", "false"}:
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    truth = {"true": True, "false": False}
+    return {name: truth[text] if text in truth else number(text) for name, text in pairs("--set", given, "patch=20")}
 
 
 def _check_aligned(model: str | None, data: str | None, text: str) -> None:

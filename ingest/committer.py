@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,52 +14,30 @@ from catalog.parallel import WorkerDied, cpu_count, map_ordered
 from catalog.schema import TABLES, Table
 from catalog.schema.columns import literal
 from catalog.store import lake, manifest
-from catalog.store.manifest import (
-    DUPLICATE,
-    FAILED,
-    FORGOTTEN,
-    LOADED,
-    SKIPPED,
-    STALE,
-    UNREADABLE,
-    FileEntry,
-    Known,
-)
+from catalog.store.manifest import DUPLICATE, FAILED, FORGOTTEN, LOADED, SKIPPED, STALE, UNREADABLE, FileEntry, Known
 from catalog.store.merging import merge
 from catalog.store.parts import add_parts, incoming
+from ingest.contents import Contents, content_of, members_of
 from ingest.detect import ARCHIVE
-from ingest.follow_up import STATES, settle
+from ingest.follow_up import STATES, settle, take_out
+from ingest.gathering import Part
 from ingest.ledger import disagreements, without_release
-from ingest.loading import Loaded, Part, Task, load_batch
+from ingest.loading import Loaded, Task, load_batch
 from ingest.places import Job, plan_of, releases_of
-from ingest.planning import BATCH_BYTES, Plan, archive_of, batches
+from ingest.planning import BATCH_BYTES, FolderNotFound, Found, Plan, archive_of, batches, find_files
 from ingest.readers import file_id_of
 from ingest.refresh_report import Progress, Report
+from ingest.streams import on_disk
+from ingest.superseded import given_way
 
 _LOG = logging.getLogger(__name__)
 
-REGION = "region"
-"""Kind of region files."""
 MERGED = frozenset({"csc.master_source", "csc.observation_source"})
 """Tables in whose rows files may disagree."""
 COMMIT_SECONDS = 1.0
 """Batches that finish within this time share a commit, or within four times as long as the last commit took."""
 SERIAL_BYTES = 16 << 20
 """Below this, starting worker processes takes longer than reading."""
-
-
-def _content(path: str, file: FileEntry | Known) -> tuple[str | None, str]:
-    """Return what makes two files one: their content; a region's text means another source in another folder."""
-    return file.sha256, os.path.dirname(path) if file.kind == REGION else ""  # noqa: PTH120 - a hundred thousand times
-
-
-def _members(ledger: Mapping[str, Known]) -> dict[str, list[str]]:
-    """Return the files in each archive that a ledger knows."""
-    members: dict[str, list[str]] = {path: [] for path, known in ledger.items() if known.kind == ARCHIVE}
-    for path in ledger if members else ():
-        if archive := archive_of(path, members):
-            members[archive].append(path)
-    return members
 
 
 class Committer:
@@ -78,11 +56,13 @@ class Committer:
         self._store, self._report, self._workers, self._on = store, report, workers, on
         self._on_progress = on_progress or (lambda _: None)
         self._done = [0, 0]
+        self._older: dict[str, list[str]] = {}
         self._shared = self._tables_read = False
 
     def run(self, job: Job) -> None:
         """Read and commit until the plan is empty; then work out what follows."""
-        folder, connection = incoming(self._store), self._connection
+        self._folder, connection = str(incoming(self._store).resolve()), self._connection
+        self._release = job.release
         if job.new:
             self._remember(job)
         # The ledger may have changed while we waited for the lock: plan again under it.
@@ -90,11 +70,16 @@ class Committer:
         if plan.forget:
             with lake.transaction(connection, f"{len(plan.forget)} file(s) that gave nothing are gone"):
                 manifest.forget_entries(connection, plan.forget)
+        if self._remove_left(plan):
+            _, plan = plan_of(connection, self._store, job)
         while plan.read:
-            self._read(plan, folder)
-            # Copies of a content that is gone from its file are read now, and so are the files of an older store's
-            # rows that cannot be told apart.
+            self._read(plan)
+            # What is still stale is read now: files of an older store's rows that cannot be told apart, and archives
+            # with copies of a content that is gone from its file.
             _, plan = plan_of(connection, self._store, replace(job, only_stale=True))
+        if plan.older:
+            for path in given_way(plan.older, manifest.read_ledger(connection)):
+                Path(on_disk(path)).unlink(missing_ok=True)
         shared, linked = settle(connection)
         self._shared |= shared
         self._report.linked = linked or self._report.linked
@@ -122,17 +107,27 @@ class Committer:
             ]
             manifest.mark_stale(connection, map(file_id_of, again))
 
-    def _read(self, plan: Plan, folder: Path) -> None:
+    def _remove_left(self, plan: Plan) -> bool:
+        """Remove rows of superseded files that an interrupt, or a refresh of the newer file alone, left behind."""
+        ledger = manifest.read_ledger(self._connection) if plan.older else {}
+        if left := [path for path in given_way(plan.older, ledger) if path in ledger]:
+            with lake.transaction(self._connection, f"{len(left)} superseded file(s)"):
+                take_out(self._connection, left)
+        return bool(left)
+
+    def _read(self, plan: Plan) -> None:
         self._ledger = manifest.read_ledger(self._connection)
-        self._members = _members(self._ledger)
-        held = {path: k for path, k in self._ledger.items() if k.status == LOADED and k.sha256}
-        self._holders = {_content(path, k): path for path, k in held.items()}
+        self._members = members_of(self._ledger)
+        self._older.clear()
+        for older, newest in plan.older.items():
+            self._older.setdefault(newest, []).append(older)
+        self._contents = Contents(self._ledger)
         total = plan.bytes
         few = total < SERIAL_BYTES and self._workers is None and self._on == "local"
         workers = 1 if few else self._workers
         # Several batches a worker, so that none waits for the last; large enough to make good Parquet files.
         size = min(BATCH_BYTES, max(total // (4 * (workers or cpu_count())), SERIAL_BYTES // 4))
-        tasks = (Task(tuple(batch), str(folder.resolve())) for batch in batches(plan.read, size))
+        tasks = (Task(tuple(batch), self._folder) for batch in batches(plan.read, size))
         waiting, since, patience = Loaded(), time.perf_counter(), COMMIT_SECONDS
         for task, result in map_ordered(load_batch, tasks, workers, on=self._on):
             waiting.extend(self._one_by_one(task) if isinstance(result, WorkerDied) else result)
@@ -167,6 +162,11 @@ class Committer:
             return
         vanished = self._vanished(loaded.entries)
         entries, left_out = self._judge(loaded.entries)
+        if copies := self._left_alone({entry.path for entry in loaded.entries}):
+            more = load_batch(Task(tuple(copies), self._folder))
+            loaded.extend(more)
+            judged, left_out_too = self._judge(more.entries)
+            entries, left_out = entries + judged, left_out | left_out_too
         replaced = [*(e.file_id for e in entries if self._replaces(e, left_out)), *map(file_id_of, vanished)]
         parts = [self._sorted(part) for part in loaded.parts]
         connection = self._connection
@@ -194,16 +194,26 @@ class Committer:
         other = entry.status in {DUPLICATE, STALE} or (entry.status == LOADED and entry.file_id not in left_out)
         return other and entry.path in self._ledger
 
+    def _left_alone(self, arriving: Container[str]) -> list[Found]:
+        """Return the copies of contents that no file holds any more: they are read in the commit that takes these."""
+        found: list[Found] = []
+        for path in self._contents.left_alone():
+            known = self._ledger.get(path)
+            if path in arriving or known is None or known.status != DUPLICATE or archive_of(path, self._members):
+                continue
+            with contextlib.suppress(FolderNotFound):
+                found += [f._replace(release=self._release(path)) for f in find_files(Path(path))]
+        return found
+
     def _vanished(self, entries: Sequence[FileEntry]) -> list[str]:
-        """Take leave of files that an archive had in it before it changed, or before it became another file."""
-        changed = {e.path for e in entries if e.status == LOADED and e.path in self._ledger}
-        changed = {path for path in changed if self._ledger[path].kind == ARCHIVE}
-        if not changed:
-            return []
-        present = {e.path for e in entries}
+        """Take leave of files that are superseded, and of those that an archive had in it before it changed."""
+        arrived = [e.path for e in entries if e.status == LOADED]
+        changed = {p for p in arrived if p in self._ledger and self._ledger[p].kind == ARCHIVE}
+        present = {e.path for e in entries} if changed else set()
         vanished = [path for archive in changed for path in self._members[archive] if path not in present]
+        vanished += [older for path in arrived for older in self._older.get(path, ()) if older in self._ledger]
         for path in vanished:
-            self._give_up(path, self._ledger.pop(path))
+            self._contents.give_up(path, self._ledger.pop(path))
         return vanished
 
     def _judge(self, entries: Sequence[FileEntry]) -> tuple[list[FileEntry], set[int]]:
@@ -216,7 +226,7 @@ class Committer:
                 left_out.add(entry.file_id)
                 continue
             if entry.kind == ARCHIVE and entry.status == LOADED:
-                self._give_up(entry.path, known)
+                self._contents.give_up(entry.path, known)
                 judged.append(entry)
                 continue
             if entry.status != LOADED or entry.sha256 is None:
@@ -225,33 +235,42 @@ class Committer:
                     entry = replace(entry, n_rows=known.n_rows, error=kept)  # noqa: PLW2901 - the same file, judged
                 judged.append(entry)
                 continue
-            content = _content(entry.path, entry)
-            holder = self._holders.get(content)
+            content = content_of(entry.path, entry)
+            holder = self._contents.holder(content)
             if holder == entry.path and known is not None and known.status == LOADED:
                 left_out.add(entry.file_id)  # touched, not changed
                 judged.append(replace(entry, n_rows=known.n_rows))
             elif holder is not None and holder != entry.path:
-                self._give_up(entry.path, known)
+                self._contents.give_up(entry.path, known)
                 left_out.add(entry.file_id)
                 judged.append(replace(entry, status=DUPLICATE, n_rows=0, error=f"same content as {holder}"))
             else:
-                self._give_up(entry.path, known)
-                self._holders[content] = entry.path
+                self._contents.give_up(entry.path, known)
+                self._contents.hold(content, entry.path)
                 judged.append(entry)
-        # A file may repeat what its holder held until this very commit: then it is read again.
-        orphans = {e.path for e in judged if e.status == DUPLICATE and _content(e.path, e) not in self._holders}
-        return [replace(e, status=STALE) if e.path in orphans else e for e in judged], left_out
+        return self._settled(judged, {entry.path: entry for entry in entries}, left_out), left_out
+
+    def _settled(
+        self, judged: Sequence[FileEntry], arrived: Mapping[str, FileEntry], left_out: set[int]
+    ) -> list[FileEntry]:
+        """Let a copy of what its holder held until this very commit hold it: its rows are here."""
+        settled = []
+        for entry in judged:
+            holder = ""
+            if entry.status == DUPLICATE:
+                holder = self._contents.hold(content_of(entry.path, entry), entry.path)
+            if holder == entry.path:
+                left_out.discard(entry.file_id)
+                settled.append(arrived[entry.path])
+            else:
+                settled.append(replace(entry, error=f"same content as {holder}") if holder else entry)
+        return settled
 
     def _is_forgotten(self, entry: FileEntry, known: Known) -> bool:
         """Tell whether a file in an archive, which is read as a whole, is to be passed over."""
         archive = archive_of(entry.path, self._ledger)
         same = known.status == FORGOTTEN and (known.bytes, known.mtime_ns) == (entry.bytes, entry.mtime_ns)
         return same and archive is not None and self._ledger[archive].status != FORGOTTEN
-
-    def _give_up(self, path: str, known: Known | None) -> None:
-        """Note that a file no longer holds the content it had."""
-        if known is not None and known.sha256 and self._holders.get(content := _content(path, known)) == path:
-            del self._holders[content]
 
     def _insert(self, table: Table, parts: Sequence[Part], left_out: set[int]) -> frozenset[int]:
         """Make the parts rows of their table, but for the files to leave out; return files to be read again."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from catalog.store import detections, lake
+from collections.abc import Sequence
+
+from catalog.store import detections, lake, manifest
+from catalog.store.manifest import STALE
 from ingest import paper_links
 from ingest.products.linking import link_statements, rules
 from ingest.products.region_links import link_regions
+from ingest.readers import file_id_of
 
 LINKS = "links"
 STATES = {
@@ -50,3 +54,16 @@ def settle(connection: lake.Connection) -> tuple[bool, paper_links.Linked | None
             link_regions(connection)
             lake.remember(connection, LINKS, rules())
     return shared, paper_links.relink(connection) if paper_links.is_stale(connection) else None
+
+
+def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:
+    """Remove all rows of files and their ledger rows, inside the caller's transaction.
+
+    Files that repeated their content are marked as stale: the refresh that follows reads them.
+    """
+    if not paths:
+        return
+    file_ids = [file_id_of(path) for path in paths]
+    manifest.mark_stale(connection, manifest.remove_rows(connection, file_ids))
+    connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
+    lake.remember_all(connection, dict.fromkeys(STATES, STALE))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from catalog.errors import UnknownName, command, suggestion
 from catalog.store import lake, manifest
-from catalog.store.manifest import FORGOTTEN, STALE, FileEntry, Known
-from ingest.follow_up import STATES
+from catalog.store.manifest import FORGOTTEN, FileEntry, Known
+from ingest.follow_up import take_out
 from ingest.planning import archive_of
 from ingest.readers import file_id_of
 from ingest.refresh import Report, refresh
@@ -92,19 +92,6 @@ def _entry(path: str, known: Known, store: Path) -> FileEntry:
     """Return the ledger row of a file that is passed over from now on."""
     advice = f"forgotten; to have it back, type: {command(f'ingest files {shlex.quote(path)}', store)}"
     return FileEntry(file_id_of(path), path, known.bytes, known.mtime_ns, FORGOTTEN, error=advice)
-
-
-def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:
-    """Remove all rows of files and their ledger rows, inside the caller's transaction.
-
-    Files that repeated their content are marked as stale: the refresh that follows reads them.
-    """
-    if not paths:
-        return
-    file_ids = [file_id_of(path) for path in paths]
-    manifest.mark_stale(connection, manifest.remove_rows(connection, file_ids))
-    connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
-    lake.remember_all(connection, dict.fromkeys(STATES, STALE))
 
 
 def _in(path: str, wanted: Container[str]) -> str | None:

@@ -14,6 +14,7 @@ from catalog.store.manifest import DUPLICATE, LOADED, STALE, Known, Source
 from ingest.planning import FolderNotFound, Found, Plan, archive_of, find_files, make_plan
 from ingest.refresh_report import Report
 from ingest.streams import on_disk
+from ingest.superseded import older_versions
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def plan_of(connection: lake.Connection, store: Path, job: Job) -> tuple[Report,
         f._replace(release=job.release(f.path), inside=tuple(inside[f.path].items()) if f.path in inside else ())
         for f in found.values()
     )
-    plan = make_plan(told, ledger, again=job.again)
+    older = older_versions(found, store)
+    plan = make_plan((f for f in told if f.path not in older), ledger, again=job.again)
+    plan.older = older
     if job.only_stale:
         stale = {archive_of(path, found) or path for path, known in ledger.items() if known.status == STALE}
         plan.read = [file for file in plan.read if file.path in stale]

@@ -72,11 +72,14 @@ class Plan:
         Files the ledger knows as they are.
     forget : list of str
         Paths in the ledger that gave nothing and are no longer there.
+    older : dict of str to str
+        Fetched file -> the one that supersedes it: it gives way, and is not read.
     """
 
     read: list[Found] = field(default_factory=list)
     unchanged: int = 0
     forget: list[str] = field(default_factory=list)
+    older: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:

@@ -83,7 +83,7 @@ def refresh(
         release = releases_of(known | {s.specification: s for s in new})
         job = Job(add or list(known.values()), new, release, again=again, only_stale=only_stale)
         report, plan = plan_of(connection, store, job)
-        idle = is_settled(connection) and not (plan.read or plan.forget or new)
+        idle = is_settled(connection) and not (plan.read or plan.forget or plan.older or new)
     if not idle:
         folder = store / location.INCOMING
         with lake.writer(store, "refresh", wait=wait, on_wait=on_wait, spill=folder) as connection:

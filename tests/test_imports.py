@@ -27,16 +27,17 @@ MODULES = [p for name in ("sql", "catalog", "ingest", "embed", "analysis") for p
 
 MOST_LINES = 350
 LONGER = {
+    "catalog/store/lake.py",  # one door to a store: a cut would make two
+    "ingest/simulate/papers.py",  # one abstract, from its figures to its sentences
     "ingest/simulate/phrases.py",  # sentences, no code
-    "ingest/simulate/papers.py",
-    "catalog/store/vectors.py",
 }
 
 
 def test_a_store_is_written_to_by_lake_writer_alone():
     by_hand = re.compile(r"\blake\.lock\(|read_only=False|\bimport .*\block\b")
     found = {str(p.relative_to(ROOT)) for p in MODULES if by_hand.search(p.read_text("utf-8"))}
-    assert found == {"catalog/store/lake.py"}
+    # A frozen copy holds the lock, so that no file goes while it is copied; it writes nothing to the store.
+    assert found == {"catalog/store/lake.py", "catalog/publish/frozen_lake.py"}
 
 
 def test_a_module_is_one_idea_of_at_most_350_lines():

@@ -32,6 +32,16 @@ def network(  # noqa: PLR0917 - typer's way to declare options
         typer.Option("--within-source/--between-sources", help="Keep edges between observations of one source."),
     ] = False,
     authority: Annotated[str, typer.Option("--authority", help="Whose object types.")] = "simbad",
+    high_share: Annotated[
+        float, typer.Option("--high-share", min=0.0, max=1.0, help="Share of the nodes that are of high degree.")
+    ] = 0.5,
+    as_published: Annotated[
+        bool,
+        typer.Option(
+            "--as-published",
+            help="As published: --no-centre --threshold 0.5,0.7,0.9 --high-share 0.787; it overrules these.",
+        ),
+    ] = False,
     null: Annotated[int, typer.Option("--null", min=0, help="Random graphs of the same degrees.")] = 100,
     seed: SeedOption = 0,
     again: AgainOption = False,
@@ -44,9 +54,13 @@ def network(  # noqa: PLR0917 - typer's way to declare options
     from analysis.networks.edges import RULES  # noqa: PLC0415 - as above
     from analysis.networks.network_study import NetworkQuestion, run  # noqa: PLC0415
 
+    if as_published:
+        from analysis.networks.published import HIGH_SHARE  # noqa: PLC0415 - as above
+
+        threshold, centre, high_share = "0.5,0.7,0.9", False, HIGH_SHARE
     rule = one_of(combine, RULES, "--combine")
     asked = NetworkQuestion(
-        by_commas(spaces), _thresholds(threshold), where, rule, centre, within_source, authority, null
+        by_commas(spaces), _thresholds(threshold), where, rule, centre, within_source, authority, null, high_share
     )
     tell(
         store,
@@ -79,6 +93,7 @@ def _show_network(cat: Catalog, run_id: int) -> None:
         "isolated",
         "giant",
         "core-periphery (null, z, p)",
+        "weighted (null, z, p)",
         "assortativity (null, z, p)",
         "p, sources shuffled",
         "edges that share papers",
@@ -90,7 +105,7 @@ def _show_network(cat: Catalog, run_id: int) -> None:
         [
             (
                 *(g[c] for c in ("threshold", "n_nodes", "n_edges", "density", "n_isolated", "giant_share")),
-                *(_against(g, name) for name in ("core_periphery", "assortativity")),
+                *(_against(g, name) for name in ("core_periphery", "weighted_core_periphery", "assortativity")),
                 *(g[c] for c in ("assortativity_shuffled_p", "n_sharing_papers", "assortativity_not_sharing")),
             )
             for g in graphs
@@ -136,6 +151,7 @@ def _show_network(cat: Catalog, run_id: int) -> None:
                 for r in found
             ],
         )  # fmt: skip
+    _show_published(cat, run_id)
     loners = cat.sql(
         "SELECT id, name, otype, degree, greatest_similarity, array_to_string(neighbour_types, ', '), "
         "array_to_string(flags, ', '), len(bibcodes) "
@@ -147,6 +163,33 @@ def _show_network(cat: Catalog, run_id: int) -> None:
         ("id", "name", "type", "degree", "greatest similarity", "types of the nearest", "flags", "papers"),
         loners,
     )
+
+
+def _show_published(cat: Catalog, run_id: int) -> None:
+    """Print the published table beside the run's own odds."""
+    query = (
+        "SELECT * FROM analysis.degree_by_type WHERE run_id = $id AND published_low IS NOT NULL "
+        "ORDER BY published_low + published_high DESC, otype, threshold"
+    )
+    rows = rows_of(cat.sql(query, id=run_id))
+    if rows:
+        show(
+            "beside the published table; q: corrected for the number of all odds of the run",
+            (
+                "type", "published low", "high", "odds ratio", "threshold", "low", "high", "odds ratio", "q",
+                "balanced", "q",
+            ),
+            [
+                (
+                    *(r[c] for c in ("otype", "published_low", "published_high")),
+                    interval(r, "published_odds_ratio"),
+                    *(r[c] for c in ("threshold", "low", "high")),
+                    interval(r, "odds_ratio"), r["odds_ratio_q"],
+                    interval(r, "balanced_odds_ratio"), r["balanced_odds_ratio_q"],
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
 
 
 def _against(graph: dict[str, object], name: str) -> str:
@@ -164,7 +207,8 @@ SECTIONS: tuple[StudySection, ...] = (
         "network",
         "Variable sources as a network",
         "Observations that vary, joined where their vectors are alike. z and p are against random graphs of the same "
-        "degrees. High degree: the median or more; balanced odds take class size out; q is corrected for the number of "
+        "degrees. High degree: the median or more, where no other share was asked for; balanced odds take class size "
+        "out; q is corrected for the number of "
         "all odds (Benjamini & Hochberg).",
         "python -m analysis network",
         (

@@ -1,8 +1,8 @@
 """Measures of a graph and of its nodes, on sparse matrices: a graph of ten million edges fits.
 
-Every function takes the adjacency matrix: symmetric, no loops, ones. networkx is the reference: tests compare with it
-what it measures, too. Matrices do in seconds what takes networkx minutes, so that graphs of all sizes go one way here;
-`analysis.networks.graph` makes a graph of networkx for users.
+Every function takes the adjacency matrix: symmetric, no loops, ones; `core_periphery` takes weights, too. networkx is
+the reference: tests compare with it what it measures, too. Matrices do in seconds what takes networkx minutes, so that
+graphs of all sizes go one way here; `analysis.networks.graph` makes a graph of networkx for users.
 """
 
 from __future__ import annotations
@@ -191,6 +191,11 @@ def core_periphery(matrix: csr_array) -> CorePeriphery:
     (Boyd, Fitzgerald, Mahutga & Smith 2010, Social Networks 32, 125). The discrete model's optimum depends on degrees
     alone (Lip 2011, arXiv:1102.5511): no graph of the same degrees could differ in it, so it cannot be tested.
 
+    Parameters
+    ----------
+    matrix : csr_array
+        Adjacency, n x n: ones, or weights that are not negative.
+
     Examples
     --------
     >>> star = Edges(np.zeros(4, int), np.arange(1, 5), np.ones(4))
@@ -199,10 +204,12 @@ def core_periphery(matrix: csr_array) -> CorePeriphery:
     (0, 1.0)
     """
     n = matrix.shape[0]
-    degree = np.diff(matrix.indptr).astype(np.float64)
+    degree = np.asarray(matrix.sum(axis=1), np.float64).ravel()
     m = degree.sum()
     pairs = n * (n - 1.0)
-    if not 0 < m < pairs:
+    mean_a = m / max(pairs, 1.0)
+    variance_a = float((matrix.data**2).sum()) / max(pairs, 1.0) - mean_a**2
+    if not (m > 0 and variance_a > 1e-12 * mean_a**2):
         return CorePeriphery(float("nan"), np.zeros(n))
     c = np.sqrt(degree / degree.max())
     for _ in range(_ROUNDS):
@@ -214,8 +221,7 @@ def core_periphery(matrix: csr_array) -> CorePeriphery:
             break
         c = new
     sums, squares_sum, fourth = c.sum(), (c * c).sum(), (c**4).sum()
-    mean_a, mean_c = m / pairs, (sums**2 - squares_sum) / pairs
-    variance_a = mean_a * (1 - mean_a)
+    mean_c = (sums**2 - squares_sum) / pairs
     variance_c = (squares_sum**2 - fourth) / pairs - mean_c**2
     together = float(c @ (matrix @ c)) / pairs - mean_a * mean_c
     score = together / np.sqrt(variance_a * variance_c) if variance_c > 1e-300 else float("nan")  # noqa: PLR2004 - not 0

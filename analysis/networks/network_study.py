@@ -18,6 +18,7 @@ from analysis.networks.edges import Edges, Modality, Rule, TooManyEdges, centred
 from analysis.networks.network_figures import degrees, layout
 from analysis.networks.node_samples import Nodes, read
 from analysis.networks.null import null_graphs
+from analysis.networks.published import published_degrees
 from analysis.networks.sweep import STEPS, rare_precision, sweep
 from analysis.networks.types import balanced_degree, corrected, degree_by_type
 from analysis.statistics import permutation_p, shuffled
@@ -58,6 +59,8 @@ class NetworkQuestion(Asked):
         alike different sources are.
     n_null : int
         Graphs of the same degrees.
+    high_share : float
+        Share of the nodes that count as of high degree, about: 0.5 cuts at the median.
     """
 
     kind = "network"
@@ -70,6 +73,7 @@ class NetworkQuestion(Asked):
     within_source: bool = False
     authority: str = "simbad"
     n_null: int = 100
+    high_share: float = 0.5
 
 
 def run(cat: Catalog, asked: NetworkQuestion, ways: Ways) -> Run:
@@ -123,7 +127,10 @@ def study(nodes: Nodes, asked: NetworkQuestion, ways: Ways, anomaly: Floats | No
         figures[f"core_and_periphery_at_{threshold:g}.png"] = layout(some, graph.core.coreness, types, names, ways.seed)
         figures[f"degrees_at_{threshold:g}.svg"] = degrees(graph.degree, graph.density)
     for threshold, rows in zip(asked.thresholds, corrected(of_types), strict=True):
-        tables["analysis.degree_by_type"] += [{"threshold": threshold, **asdict(r)} for r in rows]
+        for r in rows:
+            told = published_degrees(r.otype)
+            beside = {} if told is None else asdict(told)
+            tables["analysis.degree_by_type"].append({"threshold": threshold, **asdict(r), **beside})
     reference = asked.thresholds[len(asked.thresholds) // 2]
     kept = found.above(asked.thresholds[0])
     return Answer(
@@ -167,11 +174,13 @@ class _Graph:
         self.component = measures.components(self.matrix)
         self.density = 2 * len(some.left) / (nodes.n * (nodes.n - 1))
         # At least 1: where most nodes are isolated the median is 0, and everything would be high.
-        self.high_from = max(float(np.median(self.degree)), 1.0)
+        self.high_from = max(float(np.quantile(self.degree, 1.0 - asked.high_share)), 1.0)
+        self.weighted = measures.adjacency(some.some(some.similarity > 0), nodes.n, weighted=True)
+        self.weighted_core = measures.core_periphery(self.weighted)
 
     def row(self) -> Record:
         """Return the row of analysis.graph."""
-        scores, mixings, swapped = self._null()
+        scores, weighted, mixings, swapped = self._null()
         like = measures.assortativity(self.edges, self.types)
         of, seed = self.of.sources, self.seed
         others = [
@@ -190,6 +199,8 @@ class _Graph:
             "core_periphery": self.core.score,
             **_against("core_periphery", self.core.score, scores),
             "core_periphery_null_std": float(np.std(scores)) if scores else None,
+            "weighted_core_periphery": self.weighted_core.score,
+            **_against("weighted_core_periphery", self.weighted_core.score, weighted),
             "assortativity": like,
             **_against("assortativity", like, mixings),
             "assortativity_shuffled_p": permutation_p(like, others) if others else None,
@@ -200,18 +211,23 @@ class _Graph:
             "high_degree": self.high_from,
         }
 
-    def _null(self) -> tuple[list[float], list[float], float | None]:
+    def _null(self) -> tuple[list[float], list[float], list[float], float | None]:
+        """Return core-periphery, plain and weighted, and assortativity of null graphs, and the share of new edges."""
         m, n = len(self.edges.left), self.of.n
         if not 2 <= m <= NULL_EDGES or self.density >= 1:  # noqa: PLR2004 - one edge cannot be switched
-            return [], [], None
+            return [], [], [], None
         own = self.edges.left * n + self.edges.right
-        scores, mixings, swapped = [], [], []
+        scores, weighted, mixings, swapped = [], [], [], []
+        weights = self.edges.similarity.clip(min=0.0)
+        rng = np.random.default_rng(self.seed)
         groups = None if self.asked.within_source else self.of.sources
         for made in null_graphs(self.edges, n, self.asked.n_null, self.seed, groups):
             scores.append(measures.core_periphery(measures.adjacency(made, n)).score)
+            drawn = Edges(made.left, made.right, rng.permutation(weights))  # the same weights, at other edges
+            weighted.append(measures.core_periphery(measures.adjacency(drawn, n, weighted=True)).score)
             mixings.append(measures.assortativity(made, self.types))
             swapped.append(1 - np.isin(made.left * n + made.right, own).mean())
-        return scores, mixings, float(np.mean(swapped))
+        return scores, weighted, mixings, float(np.mean(swapped))
 
     def _sharing_papers(self) -> npt.NDArray[np.bool_]:
         """Return the edges between sources that a paper is about together, shape (m,)."""
@@ -226,7 +242,6 @@ class _Graph:
     def nodes(self, threshold: float) -> pa.Table:
         """Return the rows of analysis.node."""
         n = self.of.n
-        weighted = measures.adjacency(self.edges, n, weighted=True)
         return pa.table(
             {
                 "threshold": np.full(n, threshold),
@@ -234,13 +249,14 @@ class _Graph:
                 "name": pa.array(self.of.sources, pa.string()),
                 "otype": pa.array([t or "(none)" for t in self.of.otypes], pa.string()),
                 "degree": self.degree.astype(np.int32),
-                "strength": np.asarray(weighted.sum(axis=1)).ravel(),
+                "strength": np.asarray(measures.adjacency(self.edges, n, weighted=True).sum(axis=1)).ravel(),
                 "balanced_degree": balanced_degree(self.matrix, self.types),
                 "component": self.component.astype(np.int32),
                 "core_number": measures.core_numbers(self.matrix).astype(np.int32),
                 "clustering": self.clustering,
                 "betweenness": measures.betweenness(self.matrix, seed=self.seed),
                 "coreness": self.core.coreness,
+                "weighted_coreness": self.weighted_core.coreness,
                 "isolated": self.degree == 0,
             }
         )

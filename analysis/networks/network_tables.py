@@ -35,6 +35,15 @@ TABLES: tuple[Table, ...] = (
             Column("core_periphery_null_std", FLOAT64, "Its standard deviation over them", ucd="stat.stdev"),
             Column("core_periphery_z", FLOAT64, "Standard deviations above that mean", ucd="stat.snr"),
             Column("core_periphery_p", FLOAT64, "One-sided p-value against them", ucd="stat.probability"),
+            Column("weighted_core_periphery", FLOAT64, "The same of similarities; those below 0 count as 0"),
+            Column(
+                "weighted_core_periphery_null",
+                FLOAT64,
+                "Its mean over graphs of the same degrees, the same similarities at other edges",
+                ucd="stat.value;stat.mean",
+            ),
+            Column("weighted_core_periphery_z", FLOAT64, "Standard deviations above that mean", ucd="stat.snr"),
+            Column("weighted_core_periphery_p", FLOAT64, "One-sided p-value against them", ucd="stat.probability"),
             Column("assortativity", FLOAT64, "By type, among typed nodes (Newman 2003, equation 2)"),
             Column(
                 "assortativity_null", FLOAT64, "Its mean over graphs of the same degrees", ucd="stat.value;stat.mean"
@@ -80,6 +89,7 @@ TABLES: tuple[Table, ...] = (
             ),
             Column("betweenness", FLOAT64, "Share of shortest paths through it; from sampled starts in large graphs"),
             Column("coreness", FLOAT64, "c_i of the core-periphery score, 1 for the most central"),
+            Column("weighted_coreness", FLOAT64, "c_i of the weighted core-periphery score, 1 for the most central"),
             Column("isolated", BOOL, "Without any edge", ucd="meta.code"),
         ),
         writing="internal",
@@ -135,6 +145,12 @@ TABLES: tuple[Table, ...] = (
                 FLOAT64,
                 "Control: with the types of other sources; far from 1 where cells are so small that the half rules",
                 ucd="stat.value;stat.mean",
+            ),
+            Column("published_low", INT32, "Nodes of low degree in the published table", ucd="meta.number"),
+            Column("published_high", INT32, "Nodes of high degree in it", ucd="meta.number"),
+            *interval_columns(
+                Column("published_odds_ratio", FLOAT64, "Its odds of high degree over those of its other types"),
+                "its 95 % interval (Woolf 1955), each observation counting once",
             ),
         ),
         writing="internal",

@@ -102,6 +102,15 @@ _RETRIEVAL = Table(
             ),
             "95 % of the shuffles",
         ),
+        *interval_columns(
+            Column(
+                "lookup",
+                FLOAT64,
+                "Baseline without learning: exposures that papers state, looked up among livetimes; NULL where none "
+                "states one",
+                ucd="stat.value",
+            )
+        ),
         Column("chance", FLOAT64, "What a random order gives; NULL where answers are several", ucd="stat.value"),
         Column("n_queries", INT32, "Sources that were asked with; of the space's own alignment", ucd="meta.number"),
         Column("n_candidates", INT32, "Sources that were ranked", ucd="meta.number"),

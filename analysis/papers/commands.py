@@ -203,6 +203,7 @@ def _show_retrieval(cat: Catalog, run_id: int) -> None:
             r["answer"],
             names[str(r["metric"])],
             interval(r, "value"),
+            interval(r, "lookup") if r["lookup"] is not None else "",
             interval(r, "shuffled"),
             r["chance"],
         )
@@ -212,7 +213,8 @@ def _show_retrieval(cat: Catalog, run_id: int) -> None:
     ]
     title = f"{rows[0]['n_queries']} unseen sources, {rows[0]['n_candidates']} candidates; interval over "
     title += f"sources and {n} trainings" if (n := rows[0]["n_trainings"] or 1) != 1 else "sources, of one training"
-    show(title, ("direction", "right answer", "metric", "value", "shuffled (control)", "chance"), cells)
+    heads = ("direction", "right answer", "metric", "value", "exposure looked up", "shuffled (control)", "chance")
+    show(title, heads, cells)
 
 
 def _show_neighbours(cat: Catalog, run_id: int) -> None:
@@ -255,12 +257,12 @@ SECTIONS: tuple[StudySection, ...] = (
         "retrieve",
         "Finding papers by photons, and photons by papers",
         "Sources that took no part in the alignment, one candidate each: where in the list does the right one stand? "
-        "Shuffled: the same with the texts of other sources.",
+        "Looked up: by the exposure that papers state, and nothing learned. Shuffled: with the texts of other sources.",
         "python -m analysis retrieve",
         (
             StudyTable(
                 "Retrieval",
-                "SELECT direction, answer, metric, value, low, high, shuffled, chance, n_queries, n_candidates "
+                "SELECT direction, answer, metric, value, low, high, lookup, shuffled, chance, n_queries, n_candidates "
                 "FROM analysis.retrieval WHERE run_id = $run ORDER BY answer, direction, metric",
             ),
         ),

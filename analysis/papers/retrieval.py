@@ -78,12 +78,29 @@ def ranks(queries: Floats, candidates: Floats, right: Mask) -> Ranks:
     >>> ranks(e[:1], np.stack([e[0], e[0], e[1]]), np.array([[True, False, False]])).rank.tolist()
     [1.5]
     """
-    similarity = unit(queries) @ unit(candidates).T
+    return ranked(unit(queries) @ unit(candidates).T, right)
+
+
+def ranked(similarity: Doubles, right: Mask) -> Ranks:
+    """Rank candidates by any similarity.
+
+    Parameters
+    ----------
+    similarity : ndarray, shape (n, m)
+        Of n queries to m candidates; the greatest is the first.
+    right : ndarray of bool, shape (n, m)
+        See `ranks`.
+
+    Examples
+    --------
+    >>> ranked(np.array([[0.1, 0.9, 0.1]]), np.array([[True, False, False]])).rank.tolist()
+    [2.5]
+    """
     best = np.where(right, similarity, -np.inf).max(axis=1, keepdims=True)
     close = np.abs(similarity - best) <= _SAME
     better = ((similarity > best) & ~close & ~right).sum(axis=1)
     tied = (close & ~right).sum(axis=1)
-    return Ranks(1.0 + better + tied / 2, candidates.shape[0])
+    return Ranks(1.0 + better + tied / 2, similarity.shape[1])
 
 
 def share_papers(papers: Sequence[tuple[str, ...]]) -> Mask:

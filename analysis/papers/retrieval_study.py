@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from analysis.papers.exposure_lookup import exposure_similarity
 from analysis.papers.pair_samples import ALIGNED, NothingToRead, alignment_of, held_out_by
-from analysis.papers.retrieval import METRICS, Ranks, curve, intervals, ranks, share_papers
+from analysis.papers.retrieval import METRICS, Ranks, curve, intervals, ranked, ranks, share_papers
 from analysis.papers.texts import Papers
 from analysis.papers.texts import read as read_papers
 from analysis.statistics import Interval
 from analysis.study.options import Asked, Ways
 from analysis.study.runs import Answer, Evidence, Record, Run, once
-from analysis.study.samples import Rows, read, spaces_of
+from analysis.study.samples import Rows, numbers, read, spaces_of
 from catalog import Catalog
 from catalog.errors import UnknownName, command
 from embed.registry import described
@@ -47,12 +48,18 @@ class Pairs:
         data: mean over the source's detections.
     papers : list of tuple of str
         Bibcodes of each.
+    livetimes_ks : list of ndarray
+        Of each source's detections.
+    stated_ks : list of list of float
+        Exposures that its papers state.
     """
 
     sources: npt.NDArray[np.object_]
     data: Floats
     text: Floats
     papers: list[tuple[str, ...]]
+    livetimes_ks: list[npt.NDArray[np.float64]]
+    stated_ks: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def run(cat: Catalog, ways: Ways) -> Run:
     encoders = spaces_of(cat, snapshot)
     if ALIGNED not in encoders:
         raise UnknownName(next_step(lambda query: cat.sql(query).fetchall(), cat.path, ALIGNED))
-    sides = {side: read(cat, ALIGNED, (), "", snapshot, side) for side in ("data", "text")}
+    sides = {side: read(cat, ALIGNED, ("livetime",), "", snapshot, side) for side in ("data", "text")}
     papers = read_papers(cat, snapshot)
     pairs = _pairs(sides["data"], sides["text"], papers, held_out_by(alignment_of(cat, encoders[ALIGNED], snapshot)))
     if len(pairs.sources) < LEAST:
@@ -122,12 +129,16 @@ def _pairs(data: Rows, text: Rows, papers: Papers | None, held: frozenset[str]) 
         if s in rows:
             rows[s].append(i)
     dim = data.vectors.shape[1]
+    livetime = numbers(data.columns, "livetime")
+    stated = papers.exposures_ks() if papers is not None else {}
     means = [data.vectors[rows[n]].mean(axis=0) for n in names]
     return Pairs(
         np.array(names, object),
         np.array(means, np.float32).reshape(-1, dim),
         np.array([written[n] for n in names], np.float32).reshape(-1, dim),
         [about[n] for n in names],
+        [livetime[rows[n]] / 1e3 for n in names],
+        [[stated[b] for b in about[n] if b in stated] for n in names],
     )
 
 
@@ -138,7 +149,9 @@ def _answer(trainings: Sequence[Pairs], seed: int) -> Answer:
     for direction in (DATA_TO_TEXT, TEXT_TO_DATA):
         for answer in (OWN, SHARED):
             asked = [_asked(pairs, direction, answer, seed) for pairs in trainings]
-            rows += _rows(direction, answer, [f for f, _ in asked], [c.metrics() for _, cs in asked for c in cs], seed)
+            looked_up = [r for pairs in trainings if (r := _looked_up(pairs, direction, answer)) is not None]
+            control = [c.metrics() for _, cs in asked for c in cs]
+            rows += _rows(direction, answer, [f for f, _ in asked], looked_up, control, seed)
             if answer == OWN:
                 own[direction], of_others[direction] = asked[0]
     return Answer({"analysis.retrieval": rows}, figures={"retrieval_curve.svg": curve(own, of_others)})
@@ -150,16 +163,34 @@ def _asked(pairs: Pairs, direction: str, answer: str, seed: int) -> tuple[Ranks,
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(n) for _ in range(N_SHUFFLES)]
     queries, candidates = (pairs.data, pairs.text) if direction == DATA_TO_TEXT else (pairs.text, pairs.data)
-    right = np.eye(n, dtype=bool) if answer == OWN else share_papers(pairs.papers)
+    right = _right(pairs, answer)
     # Whose answers are whose is drawn anew: as many right ones, ties and near ones as before.
     control = [ranks(queries[order], candidates, right) for order in orders]
     return ranks(queries, candidates, right), control
 
 
+def _right(pairs: Pairs, answer: str) -> npt.NDArray[np.bool_]:
+    return np.eye(len(pairs.sources), dtype=bool) if answer == OWN else share_papers(pairs.papers)
+
+
+def _looked_up(pairs: Pairs, direction: str, answer: str) -> Ranks | None:
+    """Return the ranks of the right answers by exposure alone; None where no paper states one."""
+    if not any(pairs.stated_ks):
+        return None
+    similar = exposure_similarity(pairs.livetimes_ks, pairs.stated_ks)
+    return ranked(similar if direction == DATA_TO_TEXT else similar.T, _right(pairs, answer))
+
+
 def _rows(
-    direction: str, answer: str, found: Sequence[Ranks], control: list[dict[str, float]], seed: int
+    direction: str,
+    answer: str,
+    found: Sequence[Ranks],
+    looked_up: Sequence[Ranks],
+    control: list[dict[str, float]],
+    seed: int,
 ) -> list[Record]:
     out: list[Record] = []
+    baseline = intervals(looked_up, seed) if looked_up else {}
     for metric, interval in intervals(found, seed).items():
         chance = np.array([c[metric] for c in control])
         out.append(
@@ -169,6 +200,7 @@ def _rows(
                 "metric": metric,
                 **interval.columns("value"),
                 **Interval.of(chance.mean(), chance).columns("shuffled"),
+                **(baseline[metric].columns("lookup") if baseline else {}),
                 "chance": _chance(metric, found[0].n_candidates) if answer == OWN else None,
                 "n_queries": len(found[0].rank),
                 "n_candidates": found[0].n_candidates,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from safetensors.numpy import load_file, save
 
+from analysis.papers.exposure_lookup import stated_exposures
 from analysis.study.runs import FOLDER
 from analysis.study.samples import numbers, spaces_of
 from catalog import Catalog
@@ -45,6 +46,8 @@ class Papers:
     paper_of_link, source_of_link : ndarray of int, shape (m,)
     sources : ndarray of str objects, shape (n_source,)
         Names, in alphabetical order.
+    texts : tuple of str, length n_paper
+        As written.
     """
 
     bibcodes: npt.NDArray[np.object_]
@@ -54,6 +57,7 @@ class Papers:
     paper_of_link: Indices
     source_of_link: Indices
     sources: npt.NDArray[np.object_]
+    texts: tuple[str, ...]
 
     def per_source(self, pooling: Pooling = "mean") -> Floats:
         """Return one vector per source, (n_source, d)."""
@@ -85,6 +89,11 @@ class Papers:
             out[self.sources[source]].append(self.bibcodes[paper])
         return {s: tuple(sorted(b)) for s, b in out.items()}
 
+    def exposures_ks(self) -> dict[str, float]:
+        """Return the exposure of each paper that states one, in ks."""
+        found = (stated_exposures([t]) for t in self.texts)
+        return {str(b): e[0] for b, e in zip(self.bibcodes.tolist(), found, strict=True) if e}
+
     def with_vectors(self, vectors: Floats) -> Papers:
         """Return the same papers with other vectors, (n_paper, d)."""
         return replace(self, vectors=vectors)
@@ -103,6 +112,7 @@ class Papers:
             paper.astype(np.int64),
             source.astype(np.int64),
             self.sources[names],
+            tuple(self.texts[i] for i in papers),
         )
 
 
@@ -132,6 +142,7 @@ def read(cat: Catalog, snapshot: int) -> Papers | None:
         paper.astype(np.int64),
         source.astype(np.int64),
         names.astype(object),
+        tuple(texts),
     )
 
 

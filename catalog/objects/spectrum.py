@@ -274,7 +274,8 @@ def spectrum(cat: Asks, detection_id: str) -> Spectrum:
     found = cat.sql(
         "SELECT s.spectrum_id, s.first_channel, s.counts, s.exposure_s, s.backscal, s.areascal, s.quality, "
         "s.background_counts, s.background_exposure_s, s.background_backscal, s.background_areascal, s.hduclas2, "
-        "s.arf_id, s.rmf_id, r.e_min, r.e_max FROM product.spectrum AS s LEFT JOIN product.rmf AS r USING (rmf_id) "
+        "s.arf_id, s.rmf_id, r.e_min, r.e_max, h.instrument FROM product.spectrum AS s "
+        "LEFT JOIN product.rmf AS r USING (rmf_id) LEFT JOIN product.header AS h ON h.file_id = s.file_id "
         "WHERE s.detection_id = $id AND s.counts IS NOT NULL AND s.role IS DISTINCT FROM 'background' "
         "ORDER BY s.rmf_id IS NULL, s.exposure_s DESC, s.spectrum_id LIMIT 1",
         id=detection_id,
@@ -291,7 +292,7 @@ def spectrum(cat: Asks, detection_id: str) -> Spectrum:
     background = row["background_counts"]
     if background is None or len(background) != n:
         row["background_counts"], background = None, np.full(n, np.nan)
-    e_min, e_max, energies_from = _energies(row["e_min"], row["e_max"], n)
+    e_min, e_max, energies_from = _energies(row, n)
     first = 1 if row["first_channel"] is None else row["first_channel"]
     columns = {"channel": first + np.arange(n), "e_min": e_min, "e_max": e_max, "counts": counts}
     columns |= {"background_counts": background}
@@ -321,11 +322,14 @@ def _response(cat: Asks, kind: str, key: str | None) -> pa.Table | None:
     return found if found.num_rows else None
 
 
-def _energies(e_min: Numbers | None, e_max: Numbers | None, n_channel: int) -> tuple[Numbers, Numbers, str]:
-    if e_min is not None and e_max is not None and len(e_min) == n_channel:
-        return e_min, e_max, "response"
-    if n_channel == ACIS_CHANNELS:
-        return *nominal_acis_edges(), "nominal"
+def _energies(row: dict[str, Any], n_channel: int) -> tuple[Numbers, Numbers, str]:
+    """Return the energies of the channels, and what tells them; HRC does not measure energies."""
+    e_min, e_max = row["e_min"], row["e_max"]
+    if row["instrument"] != "HRC":
+        if e_min is not None and e_max is not None and len(e_min) == n_channel:
+            return e_min, e_max, "response"
+        if n_channel == ACIS_CHANNELS:
+            return *nominal_acis_edges(), "nominal"
     return np.full(n_channel, np.nan), np.full(n_channel, np.nan), "nothing"
 
 

@@ -1,11 +1,37 @@
-"""What `photonlake export` publishes, and what it says of it: one line each."""
+"""What `photonlake export` publishes and `photonlake sql` sends or takes, and what they say of it: one line each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from catalog.catalog import open_
+from catalog.console import hint
+from catalog.query.result import Result
+
+OgipOption = Annotated[
+    Path | None, typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs.")
+]
+WhereOption = Annotated[str | None, typer.Option("--where", help="With --ogip: SQL condition on spectra.")]
+GzipOption = Annotated[bool, typer.Option("--gzip", help="With --ogip: gzip each file.")]
+HatsOption = Annotated[
+    Path | None, typer.Option("--hats", metavar="DIR", help="A table as a HATS catalog, which LSDB opens.")
+]
+MocOption = Annotated[
+    Path | None, typer.Option("--moc", metavar="FILE", help="Where on the sky a table has rows, as a MOC.")
+]
+TableOption = Annotated[str, typer.Option("--table", help="With --hats and --moc: of which table.")]
+SpaceOption = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="SPACE", help="With --hats: vectors too; spectrum: spectra too; repeatable."),
+]
+FrozenOption = Annotated[
+    Path | None, typer.Option("--frozen", metavar="DIR", help="The store's tables, read-only, for a web server.")
+]
+UrlOption = Annotated[str | None, typer.Option("--url", help="With --frozen: where DIR will be served.")]
 
 
 def publish(
@@ -59,3 +85,19 @@ def publish(
             from catalog.publish.coverage import write_moc  # noqa: PLC0415
 
             yield f"{moc[0]}: {write_moc(cat, *moc, snapshot=snapshot):.3%} of the sky"
+
+
+def own_table(name: str, file: str) -> object:
+    """Return a user's own table, to be registered: the path of a file; for 'samp', what another program sends."""
+    if file != "samp":
+        return Path(file).expanduser()
+    from catalog.publish.samp_messages import receive  # noqa: PLC0415 - for this word alone
+
+    return receive(on_wait=lambda: hint(f"waiting for {name}: in TOPCAT, send a table to photonlake"))
+
+
+def sent(result: Result, program: str) -> str:
+    """Send an answer to a program, or to all that take tables; say to which it went."""
+    from catalog.publish.samp_messages import send  # noqa: PLC0415 - for those who send alone
+
+    return f"sent to {', '.join(send(result, program))}"

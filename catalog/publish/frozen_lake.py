@@ -16,9 +16,10 @@ from pathlib import Path
 from catalog.errors import QueryError
 from catalog.formats.whole_files import output_folder
 from catalog.schema.columns import literal
-from catalog.store import engine, frozen, lake, location
+from catalog.store import engine, frozen, location
 
 CATALOG = "catalog.ducklake"
+_TRIES = 5
 _OWN = {CATALOG, location.DATA}
 
 
@@ -70,20 +71,34 @@ def write_frozen(store: Path, folder: Path, url: str | None = None) -> Frozen:
         raise QueryError(f"{folder}: expected a new folder, or one of a frozen store; found other files; name another")
     output_folder(folder)
     root = url.rstrip("/") if url else str(folder.resolve())
-    with lake.lock(store, "freeze"):  # so that no file goes while it is copied
-        draft = folder / f".{CATALOG}.{os.getpid()}"
-        try:
-            frozen.freeze(store, draft)
-            _say_where(draft, f"{root}/{location.DATA}/")
-            shutil.rmtree(folder / location.DATA, ignore_errors=True)
-            skip = shutil.ignore_patterns(location.INCOMING)
-            shutil.copytree(store / location.DATA, folder / location.DATA, copy_function=_linked, ignore=skip)
-            draft.replace(folder / CATALOG)
-        finally:
-            draft.unlink(missing_ok=True)
+    draft = folder / f".{CATALOG}.{os.getpid()}"
+    try:
+        for _ in range(_TRIES):
+            if _copied(store, folder, draft):
+                break
+            draft.unlink()
+        else:
+            raise QueryError(f"{store} changes again and again; freeze it when nothing writes to it")
+        _say_where(draft, f"{root}/{location.DATA}/")
+        draft.replace(folder / CATALOG)
+    finally:
+        draft.unlink(missing_ok=True)
     files = [p for p in (folder / location.DATA).rglob("*") if p.is_file()]
     attach = f"ATTACH {literal(f'ducklake:{root}/{CATALOG}')} AS lake (READ_ONLY)"
     return Frozen(attach, len(files), sum(p.stat().st_size for p in files))
+
+
+def _copied(store: Path, folder: Path, draft: Path) -> bool:
+    """Copy catalog and files; tell whether nothing was committed meanwhile."""
+    watch = frozen.freeze(store, draft)
+    shutil.rmtree(folder / location.DATA, ignore_errors=True)
+    skip = shutil.ignore_patterns(location.INCOMING)
+    try:
+        shutil.copytree(store / location.DATA, folder / location.DATA, copy_function=_linked, ignore=skip)
+    except shutil.Error:  # a file went while it was copied
+        if watch.is_newest():
+            raise
+    return watch.is_newest()
 
 
 def _say_where(catalog: Path, data_path: str) -> None:

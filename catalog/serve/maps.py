@@ -19,7 +19,7 @@ from catalog.schema import TABLES
 from catalog.serve.columns import packed
 
 _MOST_MAPS = 4
-_MOST_SELECTIONS = 16
+_MOST_SELECTIONS = 6
 
 
 @dataclass(frozen=True)

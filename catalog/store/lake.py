@@ -18,11 +18,7 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from catalog.errors import (
-    StoreNewer,
-    StoreOutdated,
-    command,
-)
+from catalog.errors import StoreNewer, StoreOutdated, command
 from catalog.store import confinement, definitions, engine, inspection, sqlite_catalog, template
 from catalog.store.location import CATALOG, DATA, attach, check_exists, exists, release_of
 from catalog.store.transactions import lock, transaction

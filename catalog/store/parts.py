@@ -6,6 +6,7 @@ delta-packed, repeated identifiers become dictionaries; all of it lossless and p
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
@@ -121,6 +122,12 @@ class PartWriter:
         finally:
             self._thread.shutdown()
             self._writer.close()
+
+    def abandon(self) -> None:
+        """Remove the file, whatever state it is in."""
+        with contextlib.suppress(Exception):  # what could not be written cannot be finished either
+            self.close()
+        self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         """Open for writing."""

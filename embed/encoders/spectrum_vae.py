@@ -91,8 +91,13 @@ class SpectrumVae(Network):
         return self.latent(batch)
 
     def widths(self, batch: Batch) -> Tensor:
-        """Return the standard deviations of the posterior, shape (n, latent)."""
-        return (0.5 * self.posterior(batch)[1]).exp()
+        """Return the standard deviations of the posterior, shape (n, latent).
+
+        A divergence of weight b has its optimum at prior x likelihood ** (1 / b): the precision that the counts add is
+        1 / b times what it should be. That is taken back, as for normal distributions.
+        """
+        precision = torch.exp(-self.posterior(batch)[1])
+        return (1.0 + self.divergence * (precision - 1.0)).clamp_min(0.5) ** -0.5
 
     def flux(self, latent: Tensor) -> Tensor:
         """Return photons/s/cm**2/keV up to a factor, shape (n, 60)."""

@@ -58,8 +58,9 @@ _SPECTRUM_ROWS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT {_SPECTRUM_COLUMNS} {_SPECTRUM_JOINS}
 """
-SPECTRUM_VERSION = 1  # 1: the grid of embed.inputs.spectra; another grid is another version of both
-SPECTRUM_COUNTS_VERSION = 2  # 2: the background is a smooth curve; 1: it was its counts, bin by bin
+SPECTRUM_VERSION = 1 + spectra.grid_mark()
+# 2: the background is a smooth curve; 1: it was its counts, bin by bin
+SPECTRUM_COUNTS_VERSION = 2 + spectra.grid_mark()
 BINNED_COUNTS_VERSION = 1  # 1: the bins and energies of embed.inputs.binned_counts
 EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
 # The identifiers are hashes of content: their hash is one of the input.
@@ -140,7 +141,7 @@ WHERE bibcode IN (SELECT id FROM {selected})
 """
 _PAPERS_FINGERPRINTS = """
 SELECT bibcode AS id, bibcode AS name,
-  sha256(concat_ws('|', 'papers-1', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+  sha256(concat_ws('|', 'papers-2', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
 FROM lit.paper WHERE bibcode IN (SELECT id FROM {selected})
 """
 _COLUMN_LIST = ", ".join(COLUMNS)

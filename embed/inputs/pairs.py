@@ -103,7 +103,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = '{TEXT_SPACE}' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 """
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from embed.inputs.pooling import Pooling, pooled, weights_of
 from embed.inputs.prepared import Prepared, ids_and_names
-from embed.inputs.quantities import N_QUANTITIES, quantity_vectors
+from embed.inputs.quantities import N_QUANTITIES, quantity_vectors, without_exposures
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,80}>")  # ADS marks <SUB>, <SUP>, <inline-formula>; 'a < b' stays
 
@@ -33,7 +33,9 @@ def plain(text: str) -> str:
 
 
 def paper_text(title: str | None, abstract: str | None) -> str:
-    """Join title and abstract: the title first, so that a model that reads only so far has read it.
+    """Join title and abstract for a sentence encoder: the title first, since a model may read only so far.
+
+    Exposures are left out: they tell which observation a paper is about, and nothing of the source.
 
     Examples
     --------
@@ -42,7 +44,7 @@ def paper_text(title: str | None, abstract: str | None) -> str:
     >>> paper_text("Is it a ULX?", None)
     'Is it a ULX?'
     """
-    head, body = plain(title or ""), plain(abstract or "")
+    head, body = (without_exposures(plain(text or "")) for text in (title, abstract))
     if head and body:
         return f"{head} {body}" if head[-1] in ".?!" else f"{head}. {body}"
     return head or body

@@ -45,6 +45,9 @@ class PhysicalQuantity:
 
 _TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0}
 _TIMES |= dict.fromkeys(("h", "hr", "hour"), 3600.0) | dict.fromkeys(("d", "day"), 86400.0)
+EXPOSURE = "exposure_ks"
+"""The one quantity that is none of a source: it tells which observation a paper is about, as an ObsID does."""
+_EXPOSURE = _VALUE + r"[ -]?(ks|kilos|Ms|megas)(?:ec(?:ond)?s?)?\b"
 _IS = "(?: of| near| about| is)? ?[=<>]? ?"
 QUANTITIES: tuple[PhysicalQuantity, ...] = (
     PhysicalQuantity(
@@ -62,7 +65,7 @@ QUANTITIES: tuple[PhysicalQuantity, ...] = (
         + r"[ -]?(ms|second|sec|s|min|hour|hr|h|day|d)(?:ute)?s?\b",
         3.0, 1.5, _TIMES,
     ),
-    PhysicalQuantity("exposure_ks", _VALUE + r"[ -]?(ks|ksec|Ms)\b", 1.6, 0.6, {"ks": 1.0, "ksec": 1.0, "Ms": 1e3}),
+    PhysicalQuantity(EXPOSURE, _EXPOSURE, 1.6, 0.6, {"ks": 1.0, "kilos": 1.0, "Ms": 1e3, "megas": 1e3}),
     PhysicalQuantity("distance_pc", _VALUE + r"[ -]?(pc|kpc|Mpc)\b", 3.5, 1.5, {"pc": 1.0, "kpc": 1e3, "Mpc": 1e6}),
     PhysicalQuantity("redshift", r"\bz ?= ?" + _VALUE, -0.3, 0.5),
 )  # fmt: skip
@@ -73,6 +76,7 @@ _PLAIN = tuple((re.compile(pattern), plain) for pattern, plain in (
     (r"\\(?:simeq|sim|approx|rm|mathrm|lesssim|gtrsim|[,;! ])|[\u223c~\u2248]", " "), (r"[${}]", ""), (r"\s+", " "),
     (r"(?<=\d) ?x ?(?=10\b)", " x "), (r"(?<!x )\b10\^", "1 x 10^"),
 ))  # fmt: skip
+_STATED_EXPOSURE = re.compile(r"(?:[\d.]+[- ]?(?:to|and|\+|/|,|-) ?)*" + _EXPOSURE)
 _READERS = tuple(re.compile(q.pattern) for q in QUANTITIES)
 N_QUANTITIES = len(QUANTITIES)
 
@@ -122,8 +126,30 @@ def read_quantities(text: str) -> dict[str, float]:
     return out
 
 
+def without_exposures(text: str) -> str:
+    """Return a text without the exposures that it states.
+
+    A vector of a paper that knows the exposure finds the observation with the same livetime, and seems to know the
+    source.
+
+    Parameters
+    ----------
+    text : str
+        Plain text (`embed.inputs.papers.plain`).
+
+    Examples
+    --------
+    >>> without_exposures("In a 57-ks exposure, and 1.2 megaseconds of archival data, a flare of 2 hours is seen.")
+    'In a some exposure, and some of archival data, a flare of 2 hours is seen.'
+    """
+    return _STATED_EXPOSURE.sub("some", text)
+
+
 def quantity_vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return what texts state as vectors: for each kind, how far from a usual value, and whether it is stated at all.
+
+    An exposure is read as not stated (`without_exposures` says why); its two places stay, so that encoders of earlier
+    versions can read the vectors.
 
     Parameters
     ----------
@@ -143,6 +169,8 @@ def quantity_vectors(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     place = {q.name: (i, q) for i, q in enumerate(QUANTITIES)}
     for row, text in enumerate(texts):
         for name, value in read_quantities(text).items():
+            if name == EXPOSURE:
+                continue
             i, quantity = place[name]
             out[row, 0, i] = (np.log10(value) - quantity.middle) / quantity.spread
             out[row, 1, i] = 1.0

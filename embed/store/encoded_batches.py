@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catalog.store import lake
+from catalog.store import lake, vectors
 from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.registry import Encoded, Encoder
@@ -62,13 +62,11 @@ class Batch:
             first.setdefault(id_, place)
         return first
 
-    def vectors(self, dim: int) -> registry.Vectors:
-        """Return the vectors as one array of float32, shape (n, dim)."""
-        return np.concatenate([np.empty((0, dim), np.float32), *self.parts])
-
-    def sigmas(self, dim: int) -> registry.Vectors:
-        """Return how wide the vectors are known, as one array of float32, shape (n, dim)."""
-        return np.concatenate([np.empty((0, dim), np.float32), *self.widths])
+    def rows(self, encoder_id: str, dim: int, *, wide: bool) -> pa.Table:
+        """Return the rows of the space: vectors of `dim` numbers, with their standard deviations where it is wide."""
+        none = np.empty((0, dim), np.float32)
+        made, widths = np.concatenate([none, *self.parts]), np.concatenate([none, *self.widths]) if wide else None
+        return vectors.rows(self.ids, self.names, made, self.modalities, encoder_id, self.hashes, widths)
 
     def told(self, space: str, encoder_id: str) -> pa.Table:
         """Return the rows of meta.embedded that tell of it."""

@@ -28,7 +28,7 @@ from embed.store.encoded_batches import Batch, batches
 from embed.store.status import next_step
 
 _LOG = logging.getLogger(__name__)
-COMMIT_ROWS = 1 << 16
+COMMIT_ROWS = 1 << 18
 _STALE = """
 SELECT space, id, name, reason, input_sha256, encoder_id FROM meta.stale
 ORDER BY space, TRY_CAST(split_part(id, '.', 1) AS BIGINT), id
@@ -246,15 +246,7 @@ def _commit(job: Job, current: Current, batch: Batch, encoder: Encoder | None = 
         if pin is not None and is_next:
             base = pin.next_version if pin.next_encoder_id == encoder_id else None
         dim = encoder.dim if encoder is not None else pin.dim if pin is not None else 0
-        new = vectors.rows(
-            batch.ids,
-            batch.names,
-            batch.vectors(dim),
-            batch.modalities,
-            encoder_id,
-            batch.hashes,
-            batch.sigmas(dim) if isinstance(encoder, registry.WideEncoder) else None,
-        )
+        new = batch.rows(encoder_id, dim, wide=isinstance(encoder, registry.WideEncoder))
         written = vectors.write(job.store, space, new, base, present)
         if pin is None:
             pin = Pin(space, written.version, encoder_id, written.n_vectors, dim)

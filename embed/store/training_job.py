@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import EVERYTHING, INPUTS
 from embed.registry import Configuration, Family, Fitted, Settings
-from embed.store import known_trainings, ready_made
+from embed.store import known_trainings
 from embed.store.known_trainings import Kept
 from embed.store.space_relations import register
 
@@ -175,7 +175,7 @@ def train(job: Training) -> Trained:
     }
     weights = registry.save(fitted.encoder, job.store / "models", provenance)
     encoder_id = registry.encoder_id(job.space, kind.model, weights.stem)
-    version = _register(job, kind, _Saved(encoder_id, weights.stem, snapshot, provenance), fitted)
+    version = register_encoder(job, kind, Saved(encoder_id, weights.stem, snapshot, provenance), fitted)
     shutil.rmtree(scratch, ignore_errors=True)
     return Trained(
         encoder_id,
@@ -259,7 +259,7 @@ def check(store: Path, selected: str) -> None:
 
 
 @dataclass(frozen=True)
-class _Saved:
+class Saved:
     """Where an encoder is kept, and where it comes from."""
 
     encoder_id: str
@@ -268,7 +268,7 @@ class _Saved:
     provenance: Configuration
 
 
-def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int:
+def register_encoder(job: Training, kind: Family, saved: Saved, fitted: Fitted) -> int:
     """Write the row of meta.encoder, and return the encoder's version within its space."""
     configuration = registry.described(fitted.encoder) | {"training": saved.provenance}
     purpose, message = f"train {job.space}", f"train {saved.encoder_id}"
@@ -304,57 +304,6 @@ def _register(job: Training, kind: Family, saved: _Saved, fitted: Fitted) -> int
             list(row.values()),
         )
     return version
-
-
-def make_ready(
-    store: Path, only: Sequence[str] = (), *, wait: bool = True, on_wait: Callable[[str], None] | None = None
-) -> list[Trained]:
-    """Give the spaces that have rows and no encoder those that need no training: ready made, or nothing to learn."""
-    lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
-    with contextlib.closing(lake.connect(store)) as connection:
-        have = {s for (s,) in connection.execute("SELECT space FROM meta.encoder WHERE current").fetchall()}
-        wanted = [
-            space
-            for space in registry.DEFAULT_MODEL
-            if space not in have
-            and (not only or space in only)
-            and not (kind := ready_made.usual(space)).trained
-            and connection.execute(f"SELECT 1 FROM {EVERYTHING[kind.modality]} LIMIT 1").fetchone()
-        ]
-    jobs = [Training(store, space, wait=wait, on_wait=on_wait) for space in wanted]
-    return [take_ready(job) if job.space in ready_made.ready() else train(job) for job in jobs]
-
-
-def take_ready(job: Training) -> Trained:
-    """Make the encoder that comes with the program the current one of a space; nothing is trained.
-
-    Raises
-    ------
-    UnknownName
-        If none comes with it for the space.
-    """
-    ready = ready_made.of(job.space)
-    encoder = registry.load(ready.path)
-    lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
-    weights = registry.save(encoder, job.store / "models", ready.provenance)
-    fitted = Fitted(
-        encoder,
-        ready.numbers("loss_curve"),
-        next(iter(ready.numbers("validation_error")), None),
-        str(ready.provenance.get("error_name", "")),
-        ready.whole("n_rows"),
-        ready.whole("n_sources"),
-        ready.whole("epochs"),
-        {},
-    )
-    encoder_id = registry.encoder_id(job.space, encoder.model, weights.stem)
-    kind = registry.family(job.space, encoder.model)
-    seeded = replace(job, settings=replace(job.settings, seed=ready.whole("seed")), current=True)
-    version = _register(seeded, kind, _Saved(encoder_id, weights.stem, None, ready.provenance), fitted)
-    return Trained(
-        encoder_id, version, None, True, fitted.n_rows, fitted.n_sources, fitted.epochs, fitted.loss_curve,
-        fitted.validation_error, fitted.error_name, 0, ready_made=True,
-    )  # fmt: skip
 
 
 def _begun(store: Path, scratch: Path) -> int | None:

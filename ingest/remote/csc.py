@@ -1,13 +1,13 @@
 """Fetching from the Chandra Source Catalog: tables first, then which files there are, then those that are new.
 
-Files of a lower N-version give way: rows leave the store, files leave the disk. Older snapshots keep the rows.
+Files of a lower N-version give way at the refresh that follows: `ingest.superseded`. Older snapshots keep the rows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,17 +16,16 @@ import filelock
 
 from catalog.errors import PhotonlakeError, StoreLocked, Transient
 from catalog.schema.identifiers import parse_product_name
-from catalog.store import lake, location
-from ingest.forgetting import take_out
 from ingest.remote.answers import Answer
 from ingest.remote.bodies import check_space
 from ingest.remote.csccli import PACKAGES_AT_ONCE, browse_request, file_names, retrieve_request
 from ingest.remote.downloads import PARALLEL, Download, Fetched, Moved, fetch_files
 from ingest.remote.http import Client
-from ingest.remote.products import PRODUCTS, Wanted, key_of, wanted
+from ingest.remote.products import PRODUCTS, Wanted, wanted
 from ingest.remote.selection import Selection
 from ingest.remote.services import Request, release_named
 from ingest.remote.tables import fetch_tables, table_requests
+from ingest.superseded import key_of, older_versions
 
 
 def product_files(root: Path) -> Iterator[Path]:
@@ -34,75 +33,6 @@ def product_files(root: Path) -> Iterator[Path]:
     for path in sorted(root.glob("2CXO*/*/*")) if root.is_dir() else ():
         if not path.name.endswith(".part") and parse_product_name(path.name) is not None:
             yield path
-
-
-def superseded(root: Path) -> list[Path]:
-    """List the files below a folder of which a higher N-version lies there, too.
-
-    Parameters
-    ----------
-    root : Path
-        The store's `files` folder.
-    """
-    best: dict[tuple[int, int, int | None, str, str], tuple[int, Path]] = {}
-    old: list[Path] = []
-    for path in product_files(root):
-        product = parse_product_name(path.name)
-        if product is None:
-            continue
-        key, this = key_of(product), (product.version, path)
-        known = best.get(key)
-        if known is None:
-            best[key] = this
-        elif known[0] < this[0]:
-            best[key] = this
-            old.append(known[1])
-        elif known[0] > this[0]:
-            old.append(path)
-    return old
-
-
-def drop_superseded(store: Path, root: Path, *, wait: bool = True) -> int:
-    """Forget and delete the files of which a higher N-version has arrived.
-
-    Rows first, files then: a crash between the two leaves files that the next call deletes.
-
-    Returns
-    -------
-    int
-        How many files there were.
-    """
-    old = superseded(root)
-    if old:
-        forget(store, old, wait=wait)
-        for path in old:
-            path.unlink(missing_ok=True)
-    return len(old)
-
-
-def forget(store: Path, paths: Sequence[Path], *, wait: bool = True) -> None:
-    """Remove all rows of files, and their ledger rows, in one transaction.
-
-    Files that repeated their content are marked as stale: the refresh that follows reads them.
-
-    Parameters
-    ----------
-    store : Path
-    paths : sequence of Path
-        As the ledger has them: absolute.
-    wait : bool
-        Wait for another writer.
-
-    Raises
-    ------
-    StoreLocked
-        If another process writes and `wait` is false.
-    """
-    if not paths or not location.exists(store):
-        return
-    message = f"{len(paths)} superseded file(s)"
-    with lake.writer(store, "forget superseded files", commit=message, wait=wait) as connection:
-        take_out(connection, [str(path) for path in paths])
 
 
 TABLES_FOLDER = "tables"
@@ -145,7 +75,7 @@ class CscReport:
         Files that the service does not have.
     fetched : Fetched
     superseded : int
-        Files of a lower N-version that gave way.
+        Files of a lower N-version that give way at the refresh that follows.
     error : PhotonlakeError or None
         Why not everything came.
     """
@@ -246,7 +176,7 @@ def fetch(
         )
         report.absent += len(report.fetched.missing)
         report.error = report.error or next(iter(report.fetched.failed.values()), None)
-        report.superseded = drop_superseded(store, root)
+        report.superseded = len(older_versions(map(str, product_files(root)), store))
     return report
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from catalog.schema.identifiers import ProductName, parse_product_name
+from catalog.schema.identifiers import parse_product_name
+from ingest.superseded import key_of
 
 BANDS = {"b": "ACIS", "s": "ACIS", "m": "ACIS", "h": "ACIS", "u": "ACIS", "w": "HRC"}
 """Energy band -> instrument that has it."""
@@ -130,17 +131,6 @@ class Wanted(NamedTuple):
     def about_bytes(self) -> int:
         """Estimated size."""
         return self.product.typical_bytes + int(self.product.bytes_per_count * self.detection.counts)
-
-
-def key_of(name: ProductName) -> tuple[int, int, int | None, str, str]:
-    """Return what a file's name says of which product it is, whatever its N-version.
-
-    Examples
-    --------
-    >>> key_of(parse_product_name("acisf10542_000N021_r0017b_lc3.fits.gz"))
-    (10542, 0, 17, 'b', 'lc3')
-    """
-    return (name.obsid, name.obi or 0, name.region_id, name.band or "", name.kind)
 
 
 def wanted(detections: Iterable[Detection], products: Sequence[str], bands: Sequence[str]) -> Iterator[Wanted]:

@@ -13,7 +13,7 @@ from catalog.errors import QueryError, UnknownName
 from catalog.folding import powerlaw
 from catalog.objects.source import Detection
 from catalog.objects.space_map import classes
-from catalog.objects.spectrum import integrated
+from catalog.objects.spectrum import _energies, integrated
 
 mpl.use("Agg")
 
@@ -65,6 +65,14 @@ def test_a_spectrum_has_the_counts_of_its_row_and_a_model_folds_over_it(cat, det
     axes = spectrum.plot()
     assert drawn(flat, axes) == ("energy [keV]", "count/s/keV")
     mpl.pyplot.close(axes.figure)
+
+
+def test_channels_without_a_response_have_nominal_energies_and_those_of_hrc_none():
+    unknown = {"e_min": None, "e_max": None, "instrument": "ACIS"}
+    e_min, e_max, told_by = _energies(unknown, 1024)
+    assert (told_by, e_min[0], e_max[-1]) == ("nominal", 0, pytest.approx(14.9504))
+    for row, n in ((unknown, 512), (unknown | {"instrument": "HRC"}, 1024)):
+        assert np.isnan(_energies(row, n)[0]).all()
 
 
 def test_a_model_is_integrated_over_each_bin():

@@ -14,7 +14,7 @@ from factories.store import write
 
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, OutOfSpace, QueryError, UnknownName
-from catalog.query import functions, table_relation
+from catalog.query import preparation, table_relation
 from catalog.store import lake, vectors
 from catalog.store.vectors import Pin
 
@@ -149,7 +149,7 @@ def test_an_answer_can_be_read_twice_in_memory_and_on_disk(cat, monkeypatch):
     (in_memory,) = cat.sql(TWICE).fetchall()
     assert len({*in_memory}) == 1
     assert in_memory[0] > 100
-    monkeypatch.setattr(functions, "held", lambda rows: table_relation.held(rows, limit=0))
+    monkeypatch.setattr(preparation, "held", lambda rows: table_relation.held(rows, limit=0))
     before = {*Path(tempfile.gettempdir()).glob("photonlake-*/*.arrow")}
     assert cat.sql(TWICE).fetchall() == [in_memory]
     assert {*Path(tempfile.gettempdir()).glob("photonlake-*/*.arrow")} == before  # nothing is left, or can be reached

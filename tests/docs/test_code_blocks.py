@@ -31,7 +31,6 @@ QUICK_NAMES = {
     "exchange.md",
     "extend.md",
     "fetch.md",
-    "fitting.md",
     "python.md",
 }
 QUICK = {page for page in RUN if page.name in QUICK_NAMES}

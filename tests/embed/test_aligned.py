@@ -23,7 +23,8 @@ from embed.inputs.quantities import N_QUANTITIES, QUANTITIES
 from embed.protocol import Settings, SidedEncoder
 from embed.registry import BrokenWeights
 from embed.store import encoding_job, sweeps
-from embed.store.training_job import Training, make_ready, train
+from embed.store.training_job import Training, train
+from embed.store.untrained_spaces import make_ready
 from embed.training.split import fields
 
 N = 300

@@ -24,8 +24,25 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def start(store):
-    options = ["--latent=4", f"--epochs={EPOCHS}", "--checkpoint-seconds=0", "--device=cpu", "--where=obsid < 1200"]
-    command = [sys.executable, "-m", "embed", "train", "spectrum", *options, *SMALL, f"--store={store}"]
+    options = [
+        "--model=transformer",
+        "--latent=4",
+        f"--epochs={EPOCHS}",
+        "--checkpoint-seconds=0",
+        "--device=cpu",
+        "--where=obsid < 1200",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "embed",
+        "train",
+        "spectrum",
+        "--model=transformer",
+        *options,
+        *SMALL,
+        f"--store={store}",
+    ]
     return subprocess.Popen(
         command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -11,7 +11,7 @@ import catalog
 from catalog.errors import UnknownName
 from catalog.store.manifest import Source
 from embed.store.encoding_job import Job, run
-from embed.store.training_job import make_ready
+from embed.store.untrained_spaces import make_ready
 from ingest.refresh import refresh
 
 pytestmark = pytest.mark.real

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embed.inputs.papers import STATED, beside, blocks, per_source
+from embed.inputs.papers import STATED, beside, blocks, paper_text, per_source
 from embed.inputs.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, read_quantities
 
 
@@ -38,12 +39,28 @@ from embed.inputs.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vec
         ("an orbital period of 5.2 hours", "period_s", 18720.0),
         ("a 57 ks Chandra observation", "exposure_ks", 57.0),
         ("the 4 Ms exposure", "exposure_ks", 4000.0),
+        ("a 20-ksec pointing", "exposure_ks", 20.0),
+        ("for 35 kiloseconds", "exposure_ks", 35.0),
+        ("1.5 megaseconds of data", "exposure_ks", 1500.0),
         ("at 4.6kpc", "distance_pc", 4600.0),
         ("a quasar at z = 1.3", "redshift", 1.3),
     ],
 )
 def test_a_figure_is_read_in_the_unit_that_its_name_tells(text, name, value):
     assert read_quantities(text)[name] == pytest.approx(value)
+
+
+EXPOSED = ("a 57 ks observation", "57-ks", "10 and 57 ks exposures", "0.3 Ms", "20 ksec", "for 35 kiloseconds")
+
+
+@pytest.mark.parametrize("text", EXPOSED)
+def test_what_stands_for_a_paper_does_not_know_the_exposure(text):
+    abstract = f"We observed it ({text}) and found a flux of 3 x 10^-14 erg/cm^2/s and flares of 2 ks^-1."
+    assert not re.search(r"57|0\.3 Ms|20 ksec|35|10 and", paper_text("A title", abstract))
+    assert "3 x 10^-14 erg/cm^2/s" in paper_text("A title", abstract)
+    assert "exposure_ks" in read_quantities(abstract)
+    stated = {q.name for q, n in zip(QUANTITIES, quantity_vectors([abstract])[0, N_QUANTITIES:], strict=True) if n}
+    assert stated == {"flux_erg_cm2_s"}
 
 
 @pytest.mark.parametrize(

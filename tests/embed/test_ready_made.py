@@ -21,7 +21,7 @@ from embed import registry
 from embed.inputs.modalities import INPUTS
 from embed.store import ready_made
 from embed.store.encoding_job import Job, run
-from embed.store.training_job import make_ready
+from embed.store.untrained_spaces import make_ready
 from ingest.refresh import refresh
 
 WEIGHTS = Path(embed.__file__).parent / "weights"
@@ -63,9 +63,7 @@ def test_faint_spectra_know_that_they_know_little():
     faint = faint.set_column(place("background_counts"), "background_counts", nothing)
     bright, dark = (registry.encode_rows(encoder, t) for t in (table, faint))
     assert np.median(dark.sigmas / bright.sigmas) > 2
-    assert (dark.sigmas.mean(0) < 1.5).all()
-    apart = np.sqrt((((dark.vectors - bright.vectors) / np.hypot(dark.sigmas, bright.sigmas)) ** 2).mean(1))
-    assert np.median(apart) < 3  # a faint spectrum does not claim to be another
+    assert (dark.sigmas < 1.5).all()
 
 
 def test_a_space_without_one_says_which_have():

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.folding import nominal_acis_edges
 from embed.inputs import modalities
 from embed.inputs.spectra import (
     EDGES_KEV,
-    HIGHEST_KEV,
-    LOWEST_KEV,
     N_POINTS,
     WIDTHS_KEV,
     ChannelSpectra,
     grid,
-    nominal_acis_edges,
     overlap,
     prepare,
     rebinned,
@@ -40,6 +41,7 @@ def row(**changed):
         "id": "1.0.1",
         "name": "2CXO J000000.0+000000",
         "hduclas2": "TOTAL",
+        "instrument": "ACIS",
         "counts": [1] * n,
         "rate": None,
         "stat_err": None,
@@ -61,7 +63,7 @@ def row(**changed):
 def table(*rows):
     floats = pa.list_(pa.float64())
     lists = {"counts": pa.list_(pa.int32()), "quality": pa.list_(pa.int32()), "background_counts": pa.list_(pa.int32())}
-    types = {"id": pa.string(), "name": pa.string(), "hduclas2": pa.string()}
+    types = dict.fromkeys(("id", "name", "hduclas2", "instrument"), pa.string())
     types |= dict.fromkeys(("rate", "stat_err", "background_rate", "e_min", "e_max"), floats) | lists
     return pa.table({k: pa.array([r[k] for r in rows], types.get(k, pa.float64())) for k in row()})
 
@@ -209,9 +211,22 @@ def test_bad_channels_are_masked_and_small_groups_are_not():
     assert mask[np.argmin(abs(middle - 400.5 * 0.0146))]
 
 
-def test_another_grid_is_another_version_of_the_input_so_that_its_vectors_are_made_anew():
-    grid_of = {(1, 2): (0.5, 8.0, 400)}
-    versions = modalities.SPECTRUM_VERSION, modalities.SPECTRUM_COUNTS_VERSION
-    now = LOWEST_KEV, HIGHEST_KEV, N_POINTS
-    assert grid_of[versions] == now
-    assert len(EDGES_KEV) == N_POINTS + 1
+OTHER_GRID = """
+import importlib.util, re, sys
+from pathlib import Path
+path = Path(importlib.util.find_spec("embed.inputs.spectra").origin)
+source, n = re.subn(r"(N_POINTS = 0.5, 8.0, )400", r"\\g<1>200", path.read_text("utf-8"))
+assert n == 1
+spec = importlib.util.spec_from_file_location("embed.inputs.spectra", path)
+module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+exec(compile(source, path, "exec"), module.__dict__)
+from embed.inputs import modalities
+print(len(module.EDGES_KEV), modalities.SPECTRUM_VERSION > 100, modalities.SPECTRUM_COUNTS_VERSION > 100)
+print(f"'spectrum-{modalities.SPECTRUM_VERSION}'" in modalities.text())
+"""
+
+
+def test_another_grid_is_one_edit_and_vectors_made_before_are_stale():
+    assert (modalities.SPECTRUM_VERSION, modalities.SPECTRUM_COUNTS_VERSION) == (1, 2)  # those of stores that there are
+    done = subprocess.run([sys.executable, "-c", OTHER_GRID], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["201", "True", "True", "True"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from catalog.folding import nominal_acis_edges
 from embed.inputs.properties import COLUMNS, LOG_COLUMNS
-from embed.inputs.spectra import nominal_acis_edges
 
 E_MIN, E_MAX = nominal_acis_edges()
 MIDDLE = 0.5 * (E_MIN + E_MAX)

@@ -14,7 +14,7 @@ from factories import archive, fits
 from catalog.errors import StoreLocked
 from catalog.store import lake
 from catalog.store.manifest import Source
-from ingest import loading
+from ingest import gathering
 from ingest.committer import Committer
 from ingest.follow_up import LINKS
 from ingest.ledger import status, verify
@@ -334,8 +334,8 @@ def test_large_files_get_parts_of_their_own_and_give_the_same_tables(store, fold
     other = Path(shutil.copytree(store, tmp_path / "other"))
     (folder / "later.csv").write_text("name,obsid,obi,region_id,theta\n2CXO J000001.0+000000,1,0,1,9.5\n", "utf-8")
     load(other, folder)
-    monkeypatch.setattr(loading, "HELD_BYTES", 1)  # every file is large
-    monkeypatch.setattr(loading, "CHUNK_ROWS", 50)
+    monkeypatch.setattr(gathering, "HELD_BYTES", 1)  # every file is large
+    monkeypatch.setattr(gathering, "CHUNK_ROWS", 50)
     load(store, folder)
     assert archive.contents(store) == archive.contents(other)
     assert query(store, "SELECT theta FROM csc.observation_source WHERE detection_id = '1.0.1'") == [(1.5,)]

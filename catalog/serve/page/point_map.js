@@ -3,7 +3,7 @@
 
 import { NO_VALUE, rgb } from "./colours.js";
 
-const DIM = rgb(NO_VALUE);
+const DIM = rgb(NO_VALUE), PLAIN = rgb("#0072b2");
 const REACH = 12; // pixels from the pointer to the nearest point
 const FAINTEST = 130; // of 255: a pixel with one point
 const EDGE = rgb("#b3261e"), EDGE_SIZE = 2;
@@ -102,31 +102,36 @@ export class PointMap {
 
   /** Add all points up, and make an image of it. */
   add(W, H, ratio, { half, cx, cy }) {
-    const n = this.x.length, { x, y, mask } = this, index = this.colours?.index, palette = this.colours?.palette;
+    const n = this.x.length, { x, y, mask } = this, index = this.colours?.index, palette = this.colours?.palette ?? [];
     const sums = new Float32Array(W * H * 4), size = Math.round((n > 50000 ? 1 : n > 5000 ? 2 : n > 1000 ? 3 : 5) * ratio);
-    const before = size >> 1, after = size - before, plain = rgb("#0072b2");
-    const [a, bx, by] = [half * ratio, cx * ratio, cy * ratio];
+    // Colours in one array: of the palette, then of no value, of rows that are not selected, and of the edge.
+    const [noValue, dim, edge, plain] = [0, 1, 2, 3].map((k) => palette.length + k);
+    const ink = Float32Array.from([...palette, DIM, DIM, EDGE, PLAIN].flat());
+    const before = size >> 1, after = size - before, a = half * ratio, bx = cx * ratio, by = cy * ratio;
     let outside = 0;
     for (let i = 0; i < n; i++) {
-      let px = Math.floor(bx + x[i] * a), py = Math.floor(by - y[i] * a);
-      if (px !== px || py !== py) continue;
-      const c = index ? index[i] : -3;
-      if (c === -2) continue;
-      let colour = c === -3 ? plain : c < 0 ? DIM : palette[c], weight = c === -1 ? 0.5 : 1;
-      if (mask && !mask[i]) [colour, weight] = [DIM, 0.12];
+      const u = bx + x[i] * a, v = by - y[i] * a, c = index ? index[i] : 0;
+      if (u !== u || v !== v || c === -2) continue;
+      let colour = index ? (c < 0 ? noValue : c) : plain, weight = c === -1 ? 0.5 : 1, wide = 0;
+      if (mask && !mask[i]) {
+        colour = dim;
+        weight = 0.12;
+      }
+      let px = Math.floor(u), py = Math.floor(v);
       if (px < 0 || py < 0 || px >= W || py >= H) {
-        outside++; // drawn at the edge, and as such
+        outside++; // drawn at the edge, and as such: few, and not to be overlooked
         px = Math.max(0, Math.min(W - 1, px));
         py = Math.max(0, Math.min(H - 1, py));
-        colour = EDGE;
+        colour = edge;
+        wide = EDGE_SIZE;
       }
-      const wide = colour === EDGE ? EDGE_SIZE : 0; // few, and not to be overlooked
+      const r = ink[3 * colour] * weight, g = ink[3 * colour + 1] * weight, b = ink[3 * colour + 2] * weight;
       const left = Math.max(0, px - before - wide), right = Math.min(W, px + after + wide), bottom = Math.min(H, py + after + wide);
-      for (let v = Math.max(0, py - before - wide); v < bottom; v++) {
-        for (let u = left, k = (v * W + left) * 4; u < right; u++, k += 4) {
-          sums[k] += colour[0] * weight;
-          sums[k + 1] += colour[1] * weight;
-          sums[k + 2] += colour[2] * weight;
+      for (let row = Math.max(0, py - before - wide); row < bottom; row++) {
+        for (let k = (row * W + left) * 4, end = (row * W + right) * 4; k < end; k += 4) {
+          sums[k] += r;
+          sums[k + 1] += g;
+          sums[k + 2] += b;
           sums[k + 3] += weight;
         }
       }

@@ -82,6 +82,19 @@ def test_a_planted_core_is_found_and_a_random_graph_has_none(any_seed):
     assert min(null) <= score_of_chance + 3 * np.std(null)
 
 
+def test_a_core_of_weights_is_found_where_all_are_joined(any_seed):
+    rng = np.random.default_rng(any_seed)
+    left, right = np.triu_indices(40, 1)
+    core = (left < 8).astype(float) + (right < 8)
+    some = Edges(left, right, 0.3 + 0.2 * core + 0.02 * rng.random(len(left)))
+    assert np.isnan(measures.core_periphery(measures.adjacency(some, 40)).score)  # a complete graph has no core
+    found = measures.core_periphery(measures.adjacency(some, 40, weighted=True))
+    assert found.score > 0.8
+    assert set(np.argsort(-found.coreness)[:8].tolist()) == set(range(8))
+    scaled = measures.core_periphery(measures.adjacency(Edges(left, right, some.similarity / 3), 40, weighted=True))
+    assert scaled.score == pytest.approx(found.score)
+
+
 def test_a_core_that_degrees_do_not_explain_stands_out_of_the_null(any_seed):
     planted = block_model(30, 70, 0.8, 0.02, 0.02, seed=any_seed)
     _, z, _ = z_score(planted, 100)

@@ -15,6 +15,7 @@ import catalog
 from analysis.__main__ import app
 from analysis.networks.edges import TooManyEdges
 from analysis.networks.graph import network_graph
+from analysis.networks.published import HIGH_SHARE
 from catalog.__main__ import app as catalog_app
 from catalog.errors import QueryError, UnknownName
 from catalog.serve.graphs import write_graph
@@ -212,3 +213,28 @@ def test_wrong_questions_are_told(planted):
         run(planted, "--where", "var_prob_b > 0.99")
     with pytest.raises(UnknownName, match="did you mean events"):
         run(planted, "--spaces", "evnts")
+
+
+def test_as_published_the_graph_is_weighted_and_not_centred_and_stands_beside_the_published_table(planted):
+    printed = run(planted, "--as-published", "--threshold", "0.6", "--null", "5").output
+    assert "beside the published table" in printed
+    with catalog.open(planted) as cat:
+        query = "SELECT run_id, parameters FROM analysis.run ORDER BY run_id DESC LIMIT 1"
+        ((run_id, text),) = cat.sql(query).fetchall()
+        assert '"centre": false' in str(text)
+        query = "SELECT * FROM analysis.graph WHERE run_id = $id ORDER BY threshold"
+        graphs = cat.sql(query, id=run_id).arrow().to_pylist()
+        assert [g["threshold"] for g in graphs] == [0.5, 0.7, 0.9]
+        assert all(g["weighted_core_periphery_null"] is not None for g in graphs)
+        query = "SELECT avg((degree >= $least)::INT) FROM analysis.node WHERE run_id = $id AND threshold = 0.5"
+        ((share,),) = cat.sql(query, id=run_id, least=graphs[0]["high_degree"]).fetchall()
+        assert share >= HIGH_SHARE
+        query = "SELECT * FROM analysis.degree_by_type WHERE run_id = $id AND threshold = 0.5"
+        rows = {r["otype"]: r for r in cat.sql(query, id=run_id).arrow().to_pylist()}
+    assert (rows["YSO"]["published_low"], rows["YSO"]["published_high"]) == (214, 1042)
+    assert rows["YSO"]["published_odds_ratio_low"] < rows["YSO"]["published_odds_ratio"]
+    assert rows["QSO"]["published_low"] is None
+    # Odds of nothing against nine: half a node in each cell, and an interval as wide as nine nodes make it.
+    ulx = rows["ULX"]
+    assert ulx["published_odds_ratio"] < 0.05
+    assert ulx["published_odds_ratio_high"] > 10 * ulx["published_odds_ratio_low"]

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
 from analysis.papers import neighbour_study as near
+from analysis.papers.exposure_lookup import UNSTATED, exposure_similarity
 from analysis.papers.learners import LEARNERS, fit
 from analysis.papers.regression import (
     EXPERTS,
@@ -25,7 +26,7 @@ from analysis.papers.regression import (
 )
 from analysis.papers.representations import KIN, Scaled, kin, left_out, property_blocks
 from analysis.papers.resampling import resampled
-from analysis.papers.retrieval import intervals, ranks, share_papers
+from analysis.papers.retrieval import intervals, ranked, ranks, share_papers
 from embed.inputs.properties import COLUMNS
 
 
@@ -190,3 +191,15 @@ def test_blocks_weigh_alike_whatever_their_size(rng):
     x = Scaled.of(blocks, np.arange(50)).apply(np.concatenate(blocks, axis=1))
     assert x[:, :3].var(axis=0).sum() == pytest.approx(1.0, rel=1e-5)
     assert x[:, 3:].var(axis=0).sum() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_a_stated_exposure_finds_the_source_that_was_observed_so_long_and_nothing_else_does():
+    livetimes = [np.array([10.0]), np.array([20.0, 30.0]), np.array([90.0]), np.array([np.nan])]
+    similar = exposure_similarity(livetimes, [[10.5], [50.0], [], [88.0, 3.0]])
+    assert similar.argmax(axis=1)[:3].tolist() == [0, 1, 3]  # 50 is 20 and 30 together
+    assert (similar[:, 2] == UNSTATED).all()
+    assert (similar[3] == UNSTATED).all()
+    found = ranked(similar, np.eye(4, dtype=bool))
+    assert found.rank[[0, 1]].tolist() == [1.0, 1.0]
+    assert found.rank[2] == 4.0  # its papers state nothing: behind all that do
+    assert found.rank[3] == 2.5  # nothing is known: chance

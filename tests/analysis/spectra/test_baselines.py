@@ -14,7 +14,8 @@ from factories.store import write
 
 import catalog
 from analysis.spectra.features import COLOUR_EDGES_KEV, Features, Spectra, colours
-from analysis.spectra.spectrum_samples import Sample, band_counts, completed, told
+from analysis.spectra.frozen_encoders import features_of, frozen
+from analysis.spectra.spectrum_samples import Sample, TooFewRows, band_counts, completed, told
 from embed.registry import Settings
 from embed.store import encoding_job
 from embed.store.sweeps import twins, vectors_of
@@ -60,7 +61,7 @@ def filled(empty_store, tmp_path_factory):
     write(store, "product.spectrum", *spectra)
     write(store, "csc.observation_source", *detections)
     for settings in (SMALL, replace(SMALL, seed=1), replace(SMALL, seed=2, epochs=1)):
-        train(Training(store, "spectrum", settings=settings, current=settings.seed == 0))
+        train(Training(store, "spectrum", "transformer", settings=settings, current=settings.seed == 0))
     encoding_job.run(encoding_job.Job(store))
     return store
 
@@ -125,3 +126,20 @@ def sample_of_more(sample):
     values, mask = (np.concatenate([a, a[:1]]) for a in (sample.spectra.values, sample.spectra.mask))
     spectra = Spectra(values, mask, sample.spectra.energy_kev)
     return replace(sample, ids=names, sources=names, features=features, spectra=spectra)
+
+
+def test_encoders_of_another_store_are_judged_on_the_rows_of_this_one(filled):
+    ids = np.array(sorted(r["id"] for r in folded_table(N).to_pylist()), object)
+    assert [(f.name, len(f.trainings)) for f in frozen(filled, "spectrum")] == [
+        ("spectrum transformer, 3 numbers", 2),
+        ("spectrum transformer, 3 numbers (2)", 1),
+    ]
+    with catalog.open(filled) as cat:
+        snapshot = cat.snapshots()[-1].number
+        found = features_of(cat, filled, "spectrum", ids, snapshot)
+        own = sample_of(cat, ids.tolist()).features[0]
+        with pytest.raises(TooFewRows, match="no vector for 1 of 25 rows"):
+            features_of(cat, filled, "spectrum", np.append(ids, "9.0.9"), snapshot)
+    assert np.allclose(found[0].x, own.x, atol=1e-6)
+    assert [f.is_baseline for f in found] == [False, False]
+    assert len(found[0].others) == 1
