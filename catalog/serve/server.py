@@ -39,6 +39,7 @@ _MAX_CONNECTIONS = 64
 _WORTH_COMPRESSING = 1 << 12
 _KEEP_ALIVE_S = 30
 _END_S = 1
+_PREPARING_S = 30
 _LOG = logging.getLogger(__name__)
 
 
@@ -113,7 +114,8 @@ class BrowseServer:
             proxy_headers=False,
         )
         self._uvicorn = uvicorn.Server(config)
-        threading.Thread(target=self._prepare, daemon=True).start()
+        self._preparing = threading.Thread(target=self._prepare, daemon=True)
+        self._preparing.start()
 
     def application(self) -> Starlette:
         """Return what answers: an ASGI application, for another server too."""
@@ -165,6 +167,7 @@ class BrowseServer:
         self.tap_jobs.close()
         self.tap.close()
         self.answers.close()
+        self._preparing.join(_PREPARING_S)  # a thread inside the engine at the program's end would abort it
 
     def __enter__(self) -> Self:
         """Return itself."""
