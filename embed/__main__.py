@@ -279,7 +279,7 @@ def _options(given: list[str]) -> dict[str, int | float | str | bool]:
 
 def _check_aligned(model: str | None, data: str | None, text: str) -> None:
     if text != "papers":
-        raise QueryError(f"--text is to be papers, the space of texts, found {text!r}")
+        raise QueryError(f"--text must be papers, the space of texts, found {text!r}")
     if model is not None and data is not None and model != data:
         raise QueryError(f"--model of aligned is what stands on its data side: give --data {data} alone")
 

@@ -185,7 +185,7 @@ def _kind(value: object, argument: Argument, call: Call) -> object:
         "text or vector": isinstance(value, str) or hasattr(value, "__len__"),
     }[argument.kind]
     if not right:
-        raise BadCall(f"{call.place}: {argument.name} is to be {argument.kind}, found {value!r}")
+        raise BadCall(f"{call.place}: {argument.name} must be {argument.kind}, found {value!r}")
     return value
 
 

@@ -93,7 +93,7 @@ def crossmatch(session: Session, arguments: Mapping[str, object]) -> pa.RecordBa
     """
     radius, find = float(cast("float", arguments["radius_arcsec"])), str(arguments["find"])
     if not 0 <= radius <= 180 * 3600:
-        raise QueryError(f"crossmatch: radius_arcsec is to be from 0 to 648000 (180 degrees), found {radius:g}")
+        raise QueryError(f"crossmatch: radius_arcsec must be from 0 to 648000 (180 degrees), found {radius:g}")
     if find not in _FINDS:
         raise QueryError(f"crossmatch: no find {find!r}{suggestion(find, _FINDS)}; there are {', '.join(_FINDS)}")
     ellipses = bool(arguments["ellipses"])

@@ -84,7 +84,7 @@ def nearest(session: Session, arguments: Mapping[str, object]) -> pa.Table:
     space = session.space(str(arguments["space"]))
     k, metric = cast("int", arguments["k"]), _metric(str(arguments["metric"]))
     if k < 1:
-        raise QueryError(f"nearest: k is to be at least 1, found {k}")
+        raise QueryError(f"nearest: k must be at least 1, found {k}")
     condition = arguments["filter"]
     modality = _modality(space, arguments["modality"])
     # A filter is always searched exactly: the product over what it leaves is cheap, and no row goes missing.

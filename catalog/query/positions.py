@@ -143,7 +143,7 @@ def positions(session: Session, relation: str, side: int, told: Columns, *, elli
     """
     if not _PLAIN.fullmatch(relation):
         raise QueryError(
-            f"crossmatch: table_{side} is to be the name of a table, as mine or csc.master_source; found {relation!r}"
+            f"crossmatch: table_{side} must be the name of a table, as mine or csc.master_source; found {relation!r}"
         )
     session.cursor.execute(session.admit(f"SELECT * FROM {relation} LIMIT 0").text)
     types = {str(c[0]): str(c[1]).upper() for c in session.cursor.description or []}

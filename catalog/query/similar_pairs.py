@@ -79,9 +79,9 @@ def similar_pairs(session: Session, arguments: Mapping[str, object]) -> pa.Recor
     if threshold is None and k is None:
         raise QueryError("similar_pairs: say which pairs: threshold := 0.9, or k := 10 for the nearest of each row")
     if threshold is not None and not np.isfinite(cast("float", threshold)):
-        raise QueryError(f"similar_pairs: threshold is to be a finite number, found {threshold}")
+        raise QueryError(f"similar_pairs: threshold must be a finite number, found {threshold}")
     if k is not None and k < 1:
-        raise QueryError(f"similar_pairs: k is to be at least 1, found {k}")
+        raise QueryError(f"similar_pairs: k must be at least 1, found {k}")
     left = _side(session, space, arguments["where"], arguments["modality"], "where")
     if arguments["other"] is None:
         if arguments["other_where"] is not None or arguments["other_modality"] is not None:

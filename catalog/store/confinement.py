@@ -158,7 +158,7 @@ def _bytes(what: str, amount: int | str | None) -> int | None:
     except duckdb.Error:
         amount = 0
     if amount <= 0:
-        raise QueryError(f"{what} is to be an amount like 8GB or 500MB, found {amount!r}")
+        raise QueryError(f"{what} must be an amount like 8GB or 500MB, found {amount!r}")
     return amount
 
 

@@ -165,7 +165,7 @@ def _fit(model: str, stream: Stream, settings: Settings) -> Fitted:
     options = chosen(DEFAULTS, settings.options)
     for name, known in (("pooling", POOLINGS), ("split", ("source", "field"))):
         if options[name] not in known:
-            raise QueryError(f"{name} is to be one of {', '.join(known)}, found {options[name]!r}")
+            raise QueryError(f"{name} must be one of {', '.join(known)}, found {options[name]!r}")
     origin: Configuration = {}
 
     def pairs() -> Iterator[pa.Table]:

@@ -120,7 +120,7 @@ def device_of(choice: str) -> torch.device:
     if choice == "cuda" and not torch.cuda.is_available():
         raise QueryError("--device cuda: torch finds no such device here; take --device cpu, or leave it out")
     if choice.partition(":")[0] not in {"cpu", "cuda"}:
-        raise QueryError(f"--device is to be auto, cpu or cuda, found {choice!r}")
+        raise QueryError(f"--device must be auto, cpu or cuda, found {choice!r}")
     return torch.device(choice)
 
 

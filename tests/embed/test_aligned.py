@@ -161,7 +161,7 @@ def test_a_field_disjoint_split_keeps_fields_apart(rng):
 
 
 def test_wrong_options_are_told(rng):
-    with pytest.raises(QueryError, match="split is to be one of source, field, found 'sky'"):
+    with pytest.raises(QueryError, match="split must be one of source, field, found 'sky'"):
         fitted(pairs(rng), split="sky")
 
 

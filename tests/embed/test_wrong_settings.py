@@ -18,7 +18,7 @@ def test_an_option_of_a_model_is_checked():
 
 
 def test_a_device_is_checked():
-    with pytest.raises(QueryError, match="--device is to be auto, cpu or cuda, found 'tpu'"):
+    with pytest.raises(QueryError, match="--device must be auto, cpu or cuda, found 'tpu'"):
         device_of("tpu")
 
 

@@ -96,12 +96,12 @@ def test_what_is_no_argument_is_refused_with_its_place(call, said):
         (("a", "b", 3), {}, "3 arguments by position, it takes 2; write k := "),
         (("a",), {"spce": "b"}, "no option spce; did you mean space"),
         (("a",), {"space": "b"}, "space twice"),
-        (("a",), {"k": "many"}, "k is to be integer, found 'many'"),
-        (("a",), {"k": True}, "k is to be integer"),
-        (("a",), {"k": 1.5}, "k is to be integer"),
-        (("a",), {"k": None}, "k is to be integer"),
+        (("a",), {"k": "many"}, "k must be integer, found 'many'"),
+        (("a",), {"k": True}, "k must be integer"),
+        (("a",), {"k": 1.5}, "k must be integer"),
+        (("a",), {"k": None}, "k must be integer"),
         (("a",), {"k": Parameter("n")}, "no value is given for \\$n"),
-        (("a", 3), {}, "target is to be text or vector"),
+        (("a", 3), {}, "target must be text or vector"),
     ],
 )
 def test_wrong_calls_are_told_what_is_right(arguments, options, said):
