@@ -146,7 +146,7 @@ def family(space: str, model: str | None = None) -> Family:
     Examples
     --------
     >>> family("spectrum").model, family("spectrum", "pca").modality
-    ('transformer', 'spectrum')
+    ('vae', 'spectrum')
     """
     published = {e.name: e for e in entry_points(group=ENTRY_POINTS)}
     spaces = sorted({s for s, _ in FAMILIES} | {n.partition(".")[0] for n in published})

@@ -51,8 +51,8 @@ def exposure_similarity(livetimes_ks: Sequence[Floats], stated_ks: Sequence[Sequ
 
     Examples
     --------
-    >>> exposure_similarity([np.array([10.0, 20.0])], [[30.0], []]).tolist()
-    [[0.0, -9.0]]
+    >>> exposure_similarity([np.array([10.0, 20.0])], [[40.0], []]).round(2).tolist()
+    [[-0.12, -9.0]]
     """
     out = np.full((len(livetimes_ks), len(stated_ks)), UNSTATED)
     column = np.repeat(np.arange(len(stated_ks)), [len(s) for s in stated_ks])

@@ -89,7 +89,7 @@ def partition(numbers: Ints, most: int, finest: int) -> Partitions:
     --------
     >>> found = partition(np.array([0, 1, 1 << 57]), 2, 10)
     >>> found.orders.tolist(), found.pixels.tolist()
-    ([1, 1], [0, 1])
+    ([1, 1], [0, 2])
     """
     orders, pixels = [], []
     stack = [(0, pixel, 0, len(numbers)) for pixel in reversed(range(_N_BASE))]

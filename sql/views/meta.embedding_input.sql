@@ -64,7 +64,7 @@ GROUP BY id
 UNION ALL
 SELECT 'papers' AS modality, id, name, input_sha256 FROM (
 SELECT bibcode AS id, bibcode AS name,
-  sha256(concat_ws('|', 'papers-1', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+  sha256(concat_ws('|', 'papers-2', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
 FROM lit.paper WHERE bibcode IN (SELECT id FROM (SELECT bibcode AS id FROM lit.paper))
 )
 UNION ALL
@@ -86,7 +86,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -102,7 +102,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -118,7 +118,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -134,6 +134,6 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-3', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 );

@@ -292,6 +292,7 @@ def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_wit
     assert run(store).n_encoded == 1
 
 
+@pytest.mark.slow
 def test_a_killed_run_shows_nothing_half_and_goes_on(store, tmp_path):
     train_tiny(store, seconds=0.001)
     killed, _ = kill_at_random(store, tmp_path / "site", 3, random.Random(1))  # noqa: S311 - no secret
