@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.progress import TaskID
 
-from catalog.console import OUT, StoreOption, WaitOption, hint, number, pairs, program, run, table_of, wide
+from catalog.console import OUT, OnOption, StoreOption, WaitOption, hint, number, pairs, program, run, table_of, wide
 from catalog.errors import QueryError, command, query_command
 from catalog.neighbours.closeness import Metric
 from catalog.store import location
@@ -115,6 +115,11 @@ def train(  # noqa: PLR0917 - typer's way to declare options
 def run_(
     spaces: Annotated[list[str] | None, typer.Argument(help="Only these spaces; without, all.")] = None,
     store: StoreOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes that encode; default: this one, or all of a cluster."),
+    ] = None,
+    on: OnOption = "local",
     wait: WaitOption = True,
 ) -> None:
     """Make the vectors of what is stale, in every space; leave the rest alone; say what and why.
@@ -135,7 +140,8 @@ def run_(
                 tasks[outcome.space] = bar.add_task(outcome.space, total=n_rows)
             bar.update(tasks[outcome.space], completed=outcome.n_encoded + outcome.n_skipped)
 
-        outcomes = encoding_job.run(encoding_job.Job(path, wait=wait, on_wait=say, report=report), spaces or [])
+        job = encoding_job.Job(path, wait=wait, on_wait=say, report=report, workers=workers, on=on)
+        outcomes = encoding_job.run(job, spaces or [])
     for outcome in outcomes:
         say_outcome(outcome)
     have = {o.space for o in outcomes}

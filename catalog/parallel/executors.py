@@ -342,6 +342,8 @@ def _begin_worker() -> None:
 
 def _one_thread() -> None:
     """Use one thread for Arrow and BLAS: as many workers as processors already use them all."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # torch reads them when it is imported
+        os.environ.setdefault(variable, "1")
     import pyarrow as pa  # noqa: PLC0415 - only a worker needs it
     import threadpoolctl  # noqa: PLC0415 - as above
 

@@ -54,6 +54,13 @@ class Batch:
         self.skipped_names += [names[i] for i in reasons]
         self.skipped_hashes += [hashes[i] for i in reasons]
 
+    def extend(self, other: Batch) -> None:
+        """Take in another batch."""
+        for name, held in vars(self).items():
+            if isinstance(held, list):
+                held.extend(getattr(other, name))
+        self.skipped |= other.skipped
+
     @property
     def met(self) -> dict[str, int]:
         """The ids that got vectors, once each, and where the first of each one's stands."""

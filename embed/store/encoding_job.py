@@ -24,7 +24,8 @@ from catalog.store.vectors import Compaction, Pin
 from embed import registry
 from embed.inputs.modalities import INPUTS, outgrown
 from embed.registry import Encoder
-from embed.store.encoded_batches import Batch, batches
+from embed.store.encoded_batches import Batch
+from embed.store.shared_encoding import Part, encoded
 from embed.store.status import next_step
 
 _LOG = logging.getLogger(__name__)
@@ -93,10 +94,6 @@ Report = Callable[[Outcome, int], None]
 """Called after each commit: what was done so far in a space, and how many rows it is in all."""
 
 
-def _silent(outcome: Outcome, n_rows: int) -> None:
-    """Report nothing."""
-
-
 @dataclass(frozen=True)
 class Job:
     """How a run writes.
@@ -112,13 +109,19 @@ class Job:
         See `Report`.
     commit_rows : int
         A commit has about so many vectors, or those of `encoded_batches.COMMIT_SECONDS`.
+    workers : int, optional
+        Processes that encode; default: this one, or all of a cluster.
+    on : str
+        Where they are; see `catalog.parallel.workers_on`.
     """
 
     store: Path
     wait: bool = True
     on_wait: Callable[[str], None] | None = None
-    report: Report = _silent
+    report: Report = lambda _outcome, _n_rows: None
     commit_rows: int = COMMIT_ROWS
+    workers: int | None = None
+    on: str = "local"
 
 
 def run(job: Job, spaces: Sequence[str] = ()) -> list[Outcome]:
@@ -212,13 +215,13 @@ def _run_space(job: Job, plan: _Plan, space: str) -> Outcome:
     if wanted.num_rows:
         encoder = current.load(job.store)
         # Rows are read at the snapshot that told their hashes, whatever is ingested meanwhile.
-        with contextlib.closing(lake.connect(job.store, snapshot=plan.snapshot)) as connection:
-            for batch in batches(job.store, encoder, wanted, connection, job.commit_rows):
-                _commit(job, current, batch, encoder)
-                outcome.n_encoded += len(batch.met)
-                outcome.n_skipped += len(batch.skipped)
-                outcome.skipped.update(batch.skipped.values())
-                job.report(outcome, wanted.num_rows)
+        part = Part(job.store, plan.snapshot, vectors.weights_file(job.store, current.weights_sha256), wanted)
+        for batch in encoded(part, encoder, job.commit_rows, job.workers, job.on):
+            _commit(job, current, batch, encoder)
+            outcome.n_encoded += len(batch.met)
+            outcome.n_skipped += len(batch.skipped)
+            outcome.skipped.update(batch.skipped.values())
+            job.report(outcome, wanted.num_rows)
     if stale.num_rows or (pin is not None and (pin.next_version or vectors.is_scattered(job.store, pin))):
         _finish(job, current, outcome)
     outcome.seconds = time.monotonic() - start

@@ -78,6 +78,17 @@ def test_every_row_is_embedded_once_and_the_rest_said_why(store):
     assert check_whole(store) == held
 
 
+def test_several_processes_make_the_same_vectors(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("embed.store.shared_encoding.FEWEST_ROWS", 7)
+    train_tiny(store)
+    other = shutil.copytree(store, tmp_path / "other")
+    assert run(store).n_encoded == run(other, workers=2).n_encoded > 14
+    one, two = check_whole(store), check_whole(other)
+    assert one.keys() == two.keys()
+    np.testing.assert_allclose([two[i] for i in one], list(one.values()), rtol=1e-5, atol=1e-6)  # sums of other batches
+    assert run(other, workers=2).n_encoded == 0
+
+
 def test_only_what_is_stale_is_made_again_and_stale_says_why(store):
     trained = train_tiny(store)
     run(store)
