@@ -198,6 +198,36 @@ def index(
         OUT.print("Exact search is as fast here: there is no reason for exact := false.", soft_wrap=True)
 
 
+@app.command("map")
+def make_map(
+    space: SpaceArgument,
+    store: StoreOption = None,
+    method: Annotated[
+        str, typer.Option("--method", help="tsne, umap (pip install 'photonlake[umap]') or pca.")
+    ] = "tsne",
+    most: Annotated[
+        int, typer.Option("--rows", min=4, help="Fit to so many at most; others stand beside these.")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the rows that are fitted, and of the fit.")] = 0,
+    set_: SetOption = None,
+    wait: WaitOption = True,
+) -> None:
+    """Make a map of a space and keep it: the page shows it, `cat.map(space, method=...)` too.
+
+    Options of tsne: perplexity=30, metric=euclidean (or cosine). Of umap: n_neighbors=15, min_dist=0.1, metric.
+
+    Example: python -m embed map spectrum --method tsne --set perplexity=50 --store s
+    """
+    from embed.store import map_job  # noqa: PLC0415 - as above
+
+    path, options = location.store_path(store), _options(set_ or [])
+    made = map_job.make_map(path, space, method, options, most=most, seed=seed, wait=wait, on_wait=say)
+    told = ", ".join(f"{name} {value}" for name, value in made.settings.items())
+    did = "is there already, of these vectors" if made.was_there else f"{made.n_points:,} rows"
+    OUT.print(f"{space} by {method}: {did}{f' ({told})' if told else ''}", highlight=False, soft_wrap=True)
+    hint(f"Next: {command('catalog browse', path)}")
+
+
 @app.command()
 def sweep(
     space: SpaceArgument,

@@ -13,7 +13,7 @@ import { startSqlBox } from "./sql_box.js";
 const state = { space: "", snapshot: 0, ids: null, n: 0, mask: null, shapes: [], chosen: "", values: null, hidden: new Set(), log: false, key: null, asked: 0 };
 const maps = [0, 1].map((k) => new PointMap($(`points${k}`), { onPick: (i) => pick(state.ids.at(i)), onHover: (i, e) => hover(k, i, e), onShape: (points, mode) => lasso(k, points, mode), onView: () => viewed(k) }));
 const second = () => $("second").value;
-const viewName = (k) => (k ? second() : state.space);
+const viewName = (k) => (k ? second() : $("space").value); // of a stored map "space:method"
 
 function say(text, isError = false) {
   $("said").textContent = text;
@@ -22,7 +22,7 @@ function say(text, isError = false) {
 
 function remember() {
   const [first, other] = maps.map((m) => viewText(m.view));
-  writeAddress({ space: state.space, second: second(), x: $("x").value, y: $("y").value, column: $("column").value, log: state.log ? 1 : "", view: first, view2: second() ? other : "", id: state.chosen, snapshot: state.snapshot, shapes: state.shapes });
+  writeAddress({ space: viewName(0), second: second(), x: $("x").value, y: $("y").value, column: $("column").value, log: state.log ? 1 : "", view: first, view2: second() ? other : "", id: state.chosen, snapshot: state.snapshot, shapes: state.shapes });
 }
 
 function hover(k, i, e) {
@@ -67,7 +67,11 @@ async function showSecond() {
       const [a, b] = (await Promise.all([value($("x").value), value($("y").value)])).map(axis);
       [x, y] = [a.at, b.at];
       label = `${$("y").value}${b.log ? " (log)" : ""} over ${$("x").value}${a.log ? " (log)" : ""}`;
-    } else ({ x, y } = await askColumns("api/map", { space: kind, rows_of: state.space }));
+    } else {
+      const map = await askColumns("api/map", { space: kind, rows_of: state.space });
+      ({ x, y } = map);
+      label = map.notes.said;
+    }
     if (serial !== state.asked) return;
     maps[1].show(x, y, grid);
     $("name1").textContent = label;
@@ -78,21 +82,21 @@ async function showSecond() {
 }
 
 async function showSpace(asked = {}) {
-  state.space = $("space").value;
+  [state.space] = viewName(0).split(":");
   Object.assign(state, { ids: null, mask: null, shapes: [], key: null, chosen: "" });
   say("loading…");
   try {
-    const { x, y, notes } = await askColumns("api/map", { space: state.space });
+    const { x, y, notes } = await askColumns("api/map", { space: viewName(0), rows_of: state.space });
     Object.assign(state, { n: x.length, snapshot: notes.snapshot });
     maps.forEach((m) => m.select(null));
     maps[0].show(x, y);
     maps[0].lookAt(viewOf(asked.view) || { x: 0, y: 0, zoom: 1 });
-    $("name0").textContent = `${state.space}: first two principal components`;
+    $("name0").textContent = notes.said;
     say(`${x.length.toLocaleString("en")} vectors`);
     const [ids] = await Promise.all([askColumns("api/ids", { space: state.space }), showColours(), showSecond()]);
     state.ids = new Texts(ids["id.offsets"], ids["id.bytes"]);
     if (second()) maps[1].lookAt(viewOf(asked.view2) || { x: 0, y: 0, zoom: 1 });
-    for (const { view, mode, points } of asked.shapes || []) if ([state.space, second()].includes(view)) lasso(view === state.space ? 0 : 1, points, mode, false);
+    for (const { view, mode, points } of asked.shapes || []) if ([0, 1].some((k) => view === viewName(k))) lasso(view === viewName(0) ? 0 : 1, points, mode, false);
     if (asked.id) pick(asked.id);
     else if (state.mask) describeSelection();
   } catch (error) {
@@ -252,6 +256,7 @@ async function start() {
     $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));
     $("second").append(make("option", s.space, { value: s.space }));
   }
+  for (const m of found.maps) for (const id of ["space", "second"]) $(id).append(make("option", m.said, { value: m.map }));
   const more = [{ name: "otype", description: "Type that SIMBAD gives" }, { name: "ra" }, { name: "dec" }];
   for (const c of [...more, ...found.columns]) $("columns").append(make("option", c.description, { value: c.name }));
   listen();

@@ -164,6 +164,20 @@ def test_a_second_map_shows_the_sky_or_two_columns_of_the_same_points(page):
     playwright.expect(page.locator("#name1")).to_contain_text("over hard_hs")
 
 
+def test_a_stored_map_is_chosen_as_either_map_and_stands_in_the_address(browser, mapped):
+    with opened(browser, mapped) as page:
+        page.select_option("#space", "spectrum:tsne")
+        playwright.expect(page.locator("#name0")).to_contain_text("t-SNE, perplexity 10")
+        page.select_option("#second", "spectrum")
+        playwright.expect(page.locator("#name1")).to_contain_text("principal components")
+        lasso(page, middle_point(page))
+        heading = page.locator("#detail h2")
+        playwright.expect(heading).to_contain_text("selected of 300")
+        with opened(browser, mapped, page.evaluate("location.hash")) as other:
+            playwright.expect(other.locator("#name0")).to_contain_text("t-SNE")
+            playwright.expect(other.locator("#detail h2")).to_have_text(heading.inner_text())
+
+
 def test_a_search_finds_parts_of_names_and_places_and_leaves_nothing_stale(page):
     page.fill("#words", "J000007")
     page.press("#words", "Enter")
