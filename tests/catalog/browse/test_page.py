@@ -151,6 +151,29 @@ def test_colours_have_a_legend_that_hides_and_limits(page):
     playwright.expect(page.locator("#said")).to_contain_text("no column")
 
 
+def test_points_are_sized_by_numbers_and_faded_and_the_address_says_so(page, browser, server):
+    inked = """() => {
+      const [{image}] = photonlake.maps, alpha = image.data.filter((_, i) => i % 4 === 3);
+      return {n: alpha.filter((v) => v).length, most: alpha.reduce((a, b) => Math.max(a, b))};
+    }"""
+    page.wait_for_function("photonlake.maps[0].image && !photonlake.maps[0].stale")
+    before = page.evaluate(inked)
+    page.fill("#size", "hard_hs")
+    page.press("#size", "Tab")
+    page.wait_for_function("photonlake.maps[0].wider && !photonlake.maps[0].stale")
+    assert page.evaluate("[Math.min(...photonlake.maps[0].wider), Math.max(...photonlake.maps[0].wider)]") == [0, 10]
+    assert page.evaluate(inked)["n"] > 2 * before["n"]
+    page.fill("#opacity", "50")
+    page.wait_for_function("!photonlake.maps[0].stale")
+    assert page.evaluate(inked)["most"] <= 128
+    with opened(browser, server, page.evaluate("location.hash")) as other:
+        other.wait_for_function("photonlake.maps[0].wider && photonlake.maps[0].opacity === 0.5")
+    page.fill("#size", "otype")
+    page.press("#size", "Tab")
+    playwright.expect(page.locator("#said")).to_contain_text("holds no numbers")
+    assert page.evaluate("photonlake.maps[0].wider") is None
+
+
 def test_a_second_map_shows_the_sky_or_two_columns_of_the_same_points(page):
     page.select_option("#second", "sky")
     playwright.expect(page.locator("#name1")).to_contain_text("east is left")
