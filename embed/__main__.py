@@ -145,10 +145,11 @@ def run_(
 
 @app.command()
 def status(store: StoreOption = None) -> None:
-    """Show spaces, encoders, versions, dimensions, vectors, and what is stale and why.
+    """Show spaces, encoders, versions, dimensions, vectors, and what is stale and why; maps of older vectors.
 
     Example: python -m embed status --store s
     """
+    from embed.store.map_job import stale_maps  # noqa: PLC0415 - as above
     from embed.store.status import states, without_encoder  # noqa: PLC0415 - as above
 
     path = location.store_path(store)
@@ -167,7 +168,7 @@ def status(store: StoreOption = None) -> None:
         if s.current and s.outgrown:
             line = f"{s.space} learned from {s.outgrown}. Next: {command(f'embed train {s.space}', path)}"
             OUT.print(line, highlight=False, soft_wrap=True)
-    for line in without_encoder(path, {s.space for s in found if s.current}):
+    for line in (*stale_maps(path), *without_encoder(path, {s.space for s in found if s.current})):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -23,9 +23,8 @@ METHODS = {"pca": "principal components", "tsne": "t-SNE", "umap": "UMAP"}
 class HasVectors(Asks, Protocol):
     """What has vectors: `catalog.Catalog`."""
 
-    @property
-    def store(self) -> Path:
-        """The folder of the store."""
+    path: Path
+    """The folder of the store."""
 
     def vectors(self, space: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
         """Return ids and vectors of a space."""
@@ -59,8 +58,8 @@ class StoredMap:
     @property
     def said(self) -> str:
         """What stands beside the map: its space, method and settings; and that it is stale, where it is."""
-        told = ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        line = f"{self.space}: {METHODS.get(self.method, self.method)}, {told}"
+        told = [f"{name} {value}" for name, value in self.settings.items()]
+        line = ", ".join([f"{self.space}: {METHODS[self.method]}", *told])
         if not self.is_stale:
             return line
         again = command(f"embed map {self.space} --method {self.method}", self.store)
@@ -69,7 +68,10 @@ class StoredMap:
 
 def names_of_maps(cat: Asks) -> list[tuple[str, str]]:
     """Return the space and the method of each map that a store keeps."""
-    rows = cat.sql("SELECT space, method FROM meta.space_map ORDER BY ALL").fetchall()
+    try:
+        rows = cat.sql("SELECT space, method FROM meta.space_map ORDER BY ALL").fetchall()
+    except UnknownName:  # a store from before there were maps, that nobody has written to since
+        return []
     return [(str(space), str(method)) for space, method in rows]
 
 
@@ -97,7 +99,7 @@ def stored_map(cat: HasVectors, space: str, method: str) -> StoredMap:
         method=method,
     ).fetchall()
     if not made:
-        again = command(f"embed map {space} --method {method}", cat.store)
+        again = command(f"embed map {space} --method {method}", cat.path)
         raise UnknownName(f"the store has no map of {space} by {METHODS[method]}; type: {again}")
     settings, sha256, same_encoder, same_version = made[0]
     # An index or a compaction makes another version with the same vectors: then the vectors themselves tell.
@@ -106,7 +108,7 @@ def stored_map(cat: HasVectors, space: str, method: str) -> StoredMap:
     found = cat.sql(query, space=space, method=method).arrow().combine_chunks()
     points = np.column_stack([np.asarray(found[axis], np.float32) for axis in ("x", "y")])
     ids = found["id"].combine_chunks()
-    return StoredMap(cat.store, space, method, ids, points, json.loads(str(settings)), is_stale=not fresh)
+    return StoredMap(cat.path, space, method, ids, points, json.loads(str(settings)), is_stale=not fresh)
 
 
 def fingerprint(ids: npt.NDArray[np.object_], vectors: npt.NDArray[np.float32]) -> str:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.objects.space_map import projected
-from catalog.objects.stored_map import METHODS, fingerprint, in_order, stored_map
+from catalog.objects.stored_map import METHODS, fingerprint, in_order, names_of_maps, stored_map
 from catalog.store import lake
 
 Points = npt.NDArray[np.float32]
@@ -137,6 +137,13 @@ def make_map(
                 [space, method],
             )
     return MadeMap(space, method, len(ids), n_fitted, settings)
+
+
+def stale_maps(store: Path) -> list[str]:
+    """Say of each map of older vectors that it is, and how to make it again."""
+    with contextlib.closing(Catalog(store)) as cat:
+        kept = [stored_map(cat, space, method) for space, method in names_of_maps(cat)]
+    return [each.said for each in kept if each.is_stale]
 
 
 def checked(method: str, options: Options) -> dict[str, int | float | str]:

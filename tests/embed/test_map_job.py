@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
-from catalog.objects.stored_map import stored_map
+from catalog.objects.stored_map import names_of_maps, stored_map
 from catalog.store import lake, vectors
 from embed.__main__ import app
 from embed.store.map_job import checked, make_map, placed
@@ -80,6 +81,15 @@ def test_a_map_keeps_clumps_is_kept_once_and_is_stale_when_vectors_change(spaced
         assert "older vectors" in found.about
         at_first = cat.sql("SELECT count(*) FROM meta.map_point", snapshot=first).fetchall()
     assert at_first == [(N,)]
+
+
+@pytest.mark.slow
+def test_the_command_line_tells_of_a_stale_map_and_makes_it_again(spaced):
+    make_map(spaced, "spectrum", "pca")
+    with lake.writer(spaced, "test") as connection, lake.transaction(connection):
+        connection.execute("UPDATE lake.meta.space_map SET encoder_id = 'older', method = 'tsne'")
+        connection.execute("UPDATE lake.meta.map_point SET method = 'tsne'")
+    assert "It is of older vectors" in CliRunner().invoke(app, ["status", "--store", str(spaced)]).output
     shown = CliRunner().invoke(
         app, ["map", "spectrum", "--rows", "60", "--set", "perplexity=20", "--store", str(spaced)]
     )
@@ -89,6 +99,18 @@ def test_a_map_keeps_clumps_is_kept_once_and_is_stale_when_vectors_change(spaced
         assert not stored_map(cat, "spectrum", "tsne").is_stale
         assert cat.sql("SELECT n_points, n_fitted FROM meta.space_map").fetchall() == [(N, 60)]
         assert cat.sql("SELECT count(*), count(DISTINCT id) FROM meta.map_point").fetchall() == [(N, N)]
+
+
+@pytest.mark.slow
+def test_a_store_from_before_there_were_maps_has_none_until_one_is_made(spaced):
+    with contextlib.closing(lake.connect(spaced, read_only=False)) as connection:
+        connection.execute("DROP TABLE lake.meta.space_map; DROP TABLE lake.meta.map_point")
+        connection.execute("DELETE FROM lake.meta.state WHERE name = '*'")
+    with Catalog(spaced) as cat:
+        assert names_of_maps(cat) == []
+    make_map(spaced, "spectrum", "pca")
+    with Catalog(spaced) as cat:
+        assert names_of_maps(cat) == [("spectrum", "pca")]
 
 
 def test_rows_outside_of_the_fit_stand_with_their_own():
