@@ -58,6 +58,15 @@ def middle_point(page):
     )
 
 
+def until(page, condition):
+    """Wait until a condition holds; the page forbids the evaluation that Playwright's own waiting needs."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"it never came to: {condition}")
+
+
 def lasso(page, at, half=60):
     """Draw a square around a place."""
     page.check("input[value=lasso]")
@@ -156,18 +165,18 @@ def test_points_are_sized_by_numbers_and_faded_and_the_address_says_so(page, bro
       const [{image}] = photonlake.maps, alpha = image.data.filter((_, i) => i % 4 === 3);
       return {n: alpha.filter((v) => v).length, most: alpha.reduce((a, b) => Math.max(a, b))};
     }"""
-    page.wait_for_function("photonlake.maps[0].image && !photonlake.maps[0].stale")
+    until(page, "photonlake.maps[0].image && !photonlake.maps[0].stale")
     before = page.evaluate(inked)
     page.fill("#size", "hard_hs")
     page.press("#size", "Tab")
-    page.wait_for_function("photonlake.maps[0].wider && !photonlake.maps[0].stale")
+    until(page, "photonlake.maps[0].wider && !photonlake.maps[0].stale")
     assert page.evaluate("[Math.min(...photonlake.maps[0].wider), Math.max(...photonlake.maps[0].wider)]") == [0, 10]
     assert page.evaluate(inked)["n"] > 2 * before["n"]
     page.fill("#opacity", "50")
-    page.wait_for_function("!photonlake.maps[0].stale")
+    until(page, "!photonlake.maps[0].stale")
     assert page.evaluate(inked)["most"] <= 128
     with opened(browser, server, page.evaluate("location.hash")) as other:
-        other.wait_for_function("photonlake.maps[0].wider && photonlake.maps[0].opacity === 0.5")
+        until(other, "photonlake.maps[0].wider && photonlake.maps[0].opacity === 0.5")
     page.fill("#size", "otype")
     page.press("#size", "Tab")
     playwright.expect(page.locator("#said")).to_contain_text("holds no numbers")
@@ -193,6 +202,7 @@ def test_a_stored_map_is_chosen_as_either_map_and_stands_in_the_address(browser,
         playwright.expect(page.locator("#name0")).to_contain_text("t-SNE, perplexity 10")
         page.select_option("#second", "spectrum")
         playwright.expect(page.locator("#name1")).to_contain_text("principal components")
+        until(page, "photonlake.state.ids")
         lasso(page, middle_point(page))
         heading = page.locator("#detail h2")
         playwright.expect(heading).to_contain_text("selected of 300")
