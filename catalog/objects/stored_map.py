@@ -129,7 +129,7 @@ def fingerprint(ids: npt.NDArray[np.object_], vectors: npt.NDArray[np.float32]) 
     """
     order = in_order(ids)
     made = hashlib.sha256("\n".join(ids[order].tolist()).encode())
-    made.update(np.ascontiguousarray(vectors[order], "<f4"))
+    made.update(np.ascontiguousarray(vectors[order], "<f4").data)
     return made.hexdigest()
 
 
