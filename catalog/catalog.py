@@ -190,26 +190,28 @@ class Catalog(VectorQuestions):
         """
         return detection(self, detection_id)
 
-    def map(self, space: str, colour: str = "") -> SpaceMap:
-        """Return the map of a space: its first two principal components; a notebook shows it, and one can lasso it.
+    def map(self, space: str, colour: str = "", method: str = "") -> SpaceMap:
+        """Return the map of a space, which a notebook shows, and in which one can lasso.
 
         Parameters
         ----------
         space : str
         colour : str
             What colours it: a column of csc.observation_source, or otype (of SIMBAD), ra, dec.
+        method : {'', 'pca', 'tsne', 'umap'}
+            The map that `python -m embed map` made so; without, the first two principal components as they are now.
 
         Raises
         ------
         UnknownName
-            If there is no such space or column.
+            If there is no such space or column, or no map was made by this method.
 
         Examples
         --------
         >>> found = cat.map("spectrum", colour="hard_hs")  # doctest: +SKIP
         >>> found.selection()  # after a lasso: a polars frame  # doctest: +SKIP
         """
-        return space_map(self, space, colour)
+        return space_map(self, space, colour, method)
 
     def graph(
         self, run: int | None = None, threshold: float | None = None, *, snapshot: int | str | date | None = None

@@ -151,10 +151,11 @@ def run_(
 
 @app.command()
 def status(store: StoreOption = None) -> None:
-    """Show spaces, encoders, versions, dimensions, vectors, and what is stale and why.
+    """Show spaces, encoders, versions, dimensions, vectors, and what is stale and why; maps of older vectors.
 
     Example: python -m embed status --store s
     """
+    from embed.store.map_job import stale_maps  # noqa: PLC0415 - as above
     from embed.store.status import states, without_encoder  # noqa: PLC0415 - as above
 
     path = location.store_path(store)
@@ -173,7 +174,7 @@ def status(store: StoreOption = None) -> None:
         if s.current and s.outgrown:
             line = f"{s.space} learned from {s.outgrown}. Next: {command(f'embed train {s.space}', path)}"
             OUT.print(line, highlight=False, soft_wrap=True)
-    for line in without_encoder(path, {s.space for s in found if s.current}):
+    for line in (*stale_maps(path), *without_encoder(path, {s.space for s in found if s.current})):
         OUT.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -202,6 +203,36 @@ def index(
     )
     if made.index_ms >= made.exact_ms:
         OUT.print("Exact search is as fast here: there is no reason for exact := false.", soft_wrap=True)
+
+
+@app.command("map")
+def make_map(
+    space: SpaceArgument,
+    store: StoreOption = None,
+    method: Annotated[
+        str, typer.Option("--method", help="tsne, umap (pip install 'photonlake[umap]') or pca.")
+    ] = "tsne",
+    most: Annotated[
+        int, typer.Option("--rows", min=4, help="Fit to so many at most; others stand beside these.")
+    ] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the rows that are fitted, and of the fit.")] = 0,
+    set_: SetOption = None,
+    wait: WaitOption = True,
+) -> None:
+    """Make a map of a space and keep it: the page shows it, `cat.map(space, method=...)` too.
+
+    Options of tsne: perplexity=30, metric=euclidean (or cosine). Of umap: n_neighbors=15, min_dist=0.1, metric.
+
+    Example: python -m embed map spectrum --method tsne --set perplexity=50 --store s
+    """
+    from embed.store import map_job  # noqa: PLC0415 - as above
+
+    path, options = location.store_path(store), _options(set_ or [])
+    made = map_job.make_map(path, space, method, options, most=most, seed=seed, wait=wait, on_wait=say)
+    told = ", ".join(f"{name} {value}" for name, value in made.settings.items())
+    did = "is there already, of these vectors" if made.was_there else f"{made.n_points:,} rows"
+    OUT.print(f"{space} by {method}: {did}{f' ({told})' if told else ''}", highlight=False, soft_wrap=True)
+    hint(f"Next: {command('catalog browse', path)}")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from catalog.errors import QueryError, UnknownName, suggestion
 from catalog.neighbours.principal_axes import principal_axes
 from catalog.objects.light_curve import with_units
 from catalog.objects.product import Asks, Product
+from catalog.objects.stored_map import HasVectors, stored_map
 from catalog.palette import CLASS_COLOURS, OTHER_COLOUR
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
@@ -39,13 +40,6 @@ _OF_SOURCE = {
     },
 }
 """What is not a column of a detection: the type that SIMBAD gives its source, and where it is."""
-
-
-class HasVectors(Asks, Protocol):
-    """What has vectors: `catalog.Catalog`."""
-
-    def vectors(self, space: str) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.float32]]:
-        """Return ids and vectors of a space."""
 
 
 def projected(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -161,11 +155,13 @@ class SpaceMap(Product):
     space : str
     colour : str
         The column that colours it; empty for none.
+    axis : str
+        What an axis is called, before its number.
     """
 
-    def __init__(self, rows: pa.Table, space: str, colour: str) -> None:
-        super().__init__(rows, f"the space {space}")
-        self.space, self.colour = space, colour
+    def __init__(self, rows: pa.Table, space: str, colour: str, about: str = "", axis: str = "component") -> None:
+        super().__init__(rows, about or f"the space {space}")
+        self.space, self.colour, self.axis = space, colour, axis
 
     @cached_property
     def scatter(self) -> Any:  # noqa: ANN401 - jscatter.Scatter, not everyone's
@@ -251,15 +247,20 @@ class SpaceMap(Product):
             axes.figure.colorbar(dots, ax=axes, label=" ".join(filter(None, (self.colour, self.unit(self.colour)))))
         n_out = int(((np.abs(x) > SHOWN) | (np.abs(y) > SHOWN)).sum())
         outside = f", {n_out:,} of {len(x):,} outside" if n_out else ""
-        axes.set(xlim=(-SHOWN, SHOWN), ylim=(-SHOWN, SHOWN), xlabel="component 1", ylabel="component 2")
+        axes.set(xlim=(-SHOWN, SHOWN), ylim=(-SHOWN, SHOWN), xlabel=f"{self.axis} 1", ylabel=f"{self.axis} 2")
         axes.set_title(f"{self.about}{outside}")
 
 
-def space_map(cat: HasVectors, space: str, colour: str = "") -> SpaceMap:
+def space_map(cat: HasVectors, space: str, colour: str = "", method: str = "") -> SpaceMap:
     """Return the map of a space; see `catalog.Catalog.map`."""
-    ids, vectors = cat.vectors(space)
-    points = projected(vectors)
-    keys = pa.array(ids, pa.string())
+    about, axis = "", "component"
+    if method:
+        kept = stored_map(cat, space, method)
+        keys, points, about = kept.ids, kept.points, kept.said
+        axis = axis if method == "pca" else "axis"
+    else:
+        ids, vectors = cat.vectors(space)
+        keys, points = pa.array(ids, pa.string()), projected(vectors)
     names = cat.sql("SELECT detection_id AS id, name FROM csc.observation_source").arrow()
     name = names["name"].combine_chunks().take(pc.index_in(keys, names["id"].combine_chunks()))
     columns = {"id": keys, "name": name, "x": pa.array(points[:, 0]), "y": pa.array(points[:, 1])}
@@ -268,4 +269,4 @@ def space_map(cat: HasVectors, space: str, colour: str = "") -> SpaceMap:
         columns[colour] = values(cat, keys, colour)
         if colour in _COLUMNS:
             units[colour] = next(c.unit for c in TABLES["csc.observation_source"].columns if c.name == colour)
-    return SpaceMap(with_units(pa.table(columns), units), space, colour)
+    return SpaceMap(with_units(pa.table(columns), units), space, colour, about, axis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.schema.columns import BOOL, DOUBLES, FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column, Table
+from catalog.schema.columns import BOOL, DOUBLES, FLOAT32, FLOAT64, INT32, INT64, TEXT, TEXTS, TIME, Column, Table
 
 META: tuple[Table, ...] = (
     Table(
@@ -113,5 +113,36 @@ META: tuple[Table, ...] = (
         ),
         writing="internal",
         order=("space", "id"),
+    ),
+    Table(
+        "meta.space_map",
+        "One row per map of a space that `embed map` made: how, and of which vectors",
+        ("space", "method"),
+        (
+            Column("space", TEXT, "Embedding space"),
+            Column("method", TEXT, "pca, tsne or umap"),
+            Column("settings", TEXT, "What it was made with, as JSON"),
+            Column("encoder_id", TEXT, "Encoder of the vectors", ucd="meta.id"),
+            Column("lance_version", INT64, "Version of the Lance table that they were read from"),
+            Column("vectors_sha256", TEXT, "Hash of ids and vectors: where they change, the map is stale"),
+            Column("n_points", INT64, "Rows on the map", ucd="meta.number"),
+            Column("n_fitted", INT64, "Rows that the map was fitted to; the others follow those", ucd="meta.number"),
+            Column("made_at", TIME, "When it was made (UTC)"),
+        ),
+        writing="internal",
+    ),
+    Table(
+        "meta.map_point",
+        "One row per row of a space and map of it: where it is on the map",
+        ("space", "method", "id"),
+        (
+            Column("space", TEXT, "Embedding space"),
+            Column("method", TEXT, "pca, tsne or umap"),
+            Column("id", TEXT, "As in meta.embedded", ucd="meta.id"),
+            Column("x", FLOAT32, "To the right; the middle 98 % of the rows lie within -1 to 1"),
+            Column("y", FLOAT32, "Upwards, on the same scale"),
+        ),
+        writing="internal",
+        order=("space", "method", "id"),
     ),
 )

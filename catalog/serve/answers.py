@@ -13,6 +13,7 @@ from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
 from catalog.formats.plain_types import is_plain, json_text
 from catalog.objects import light_curve, spectrum
+from catalog.objects.stored_map import METHODS, names_of_maps
 from catalog.query.functions import table_function_names
 from catalog.query.limited_process import Limits
 from catalog.query.names import MACROS, columns_of, relations
@@ -89,6 +90,7 @@ class Answers:
             "store": self.store.name,
             "snapshot": cat.snapshot,
             "spaces": spaces.to_pylist(),
+            "maps": [{"map": f"{s}:{m}", "said": f"{s}: {METHODS.get(m, m)}"} for s, m in names_of_maps(cat)],
             "columns": columns,
             **counts.to_pylist()[0],
         }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
 from catalog.objects.space_map import SHOWN, classes, projected, values
+from catalog.objects.stored_map import stored_map
 from catalog.schema import TABLES
 from catalog.serve.columns import packed
 
@@ -24,10 +25,11 @@ _MOST_SELECTIONS = 6
 
 @dataclass(frozen=True)
 class Drawn:
-    """The map of a space at a snapshot: ids, shape (n,), and points, shape (n, 2)."""
+    """The map of a space at a snapshot: ids, shape (n,), points, shape (n, 2), and what is said of it."""
 
     ids: pa.Array
     points: npt.NDArray[np.float32]
+    said: str = ""
 
 
 @dataclass
@@ -44,17 +46,23 @@ class Maps:
     _selections: OrderedDict[str, pa.Table] = field(default_factory=OrderedDict)
     _drawing: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, space: str) -> Drawn:
-        """Return the map of a space, drawn once for a snapshot."""
-        key = space, self.catalog.snapshot
+    def of(self, name: str) -> Drawn:
+        """Return a map, drawn once for a snapshot: `spectrum` the space's components, `spectrum:tsne` a stored map."""
+        key = name, self.catalog.snapshot
         with self._drawing:  # once, though several ask for it
             if key not in self._held:
-                ids, vectors = self.catalog.vectors(space)
-                self._held[key] = Drawn(pa.array(ids, pa.string()), projected(vectors))
+                self._held[key] = self._drawn(*name.partition(":")[::2])
                 while len(self._held) > _MOST_MAPS:
                     self._held.popitem(last=False)
             self._held.move_to_end(key)
             return self._held[key]
+
+    def _drawn(self, space: str, method: str) -> Drawn:
+        if method:
+            kept = stored_map(self.catalog, space, method)
+            return Drawn(kept.ids, kept.points, kept.said)
+        ids, vectors = self.catalog.vectors(space)
+        return Drawn(pa.array(ids, pa.string()), projected(vectors), f"{space}: first two principal components")
 
     def points(self, space: str, rows_of: str = "") -> bytes:
         """Return a map's coordinates: x and y, float32, shape (n,).
@@ -62,8 +70,9 @@ class Maps:
         Parameters
         ----------
         space : str
+            A map, as `of` takes it.
         rows_of : str
-            Another space, whose rows these are to be in order; NaN where this one lacks a row.
+            Another map, or a space, whose rows these are to be in order; NaN where this one lacks a row.
         """
         drawn = self.of(space)
         points = drawn.points
@@ -71,7 +80,8 @@ class Maps:
             place = pc.index_in(self.of(rows_of).ids, drawn.ids)
             at = np.asarray(pc.fill_null(place, -1))
             points = np.where((at >= 0)[:, None], points[at], np.float32(np.nan))
-        return packed({"x": points[:, 0], "y": points[:, 1]}, space=space, shown=SHOWN, snapshot=self.catalog.snapshot)
+        notes = {"space": space, "shown": SHOWN, "snapshot": self.catalog.snapshot, "said": drawn.said}
+        return packed({"x": points[:, 0], "y": points[:, 1]}, **notes)
 
     def ids(self, space: str) -> bytes:
         """Return the ids of a map's rows."""

@@ -13,7 +13,7 @@ import { startSqlBox } from "./sql_box.js";
 const state = { space: "", snapshot: 0, ids: null, n: 0, mask: null, shapes: [], chosen: "", values: null, hidden: new Set(), log: false, key: null, asked: 0 };
 const maps = [0, 1].map((k) => new PointMap($(`points${k}`), { onPick: (i) => pick(state.ids.at(i)), onHover: (i, e) => hover(k, i, e), onShape: (points, mode) => lasso(k, points, mode), onView: () => viewed(k) }));
 const second = () => $("second").value;
-const viewName = (k) => (k ? second() : state.space);
+const viewName = (k) => (k ? second() : $("space").value); // of a stored map "space:method"
 
 function say(text, isError = false) {
   $("said").textContent = text;
@@ -22,7 +22,7 @@ function say(text, isError = false) {
 
 function remember() {
   const [first, other] = maps.map((m) => viewText(m.view));
-  writeAddress({ space: state.space, second: second(), x: $("x").value, y: $("y").value, column: $("column").value, log: state.log ? 1 : "", view: first, view2: second() ? other : "", id: state.chosen, snapshot: state.snapshot, shapes: state.shapes });
+  writeAddress({ space: viewName(0), second: second(), x: $("x").value, y: $("y").value, column: $("column").value, size: $("size").value.trim(), opacity: $("opacity").value === "100" ? "" : $("opacity").value, log: state.log ? 1 : "", view: first, view2: second() ? other : "", id: state.chosen, snapshot: state.snapshot, shapes: state.shapes });
 }
 
 function hover(k, i, e) {
@@ -41,10 +41,10 @@ function viewed(k) {
   state.writing = setTimeout(remember, 300);
 }
 
-/** Bring a column to -1...1 as a map has it, by logarithm where it spans more than three decades. */
-function axis(values) {
+/** Bring a column to -1...1 as a map has it, by logarithm where it spans more than three decades, or another factor. */
+function axis(values, most = 1000) {
   let [low, high] = limits(values);
-  const log = low > 0 && high / low > 1000, f = log ? Math.log10 : (v) => v;
+  const log = low > 0 && high / low > most, f = log ? Math.log10 : (v) => v;
   [low, high] = [f(low), f(high)];
   return { at: values.map((v) => (2 * (f(v) - low)) / (high - low) - 1), log };
 }
@@ -64,10 +64,14 @@ async function showSecond() {
       grid = skyGrid();
       label = "sky: ICRS, east is left, 0h in the middle";
     } else if (kind === "columns") {
-      const [a, b] = (await Promise.all([value($("x").value), value($("y").value)])).map(axis);
+      const [a, b] = (await Promise.all([value($("x").value), value($("y").value)])).map((v) => axis(v));
       [x, y] = [a.at, b.at];
       label = `${$("y").value}${b.log ? " (log)" : ""} over ${$("x").value}${a.log ? " (log)" : ""}`;
-    } else ({ x, y } = await askColumns("api/map", { space: kind, rows_of: state.space }));
+    } else {
+      const map = await askColumns("api/map", { space: kind, rows_of: state.space });
+      ({ x, y } = map);
+      label = map.notes.said;
+    }
     if (serial !== state.asked) return;
     maps[1].show(x, y, grid);
     $("name1").textContent = label;
@@ -78,21 +82,24 @@ async function showSecond() {
 }
 
 async function showSpace(asked = {}) {
-  state.space = $("space").value;
+  [state.space] = viewName(0).split(":");
   Object.assign(state, { ids: null, mask: null, shapes: [], key: null, chosen: "" });
   say("loading…");
   try {
-    const { x, y, notes } = await askColumns("api/map", { space: state.space });
+    const { x, y, notes } = await askColumns("api/map", { space: viewName(0), rows_of: state.space });
     Object.assign(state, { n: x.length, snapshot: notes.snapshot });
-    maps.forEach((m) => m.select(null));
+    for (const m of maps) {
+      m.select(null);
+      m.widen(null);
+    }
     maps[0].show(x, y);
     maps[0].lookAt(viewOf(asked.view) || { x: 0, y: 0, zoom: 1 });
-    $("name0").textContent = `${state.space}: first two principal components`;
+    $("name0").textContent = notes.said;
     say(`${x.length.toLocaleString("en")} vectors`);
-    const [ids] = await Promise.all([askColumns("api/ids", { space: state.space }), showColours(), showSecond()]);
+    const [ids] = await Promise.all([askColumns("api/ids", { space: state.space }), showColours(), showSizes(), showSecond()]);
     state.ids = new Texts(ids["id.offsets"], ids["id.bytes"]);
     if (second()) maps[1].lookAt(viewOf(asked.view2) || { x: 0, y: 0, zoom: 1 });
-    for (const { view, mode, points } of asked.shapes || []) if ([state.space, second()].includes(view)) lasso(view === state.space ? 0 : 1, points, mode, false);
+    for (const { view, mode, points } of asked.shapes || []) if ([0, 1].some((k) => view === viewName(k))) lasso(view === viewName(0) ? 0 : 1, points, mode, false);
     if (asked.id) pick(asked.id);
     else if (state.mask) describeSelection();
   } catch (error) {
@@ -113,6 +120,28 @@ async function showColours() {
     $("legend").replaceChildren();
     say(error.message, true);
   }
+}
+
+/** Size the points by a column: the smallest and those without a value as they are, the largest widest. */
+async function showSizes() {
+  const column = $("size").value.trim(), { space } = state;
+  let wider = null;
+  try {
+    const { value } = column ? await askColumns("api/values", { space, column }) : {};
+    if (space !== state.space || column !== $("size").value.trim()) return;
+    if (column && !value) throw new Error(`${column} holds no numbers; points are sized by numbers`);
+    const widest = state.n > 50000 ? 3 : 10;
+    if (value) wider = Uint8Array.from(axis(value, 10).at, (v) => (widest * (Math.max(-1, Math.min(1, v)) + 1)) / 2);
+  } catch (error) {
+    say(error.message, true);
+  }
+  maps.forEach((m) => m.widen(wider));
+  remember();
+}
+
+function fade() {
+  maps.forEach((m) => m.fade(Number($("opacity").value) / 100));
+  remember();
 }
 
 function paintColours() {
@@ -234,6 +263,8 @@ function listen() {
   });
   $("space").addEventListener("change", () => showSpace());
   $("column").addEventListener("change", showColours);
+  $("size").addEventListener("change", showSizes);
+  $("opacity").addEventListener("input", fade);
   for (const id of ["second", "x", "y"]) $(id).addEventListener("change", showSecond);
   for (const tool of document.querySelectorAll("input[name=tool]")) tool.addEventListener("change", () => maps.forEach((m) => (m.tool = tool.value)));
   $("home").addEventListener("click", () => maps.forEach((m) => m.fit(false)));
@@ -252,16 +283,18 @@ async function start() {
     $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));
     $("second").append(make("option", s.space, { value: s.space }));
   }
+  for (const m of found.maps) for (const id of ["space", "second"]) $(id).append(make("option", m.said, { value: m.map }));
   const more = [{ name: "otype", description: "Type that SIMBAD gives" }, { name: "ra" }, { name: "dec" }];
   for (const c of [...more, ...found.columns]) $("columns").append(make("option", c.description, { value: c.name }));
   listen();
-  for (const name of ["space", "second", "x", "y", "column"]) if (asked[name] !== undefined) $(name).value = asked[name];
+  for (const name of ["space", "second", "x", "y", "column", "size", "opacity"]) if (asked[name] !== undefined) $(name).value = asked[name];
   state.log = asked.log === "1";
   if (asked.snapshot && Number(asked.snapshot) !== found.snapshot) {
     $("notice").hidden = false;
     $("notice").textContent = `This address was made at snapshot ${asked.snapshot}; the store is at ${found.snapshot}: what you see may differ.`;
   }
   if (!found.spaces.length) return say("no vectors yet: python -m embed run", true);
+  fade();
   if (!$("space").value) $("space").value = found.spaces[0].space;
   await showSpace(asked);
 }

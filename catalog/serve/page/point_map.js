@@ -11,7 +11,7 @@ const EDGE = rgb("#b3261e"), EDGE_SIZE = 2;
 export class PointMap {
   /** @param {HTMLCanvasElement} canvas @param {{onPick, onHover, onShape, onView}} told what the map tells */
   constructor(canvas, told) {
-    Object.assign(this, { canvas, told, x: new Float32Array(0), y: new Float32Array(0), colours: null, mask: null });
+    Object.assign(this, { canvas, told, x: new Float32Array(0), y: new Float32Array(0), colours: null, mask: null, wider: null, opacity: 1 });
     Object.assign(this, { marked: [], chosen: -1, tool: "pan", shape: null, grid: [], view: { x: 0, y: 0, zoom: 1 }, outside: 0 });
     canvas.tabIndex = 0;
     canvas.addEventListener("wheel", (e) => this.wheel(e), { passive: false });
@@ -32,6 +32,18 @@ export class PointMap {
   /** Colour them: an index per row (-1 no value, -2 hidden) and the colour of each index. */
   colour(colours) {
     Object.assign(this, { colours, stale: true });
+    this.draw();
+  }
+
+  /** Make points wider: pixels to add per row, null for all alike. */
+  widen(wider) {
+    Object.assign(this, { wider, stale: true });
+    this.draw();
+  }
+
+  /** Let the ground shine through: 1 for as dark as can be. */
+  fade(opacity) {
+    Object.assign(this, { opacity, stale: true });
     this.draw();
   }
 
@@ -102,16 +114,17 @@ export class PointMap {
 
   /** Add all points up, and make an image of it. */
   add(W, H, ratio, { half, cx, cy }) {
-    const n = this.x.length, { x, y, mask } = this, index = this.colours?.index, palette = this.colours?.palette ?? [];
+    const n = this.x.length, { x, y, mask, wider, opacity } = this, index = this.colours?.index, palette = this.colours?.palette ?? [];
     const sums = new Float32Array(W * H * 4), size = Math.round((n > 50000 ? 1 : n > 5000 ? 2 : n > 1000 ? 3 : 5) * ratio);
     // Colours in one array: of the palette, then of no value, of rows that are not selected, and of the edge.
     const [noValue, dim, edge, plain] = [0, 1, 2, 3].map((k) => palette.length + k);
     const ink = Float32Array.from([...palette, DIM, DIM, EDGE, PLAIN].flat());
-    const before = size >> 1, after = size - before, a = half * ratio, bx = cx * ratio, by = cy * ratio;
+    const a = half * ratio, bx = cx * ratio, by = cy * ratio;
     let outside = 0;
     for (let i = 0; i < n; i++) {
       const u = bx + x[i] * a, v = by - y[i] * a, c = index ? index[i] : 0;
       if (u !== u || v !== v || c === -2) continue;
+      const across = wider ? size + Math.round(wider[i] * ratio) : size, before = across >> 1, after = across - before;
       let colour = index ? (c < 0 ? noValue : c) : plain, weight = c === -1 ? 0.5 : 1, wide = 0;
       if (mask && !mask[i]) {
         colour = dim;
@@ -146,7 +159,7 @@ export class PointMap {
       out[k] = sums[k] / weight;
       out[k + 1] = sums[k + 1] / weight;
       out[k + 2] = sums[k + 2] / weight;
-      out[k + 3] = Math.min(255, FAINTEST * Math.min(1, 2 * weight) + scale * Math.log1p(weight));
+      out[k + 3] = opacity * Math.min(255, FAINTEST * Math.min(1, 2 * weight) + scale * Math.log1p(weight));
     }
     return image;
   }

@@ -11,6 +11,7 @@ from factories.store import write as write_rows
 
 from catalog.serve.server import BrowseServer
 from catalog.store import lake, vectors
+from embed.store.map_job import make_map
 
 N = 300
 NAMES = [f"2CXO J{i:06d}.0+000000" for i in range(N)]
@@ -77,6 +78,17 @@ def browsed(empty_store, tmp_path_factory):
 def server(browsed, tmp_path_factory):
     """The store, served."""
     with BrowseServer(browsed, jobs=tmp_path_factory.mktemp("jobs")) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(scope="session")
+def mapped(browsed, tmp_path_factory):
+    """The store with a map by t-SNE, served."""
+    store = shutil.copytree(browsed, tmp_path_factory.mktemp("mapped") / "s")
+    make_map(store, "spectrum", "tsne", {"perplexity": 10})
+    with BrowseServer(store, jobs=tmp_path_factory.mktemp("jobs_of_mapped")) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()

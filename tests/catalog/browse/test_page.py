@@ -58,6 +58,15 @@ def middle_point(page):
     )
 
 
+def until(page, condition):
+    """Wait until a condition holds; the page forbids the evaluation that Playwright's own waiting needs."""
+    for _ in range(300):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"it never came to: {condition}")
+
+
 def lasso(page, at, half=60):
     """Draw a square around a place."""
     page.check("input[value=lasso]")
@@ -151,6 +160,29 @@ def test_colours_have_a_legend_that_hides_and_limits(page):
     playwright.expect(page.locator("#said")).to_contain_text("no column")
 
 
+def test_points_are_sized_by_numbers_and_faded_and_the_address_says_so(page, browser, server):
+    inked = """() => {
+      const [{image}] = photonlake.maps, alpha = image.data.filter((_, i) => i % 4 === 3);
+      return {n: alpha.filter((v) => v).length, most: alpha.reduce((a, b) => Math.max(a, b))};
+    }"""
+    until(page, "photonlake.maps[0].image && !photonlake.maps[0].stale")
+    before = page.evaluate(inked)
+    page.fill("#size", "hard_hs")
+    page.press("#size", "Tab")
+    until(page, "photonlake.maps[0].wider && !photonlake.maps[0].stale")
+    assert page.evaluate("[Math.min(...photonlake.maps[0].wider), Math.max(...photonlake.maps[0].wider)]") == [0, 10]
+    assert page.evaluate(inked)["n"] > 2 * before["n"]
+    page.fill("#opacity", "50")
+    until(page, "!photonlake.maps[0].stale")
+    assert page.evaluate(inked)["most"] <= 128
+    with opened(browser, server, page.evaluate("location.hash")) as other:
+        until(other, "photonlake.maps[0].wider && photonlake.maps[0].opacity === 0.5")
+    page.fill("#size", "otype")
+    page.press("#size", "Tab")
+    playwright.expect(page.locator("#said")).to_contain_text("holds no numbers")
+    assert page.evaluate("photonlake.maps[0].wider") is None
+
+
 def test_a_second_map_shows_the_sky_or_two_columns_of_the_same_points(page):
     page.select_option("#second", "sky")
     playwright.expect(page.locator("#name1")).to_contain_text("east is left")
@@ -162,6 +194,21 @@ def test_a_second_map_shows_the_sky_or_two_columns_of_the_same_points(page):
     page.press("#y", "Tab")
     playwright.expect(page.locator("#name1")).to_contain_text("obsid")
     playwright.expect(page.locator("#name1")).to_contain_text("over hard_hs")
+
+
+def test_a_stored_map_is_chosen_as_either_map_and_stands_in_the_address(browser, mapped):
+    with opened(browser, mapped) as page:
+        page.select_option("#space", "spectrum:tsne")
+        playwright.expect(page.locator("#name0")).to_contain_text("t-SNE, perplexity 10")
+        page.select_option("#second", "spectrum")
+        playwright.expect(page.locator("#name1")).to_contain_text("principal components")
+        until(page, "photonlake.state.ids")
+        lasso(page, middle_point(page))
+        heading = page.locator("#detail h2")
+        playwright.expect(heading).to_contain_text("selected of 300")
+        with opened(browser, mapped, page.evaluate("location.hash")) as other:
+            playwright.expect(other.locator("#name0")).to_contain_text("t-SNE")
+            playwright.expect(other.locator("#detail h2")).to_have_text(heading.inner_text())
 
 
 def test_a_search_finds_parts_of_names_and_places_and_leaves_nothing_stale(page):

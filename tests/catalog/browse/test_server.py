@@ -119,6 +119,19 @@ def test_a_map_in_the_order_of_another_has_no_place_for_rows_that_it_lacks(brows
     assert x[1:].tolist() == one.points[1:, 0].tolist()
 
 
+def test_a_stored_map_is_offered_and_is_in_the_order_of_the_space(mapped):
+    _, found = ask(mapped, "/api/overview")
+    assert found["maps"] == [{"map": "spectrum:tsne", "said": "spectrum: t-SNE"}]
+    points = arrays(mapped, "/api/map", {"space": "spectrum:tsne", "rows_of": "spectrum"})
+    assert points["said"] == "spectrum: t-SNE, perplexity 10.0, metric euclidean, seed 0, fitted rows 300"
+    _, asked = sql(mapped, "SELECT x, y FROM meta.map_point WHERE id = '1.0.7'")
+    at = texts(arrays(mapped, "/api/ids", {"space": "spectrum"}), "id").index("1.0.7")
+    assert [points["x"][at], points["y"][at]] == pytest.approx(asked["rows"][0])
+    status, refused = ask(mapped, "/api/map", {"space": "spectrum:umap"})
+    assert (status, "embed map spectrum --method umap" in refused["error"]) == (400, True)
+    assert ask(mapped, "/api/map", {"space": "spectrum:no"})[0] == 400
+
+
 def test_rows_that_are_selected_are_a_relation_and_a_file(server):
     chosen = np.zeros(300, np.uint8)
     chosen[[0, 7, 299]] = 1
