@@ -8,7 +8,7 @@ DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-team lint format bench weights docs docs-check clean
+.PHONY: help install demo test test-slow test-team campaign lint format bench weights docs docs-check clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -35,6 +35,9 @@ test-slow: $(STAMP) ## run the slow tests; those of chance with 20 seeds; on an 
 test-team: $(STAMP) ## run the tests of clusters (Dask, Ray, and SLURM where it is installed)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dask,ray,slurm]'
 	$(BIN)/python -m pytest -m team
+
+campaign: $(STAMP) ## N runs (default 10) of random steps and faults on a store; goes on where it was; build/campaign/report.json
+	PYTHONPATH=.:tests $(BIN)/python -m campaign --runs $(or $(N),10)
 
 lint: $(STAMP) ## style, types, and the direction of imports
 	$(BIN)/ruff check .

@@ -24,12 +24,14 @@ from typing import NamedTuple
 import filelock
 
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
-from catalog.store import sqlite_catalog
+from catalog.store import fault_points, sqlite_catalog
 from catalog.store.location import CATALOG, INCOMING, exists
 
 CONTENTS = "backup.json"
 """Names every file of a backup with its size and SHA-256."""
 
+_NEXT = f".{CONTENTS}.part"
+"""What `CONTENTS` will be. It counts as soon as the catalog that it names has taken its place."""
 _LOCK = "backup.lock"
 _LEFT_OUT = frozenset({INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", "writer.lock", CONTENTS, _LOCK})
 _MANIFESTS = frozenset({"_versions", "_refs"})
@@ -190,14 +192,28 @@ def _prepared(store: Path, target: Path) -> dict[str, _File]:
 
 
 def _contents(folder: Path) -> _Contents | None:
+    """Read what a backup consists of: its catalog decides, where the last backup was cut short between two renames."""
+    with contextlib.suppress(BackupDamaged, FileNotFoundError):  # a draft need not be whole
+        coming = _read(folder / _NEXT)
+        if coming and CATALOG in coming.files and coming.files[CATALOG].sha256 == _sha256(folder / CATALOG):
+            return coming
+    return _read(folder / CONTENTS)
+
+
+def _read(file: Path) -> _Contents | None:
     try:
-        read = json.loads((folder / CONTENTS).read_text("utf-8"))
+        read = json.loads(file.read_text("utf-8"))
         files = {str(n): _File(int(f[0]), str(f[1]), int(f[2])) for n, f in read["files"].items()}
         return _Contents(int(read["snapshot"]), files)
     except FileNotFoundError:
         return None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BackupDamaged(f"{folder / CONTENTS}: expected the names of a backup's files, found: {error}") from error
+        raise BackupDamaged(f"{file}: expected the names of a backup's files, found: {error}") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -276,6 +292,7 @@ def _copy(source: Path, copy: Path) -> str:
             written.write(block)
         written.flush()
         os.fsync(written.fileno())
+    fault_points.reach("backup-file")
     draft.replace(copy)
     return sha256.hexdigest()
 
@@ -305,14 +322,19 @@ def _snapshots(file: Path) -> set[object]:
 def _finish(store: Path, target: Path, draft: Path, files: dict[str, _File], new: list[int]) -> Copied:
     snapshot = max(int(str(n)) for n in _snapshots(draft))
     with draft.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(stream.fileno())
-    files = {**files, CATALOG: _File(draft.stat().st_size, sha256, 0)}
+    files = {**files, CATALOG: _File(draft.stat().st_size, _sha256(draft), 0)}
     text = {"store": str(store), "snapshot": snapshot, "made": datetime.now(UTC).isoformat(), "files": files}
-    contents = target / f".{CONTENTS}.part"
-    contents.write_text(json.dumps(text, indent=0), "utf-8")
+    contents = target / _NEXT
+    with contents.open("w", encoding="utf-8") as stream:
+        json.dump(text, stream, indent=0)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fault_points.reach("backup-catalog")
     draft.replace(target / CATALOG)
+    fault_points.reach("backup-contents")
     contents.replace(target / CONTENTS)
+    fault_points.reach("backup-old")
     for name in _listed(target):  # what the store no longer has
         if name not in files:
             (target / name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import QueryError, UnknownName, command
-from catalog.store import lake, unreferenced
+from catalog.store import fault_points, lake, unreferenced
 from catalog.store.location import DATA
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import FOLDER
@@ -168,10 +168,13 @@ def expire(
         recent = _clean_up(connection, datetime.now(UTC) - _READ_FOR)
         if gone:
             connection.execute(f"CALL ducklake_expire_snapshots('lake', versions => {list(gone)})")
+        fault_points.reach("expire-files")
         if not recent:  # else files that a merge has just replaced would go too
             connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
         freed = before - _on_disk(store / DATA)  # before merging: what it replaces stays a while beside the new files
+        fault_points.reach("expire-merge")
         connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+    fault_points.reach("expire-vectors")
     before = _on_disk(store / FOLDER)
     unreferenced.repair_vectors(store)
     return Expired(gone, len(stay), max(0, freed) + max(0, before - _on_disk(store / FOLDER)))

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.schema import TABLES
+from catalog.store import fault_points
 from catalog.store.location import DATA, INCOMING
 
 ROW_GROUP = 131_072
@@ -67,6 +68,7 @@ class PartWriter:
     """
 
     def __init__(self, table: str, path: Path) -> None:
+        fault_points.reach("part-open")
         self.table, self.path, self.n_rows = table, path, 0
         schema = TABLES[table].schema
         split: dict[str, str] = {}
@@ -108,6 +110,7 @@ class PartWriter:
             self._packing = self._thread.submit(self._append, rows)
 
     def _append(self, rows: pa.Table) -> None:
+        fault_points.reach("part-write")
         self._writer.write_table(rows.cast(self._schema), row_group_size=ROW_GROUP)
 
     def _wait(self) -> None:
@@ -121,6 +124,7 @@ class PartWriter:
             self._wait()
         finally:
             self._thread.shutdown()
+            fault_points.reach("part-close")
             self._writer.close()
 
     def abandon(self) -> None:
@@ -155,7 +159,9 @@ def add_parts(connection: duckdb.DuckDBPyConnection, store: Path, table: str, pa
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
         final = folder / f"photonlake-{uuid.uuid4().hex}.parquet"
+        fault_points.reach("part-rename")
         part.rename(final)
+        fault_points.reach("part-add")
         connection.execute(
             "CALL ducklake_add_data_files('lake', ?, ?, schema => ?)",
             [name, str(final), schema],

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from catalog.store import definitions
+from catalog.store import definitions, fault_points
 from catalog.store.location import CATALOG, DATA
 
 _KEPT = 4
@@ -45,6 +45,7 @@ def place(store: Path, make: Callable[[Path], None]) -> None:
     _make_its_own(draft, store)
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
+    fault_points.reach("store-place")
     draft.rename(store / CATALOG)
 
 

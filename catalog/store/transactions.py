@@ -17,6 +17,7 @@ import duckdb
 import filelock
 
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, is_disk_full
+from catalog.store import fault_points
 from catalog.store.location import CATALOG
 from catalog.store.sqlite_catalog import held, is_locked
 
@@ -95,10 +96,12 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
     wait_until_free(connection)
     connection.execute("BEGIN TRANSACTION")
     try:
+        fault_points.reach("begin")
         yield
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
         wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
+        fault_points.reach("commit")
         connection.execute("COMMIT")
         _LOG.info("committed: %s", message or "rows")
     except BaseException as error:
@@ -109,6 +112,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         if is_locked(error) and not isinstance(error, PhotonlakeError):
             raise StoreLocked(held(_store_of(connection) / CATALOG)) from error
         raise
+    fault_points.reach("committed")
 
 
 def wait_until_free(connection: duckdb.DuckDBPyConnection) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from catalog.store import lake, lance_files, vectors
+from catalog.store import fault_points, lake, lance_files, vectors
 from catalog.store.location import DATA, INCOMING
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import Pin
@@ -36,6 +36,7 @@ def repair_tables(store: Path) -> list[str]:
         if left:
             done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")
         shutil.rmtree(store / INCOMING, ignore_errors=True)
+        fault_points.reach("repair-orphans")
         orphans = connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
         if orphans:
             done.append(f"removed {len(orphans)} Parquet file(s) that no snapshot references")
@@ -133,6 +134,7 @@ def _repair(
         changed = replace(pin, next_version=version) if pin.next_version else replace(pin, lance_version=version)
         with lake.transaction(connection, f"repair the pin of {space}"):
             vectors.publish(connection, changed)
+    fault_points.reach("repair-vectors")
     freed = lance_files.remove_untagged(folder)
     return f"removed {len(loose)} version(s) of {space} that no snapshot pins ({freed:,} bytes)"
 

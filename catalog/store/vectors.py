@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 
 from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
-from catalog.store import lance_files
+from catalog.store import fault_points, lance_files
 
 if TYPE_CHECKING:
     import lance
@@ -213,6 +213,7 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
     Written
         Its version is `base` itself if there was nothing to do.
     """
+    fault_points.reach("vectors-write")
     if base is None:
         folder = path(store, space)
         mode = "overwrite" if folder.exists() else "create"
@@ -251,6 +252,7 @@ def _put(table: LanceTable, new: pa.Table) -> None:
 def publish(connection: duckdb.DuckDBPyConnection, pin: Pin) -> None:
     """Write a pin. Call it inside `catalog.store.lake.transaction`: its commit is the publication."""
     connection.execute("DELETE FROM lake.meta.space WHERE space = ?", [pin.space])
+    fault_points.reach("pin")
     values = [getattr(pin, name) for name in Pin.__dataclass_fields__]
     marks = ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO lake.meta.space ({_COLUMNS}) VALUES ({marks})", values)
@@ -319,6 +321,7 @@ def at_top(store: Path, space: str, base: int) -> LanceTable:
 def tagged(table: LanceTable) -> int:
     """Tag a version before it is pinned: a pin without a tag could be cleaned away; a tag without a pin is mended."""
     version = int(table.version)
+    fault_points.reach("vectors-tag")
     if f"{TAG}{version}" not in table.tags.list():
         table.tags.create(f"{TAG}{version}", version)
     return version

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from factories.seen import pin, seen
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 
 from catalog.__main__ import app
 from catalog.errors import StoreLocked, StoreNotFound
-from catalog.store import expiry, unreferenced
+from catalog.store import expiry, fault_points, unreferenced
 from catalog.store.backup import CONTENTS, BackupDamaged, backup, restore
 
 
@@ -89,6 +90,23 @@ def test_a_backup_while_a_writer_works_is_one_moment_of_the_store(own, tmp_path)
     assert not failed
     assert unreferenced.repair_tables(tmp_path / "b0") is not None
     assert seen(tmp_path / "b0")
+
+
+@pytest.mark.parametrize("point", get_args(fault_points.Point)[-4:])
+def test_a_backup_that_is_cut_short_at_any_point_can_be_restored(own, tmp_path, point):
+    backup(own, tmp_path / "b")
+    before = seen(own)
+    add_papers(own, 50, 450)
+    fault_points.arm(f"{point}:1:eio")
+    try:
+        with pytest.raises(OSError, match=point):
+            backup(own, tmp_path / "b")
+    finally:
+        fault_points.arm("")
+    restore(tmp_path / "b", tmp_path / "back")
+    assert seen(tmp_path / "back") == (before if point in {"backup-file", "backup-catalog"} else seen(own))
+    backup(own, tmp_path / "b")
+    assert seen(tmp_path / "b") == seen(own)
 
 
 def test_one_flipped_bit_is_found_in_any_file(store, tmp_path):
