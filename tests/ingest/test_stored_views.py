@@ -92,6 +92,7 @@ def test_another_version_works_the_rows_out_again(kept):
     assert answers(kept) == before
 
 
+@pytest.mark.slow
 def test_a_store_of_many_files_keeps_rows(store):
     header = [
         {"file_id": i, "kind": "spectrum", "detection_id": f"{i}.0.1", "obsid": i} for i in range(stored_views.LARGE)
