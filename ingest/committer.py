@@ -19,7 +19,7 @@ from catalog.store.merging import merge
 from catalog.store.parts import add_parts, incoming
 from ingest.contents import Contents, content_of, members_of
 from ingest.detect import ARCHIVE
-from ingest.follow_up import STATES, settle, take_out
+from ingest.follow_up import leave, settle, take_out
 from ingest.gathering import Part
 from ingest.ledger import disagreements, without_release
 from ingest.loading import Loaded, Task, load_batch
@@ -179,9 +179,7 @@ class Committer:
             for table in tables:
                 again |= self._insert(TABLES[table], [part for part in parts if part.table == table], left_out)
             manifest.mark_stale(connection, again)
-            changed = [state for state, telling in STATES.items() if replaced or telling & set(tables)]
-            if changed:
-                lake.remember_all(connection, dict.fromkeys(changed, STALE))
+            leave(connection, None if replaced else tables)
         self._tables_read |= bool(MERGED & set(tables))
         for part in parts:
             Path(part.path).unlink(missing_ok=True)

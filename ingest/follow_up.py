@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from catalog.store import detections, lake, manifest
+from catalog.store import detections, lake, manifest, stored_views
 from catalog.store.manifest import STALE
 from ingest import paper_links
 from ingest.products.linking import link_statements, rules
@@ -30,7 +30,16 @@ def _are_linked(connection: lake.Connection) -> bool:
 def is_settled(connection: lake.Connection) -> bool:
     """Tell whether all that follows from the rows of a store has been worked out."""
     linked = _are_linked(connection) and not paper_links.is_stale(connection)
-    return linked and not detections.is_stale(connection)
+    return linked and not detections.is_stale(connection) and not stored_views.is_stale(connection)
+
+
+def leave(connection: lake.Connection, tables: Collection[str] | None = None) -> None:
+    """Leave to be worked out what follows from tables with new rows, or from all, inside the caller's transaction."""
+    changed = [state for state, telling in STATES.items() if tables is None or telling & set(tables)]
+    if changed:
+        lake.remember_all(connection, dict.fromkeys(changed, STALE))
+    if tables is None or stored_views.TELLING & set(tables):
+        stored_views.work_out(connection)
 
 
 def settle(connection: lake.Connection) -> tuple[bool, paper_links.Linked | None]:
@@ -51,8 +60,12 @@ def settle(connection: lake.Connection) -> tuple[bool, paper_links.Linked | None
         with lake.transaction(connection, "link spectra with responses and backgrounds"):
             for statement in link_statements():
                 connection.execute(statement)
+            stored_views.work_out(connection)  # rules of another version may link other regions
             link_regions(connection)
             lake.remember(connection, LINKS, rules())
+    if stored_views.is_stale(connection):
+        with lake.transaction(connection, "keep the rows of detections"):
+            stored_views.settle(connection)
     return shared, paper_links.relink(connection) if paper_links.is_stale(connection) else None
 
 
@@ -66,4 +79,4 @@ def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:
     file_ids = [file_id_of(path) for path in paths]
     manifest.mark_stale(connection, manifest.remove_rows(connection, file_ids))
     connection.execute(f"DELETE FROM lake.meta.file WHERE file_id IN ({', '.join(map(str, file_ids))})")
-    lake.remember_all(connection, dict.fromkeys(STATES, STALE))
+    leave(connection)

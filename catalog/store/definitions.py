@@ -16,6 +16,11 @@ from catalog.store import engine
 from catalog.store.location import CATALOG, DATA
 from sql.objects import OBJECTS
 
+COPIED = frozenset({"product.detection_name", "product.detection_region"})
+"""Views that may read a copy of their rows (`catalog.store.stored_views`), which other definitions make out of date."""
+COPY = "_stored"
+"""What the name of such a copy ends with."""
+
 
 @functools.cache
 def version() -> str:
@@ -61,7 +66,9 @@ def missing(connection: duckdb.DuckDBPyConnection) -> list[str]:
     if "meta.state" in columns:
         stored = dict(connection.execute("SELECT name, value FROM lake.meta.state").fetchall())
     for item in OBJECTS:
-        if stored.get(item.full_name) != item.fingerprint:
+        if item.full_name in COPIED and item.full_name + COPY in columns:
+            statements += [*item.ddl(), f"DROP TABLE {item.full_name}{COPY}"]
+        elif stored.get(item.full_name) != item.fingerprint:
             statements += item.ddl()
     return statements
 
