@@ -77,6 +77,7 @@ def test_rows_find_their_detection_in_any_order_and_go_back_when_what_told_it_is
     assert ask(store, "SELECT count(*) FROM csc.observation_source_said WHERE obi IS NOT NULL") == [(0,)]
 
 
+@pytest.mark.slow
 def test_where_several_intervals_are_known_nothing_is_guessed(store, files):
     bare = table(files, "bare.csv", "name,obsid,region_id,theta", f"{NAME},4736,79,1.5")
     told = table(files, "told.csv", "name,obsid,obi,region_id,hard_hs", f"{NAME},4736,0,79,0.25", f"{OTHER},9,0,1,0.5")

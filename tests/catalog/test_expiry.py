@@ -134,6 +134,7 @@ def test_an_age_that_is_none_is_refused(text):
         expiry.parse_age(text)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing(busy):
     cited, newest = seen(busy, "paper-2026"), seen(busy)
     code = (

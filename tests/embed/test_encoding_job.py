@@ -144,6 +144,7 @@ def test_a_newer_encoder_takes_over_whole_and_old_snapshots_keep_the_old_vectors
     assert (state.encoder_id, state.n_vectors, state.pinned) == (newer.encoder_id, len(new), True)
 
 
+@pytest.mark.slow
 def test_an_abandoned_takeover_is_forgotten(store):
     train_tiny(store, seed=1)
     run(store)

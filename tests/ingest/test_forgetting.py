@@ -90,6 +90,7 @@ def test_a_list_never_moves_a_source_of_the_catalog_and_the_conflict_is_said(sto
     assert archive.keys_repeat(store) == []
 
 
+@pytest.mark.slow
 def test_a_forgotten_file_in_a_folder_is_passed_over_until_it_is_named_or_changes(store, files):
     load(store, files)
     report = forget(store, [str(files / "zz_list.csv")])
@@ -138,6 +139,7 @@ def test_what_was_never_there_cannot_be_forgotten(store, files):
         forget(store, [str(files / "catalog.tvs")])
 
 
+@pytest.mark.slow
 def test_a_release_is_told_once_for_a_file_or_a_folder_and_read_into_what_is_there(store, files):
     def releases():
         return dict(ask(store, "SELECT name, release FROM csc.master_source"))

@@ -129,6 +129,7 @@ def test_null_graphs_are_mixed_and_seeded(any_seed):
 @pytest.mark.parametrize(
     ("degree", "groups"), [([2, 2, 2, 1, 1, 2], range(6)), ([1] * 6, [0, 0, 1, 2, 3, 4]), ([3, 2, 2, 2, 1], range(5))]
 )
+@pytest.mark.slow
 def test_every_graph_of_the_same_degrees_is_as_likely(degree, groups, any_seed):
     """All simple graphs of a degree sequence are listed; the chain visits each as often, as chi-square judges."""
     n, groups = len(degree), np.array(groups)
