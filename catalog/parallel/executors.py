@@ -329,8 +329,7 @@ def dask_setup(_: object) -> None:
 def _begin_worker() -> None:
     """Begin a process of the local pool. It ends when its parent ends, however that ends."""
     _one_thread()
-    parent = multiprocessing.parent_process()
-    if parent is None:
+    if (parent := multiprocessing.parent_process()) is None:
         return
 
     def watch() -> None:
