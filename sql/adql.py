@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from sql.adql_geometry import GEOMETRY, SHAPES, NotAdql, geometry, is_argument, shown, sql_of
+from sql.adql_geometry import CONE_DISTANCE, GEOMETRY, SHAPES, NotAdql, geometry, is_argument, shown, sql_of
 from sql.adql_grammar import check, parsed
 from sql.objects import OBJECTS
 from sql.spherical import NoShape
@@ -201,7 +201,7 @@ class _Translation:
 
     def _call(self, node: exp.Anonymous) -> exp.Expr:  # noqa: PLR0911 - one line for each kind of function
         name, given = node.name.upper(), node.expressions
-        if name in GEOMETRY:
+        if name in GEOMETRY or name == CONE_DISTANCE:
             return node if name in {*SHAPES, "CENTROID"} and is_argument(node) else geometry(name, node)
         if name == "IN_UNIT":
             return self._in_unit(node)
