@@ -128,7 +128,7 @@ class BrowseServer:
                 Route("/scs", ConeSearch(self.tap).__call__, methods=["GET"]),
                 Route("/datalink", links.links, methods=["GET", "POST"]),
                 Route("/file/{id}", links.file, methods=["GET"]),
-                Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
+                Mount("", routes=PageRoutes(self.answers, self.address.is_here).routes, middleware=[compressed]),
             ],
             middleware=[Middleware(Callers, address=self.address, pages=PAGE)],
             exception_handlers={404: nothing_there, 405: nothing_there},

@@ -2,9 +2,9 @@
 -- band in declination lets scans skip; the separation itself is exact across right ascension 0/360 and at the poles.
 -- A position and a radius may be texts: cone('14:03:12', '+54:21:00', '2 arcmin'); see ra_deg, dec_deg, angle_arcsec.
 -- parameters:
---   ra <VARCHAR> [deg] {pos.eq.ra} Right ascension of the centre, ICRS
---   dec <VARCHAR> [deg] {pos.eq.dec} Declination of the centre, ICRS
---   radius_arcsec <VARCHAR> [arcsec] {phys.angSize} Radius
+--   ra [deg] {pos.eq.ra} Right ascension of the centre, ICRS
+--   dec [deg] {pos.eq.dec} Declination of the centre, ICRS
+--   radius_arcsec [arcsec] {phys.angSize} Radius
 -- columns:
 --   separation_arcsec [arcsec] {pos.angDistance} Distance from the centre; before it stand all columns of csc.master_source
 CREATE MACRO cone(ra, "dec", radius_arcsec) AS TABLE
