@@ -142,12 +142,8 @@ def parse_object(text: str) -> SqlObject:
 def _in_order(objects: list[SqlObject]) -> tuple[SqlObject, ...]:
     """Sort so that each object comes after those its body names."""
     by_name = {o.full_name: o for o in objects}
-    needs = {
-        o.full_name: {
-            other for other in by_name.keys() - {o.full_name} if re.search(rf"\b{re.escape(other)}\b", o.body)
-        }
-        for o in objects
-    }
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(by_name, key=len, reverse=True)))})\b")
+    needs = {o.full_name: set(names.findall(o.body)) - {o.full_name} for o in objects}
     done: dict[str, SqlObject] = {}
     while len(done) < len(by_name):
         ready = sorted(name for name in by_name.keys() - done.keys() if needs[name] <= done.keys())

@@ -220,3 +220,23 @@ def test_binary_formats_do_not_go_to_a_terminal(made_store):
 def test_every_command_shows_an_example():
     for command in app.registered_commands:
         assert "Example: python -m catalog" in (command.callback.__doc__ or ""), command.callback
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "csc.master_source", "rows.csv", "--where", "ra > 1"],
+        ["export", "csc.master_source", "rows.csv", "--moc", "m.fits"],
+        ["export", "--graph", "1", "--hats", "h"],
+        ["export", "csc.master_source", "rows.csv", "--gzip"],
+        ["export", "--moc", "m.fits", "--url", "https://example.org/"],
+        ["sql", QUERY, "--samp", "topcat", "--output", "rows.vot"],
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_and_nothing_is_written(
+    made_store, tmp_path, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(QueryError, match=r"leave out|goe?s? with"):
+        call(*arguments, "--store", made_store)
+    assert list(tmp_path.iterdir()) == []
