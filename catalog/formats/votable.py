@@ -190,6 +190,7 @@ def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], seria
         if ucd := about.get("ucd"):
             attributes += f" ucd={_quoted(ucd)}"
             attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
+        attributes += f" utype={_quoted(about['utype'])}" if "utype" in about else ""
         description = f"<DESCRIPTION>{escape(allowed(meaning))}</DESCRIPTION>" if meaning else ""
         null = (
             f'<VALUES null="{kind.null}"/>' if serialization == "BINARY" and kind.null is not None else kind.array_null

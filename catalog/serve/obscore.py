@@ -5,6 +5,8 @@ Source: ObsCore 1.1 (IVOA Recommendation 2017), tables 6 and 7.
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from catalog.query.names import columns_of
 
 OBSCORE = "ivoa.obscore"
@@ -59,6 +61,17 @@ def utype(table: str, column: str) -> str:
     ('obscore:Char.TimeAxis.numBins', '')
     """
     return f"obscore:{UTYPES[column]}" if table == OBSCORE and column in UTYPES else ""
+
+
+def with_utypes(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of an answer of ivoa.obscore, its columns with their utypes, whatever they are called there."""
+    known = {c.description.encode(): utype(OBSCORE, c.name).encode() for c in columns_of(OBSCORE)}
+    fields = []
+    for field in schema:
+        about = dict(field.metadata or {})
+        found = known.get(about.get(b"description", b""))
+        fields.append(field.with_metadata({**about, b"utype": found}) if found else field)
+    return pa.schema(fields, schema.metadata)
 
 
 def _served() -> str:

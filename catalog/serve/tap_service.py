@@ -19,7 +19,7 @@ from catalog.query import functions
 from catalog.query.limited_process import Answer, Limits
 from catalog.query.names import MACROS
 from catalog.query.outside import Outside
-from catalog.serve.obscore import CIRCLES, ON_DISK, PUBLISHER_DID, STANDS_FOR, descriptor
+from catalog.serve.obscore import CIRCLES, ON_DISK, PUBLISHER_DID, STANDS_FOR, descriptor, with_utypes
 from catalog.serve.products import Products
 from catalog.serve.tap_formats import AFTER
 from catalog.serve.tap_schema import RENAMED, TapSchema, tap_schema
@@ -133,22 +133,21 @@ class TapService:
             own[ON_DISK] = self.products.on_disk()
         limits = Limits(self.sync_s if seconds is None else seconds, min(rows, MOST_ROWS), MOST_BYTES, stop=stop)
         try:
-            return self._told(self._outside.ask(text, snapshot=self.snapshot, limits=limits, own=own), query)
+            answer = self._outside.ask(text, snapshot=self.snapshot, limits=limits, own=own)
         except PhotonlakeError as error:
             raise type(error)(_as_written(str(error))) from error
+        return self._told(answer, query, of_products=ON_DISK in words)
 
-    def _told(self, answer: Answer, query: str) -> Answer:
+    def _told(self, answer: Answer, query: str, *, of_products: bool) -> Answer:
         """Return an answer that says the query as asked, how to follow its data sets, and not where the store is."""
-        schema = answer.table.schema
+        schema = with_utypes(answer.table.schema) if of_products else answer.table.schema
         about = dict(schema.metadata or {})
         about.pop(f"{NOTE}store".encode(), None)
         about[f"{NOTE}query".encode()] = query.encode()
         place = schema.get_field_index(PUBLISHER_DID)
-        if self.url and place >= 0 and b"ucd" in (schema.field(place).metadata or {}):
-            field = schema.field(place).with_metadata(
-                {**(schema.field(place).metadata or {}), b"id": PUBLISHER_DID.encode()}
-            )
-            schema = schema.set(place, field)
+        if of_products and self.url and place >= 0:
+            known = schema.field(place).metadata or {}
+            schema = schema.set(place, schema.field(place).with_metadata({**known, b"id": PUBLISHER_DID.encode()}))
             about[AFTER] = descriptor(f"{self.url}datalink", PUBLISHER_DID).encode()
         return replace(answer, table=answer.table.cast(schema.with_metadata(about)))
 
@@ -223,4 +222,4 @@ def _as_written(text: str) -> str:
     known: Iterable[tuple[str, str]] = [(new, old.upper()) for old, new in RENAMED.items()]
     for new, old in known:
         text = text.replace(new, old)
-    return text.replace(_UPLOADED, "TAP_UPLOAD.")
+    return text.replace(_UPLOADED, "TAP_UPLOAD.").replace(ON_DISK, "the files on disk")

@@ -61,6 +61,7 @@ def links(server, *ids):
 def test_obscore_has_the_files_that_are_on_disk(tap, browsed):
     found = tap.search("SELECT * FROM ivoa.ObsCore ORDER BY dataproduct_type")
     table = found.to_table()
+    assert [f.utype for f in found.votable.get_first_table().fields][:30] == [f"obscore:{u}" for u in UTYPES.values()]
     assert [n for n in table.colnames if n in UTYPES] == list(UTYPES)
     assert {name: table[0][name] for name in ROW} == pytest.approx(ROW)
     assert list(table["dataproduct_type"]) == ["event", "timeseries"]
