@@ -137,7 +137,7 @@ def test_info_fits_a_pipe(made_store):
         assert all(line == line.rstrip() != "" for line in lines)
         assert all(len(line) <= 120 for line in lines if "─" in line)
     ((row,),) = [[line for line in lines if line.startswith(" radius_arcsec")]]
-    assert row.split()[:3] == ["radius_arcsec", "arcsec", "phys.angSize"]
+    assert row.split()[:4] == ["radius_arcsec", "DOUBLE", "arcsec", "phys.angSize"]
 
 
 def test_columns_of_a_star_that_are_empty_in_the_answer_are_left_out_on_screen(made_store):

@@ -113,7 +113,8 @@ def test_a_source_with_photons_shows_its_light_curve_and_image(page):
     playwright.expect(curve).to_contain_text("bins of 1000 s")
 
 
-def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, server, tmp_path):
+def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / 'no hub').as_uri()}")
     lasso(page, middle_point(page))
     heading = page.locator("#detail h2")
     playwright.expect(heading).to_contain_text("selected of 300")
@@ -128,6 +129,10 @@ def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, serv
     saved.value.save_as(tmp_path / "selection.csv")
     with (tmp_path / "selection.csv").open() as rows:
         assert sum("detection_id" in row for row in csv.DictReader(rows)) == n
+    page.click("#detail button:has-text('send to TOPCAT')")
+    playwright.expect(page.locator("#detail [role=status]")).to_contain_text("start TOPCAT")
+    page.click("#answer button:has-text('send to TOPCAT')")
+    playwright.expect(page.locator("#answer [role=status]")).to_contain_text("start TOPCAT")
     with opened(browser, server, page.evaluate("location.hash")) as other:
         playwright.expect(other.locator("#detail h2")).to_have_text(heading.inner_text())
     page.check("input[value=remove]")
