@@ -296,7 +296,7 @@ def _copy(source: Path, copy: Path, wanted: str = "") -> str:
     found = sha256.hexdigest()
     if wanted not in {"", found}:
         draft.unlink()
-        raise BackupDamaged(f"{source}: changed since it was written; type: {command('catalog verify')}")
+        raise BackupDamaged(f"{source}: changed since it was written; `catalog verify` tells what")
     fault_points.reach("backup-file")
     draft.replace(copy)
     return found

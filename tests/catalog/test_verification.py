@@ -101,7 +101,7 @@ def test_one_bit_changed_in_a_file_of_any_kind_is_found_and_taken_from_a_backup(
             if kind != "the checksums":
                 assert name in found.damaged, kind
             if kind == "a table":
-                with pytest.raises(BackupDamaged, match="catalog verify"):
+                with pytest.raises(BackupDamaged, match="changed since it was written"):
                     backup(store, tmp_path / "b2")
             file.write_bytes(content)
     flipped = [min(store.glob(pattern)) for kind, pattern in KINDS.items() if not kind.startswith("the ")]
