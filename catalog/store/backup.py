@@ -314,7 +314,7 @@ def _take_places(target: Path, files: Mapping[str, _File]) -> None:
     for changed in target.rglob(f".*{_CHANGED}"):
         copy = changed.with_name(changed.name.removeprefix(".").removesuffix(_CHANGED))
         file = files.get(str(copy.relative_to(target)))
-        if file and _sha256(changed) == file.sha256:
+        if file and checksums.sum_of(changed) == file.sha256:
             changed.replace(copy)
 
 
