@@ -15,7 +15,7 @@ from catalog.errors import QueryError
 from embed.encoders import sentences
 from embed.encoders.alignment import Alignment
 from embed.inputs.pairs import modality as modality_of
-from embed.inputs.papers import beside
+from embed.inputs.papers import beside, plain
 from embed.inputs.pooling import POOLINGS
 from embed.inputs.prepared import Arrays
 from embed.inputs.quantities import without_exposures
@@ -100,7 +100,7 @@ class AlignedEncoder:
     def encode_texts(self, texts: list[str]) -> Vectors:
         """Project a user's own words, (n, dim)."""
         reader = sentences.restore(cast("Configuration", self.options["text_encoder"]), {})
-        words = beside(reader.encode_texts([without_exposures(t) for t in texts]), texts)
+        words = beside(reader.encode_texts([without_exposures(plain(t)) for t in texts]), texts)
         with torch.inference_mode():
             projected = self.network.text(torch.from_numpy(words).to(self.network.centre.device))
         return np.asarray(projected.float().cpu().numpy(), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ from embed.registry import BrokenWeights
 from embed.store import encoding_job, sweeps
 from embed.store.training_job import Training, train
 from embed.store.untrained_spaces import make_ready
+from embed.training.networks import chosen
 from embed.training.split import fields, set_apart
 
 N = 300
@@ -244,6 +246,25 @@ def test_a_sweep_tries_gamma_among_others_and_changes_nothing_for_readers(filled
     assert {r.options["gamma"] for r in runs} <= {0.0, 0.1, 1.0, 10.0}
     with catalog.open(filled) as cat:
         assert cat.sql("SELECT encoder_id FROM meta.space WHERE space = 'aligned'").fetchall() == before
+
+
+@pytest.mark.parametrize(("space", "model"), sweeps.GRID)
+def test_a_sweep_sets_what_its_model_knows(space, model):
+    module = import_module(registry.family(space, model).fit.partition(":")[0])
+    grid = sweeps.GRID[space, model]
+    point = {name: values[-1] for name, values in grid.items() if name not in {"latent", "learning_rate"}}
+    assert chosen(module.DEFAULTS, point).items() >= point.items()
+    assert {"latent", "learning_rate"} < grid.keys()
+
+
+@pytest.mark.parametrize("space", sorted({s for s, _ in sweeps.GRID}))
+def test_the_usual_model_of_a_space_has_a_sweep(space):
+    assert (space, registry.family(space).model) in sweeps.GRID
+
+
+def test_a_model_without_a_sweep_says_which_have(tmp_path):
+    with pytest.raises(UnknownName, match="no sweep is known for spectrum --model pca; there are spectrum --model vae"):
+        sweeps.sweep(Training(tmp_path, "spectrum", "pca"), 1, lambda _: None)
 
 
 def test_a_new_paper_makes_only_its_sources_stale(filled):
