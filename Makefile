@@ -8,7 +8,7 @@ DEMO := demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-team campaign lint format bench weights docs docs-check clean
+.PHONY: help install demo test test-slow test-team campaign lint format bench studies weights docs docs-check clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -53,8 +53,12 @@ bench: $(STAMP) ## measure against peers and physical limits, print ratios
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python benchmarks/run.py
 
-weights: $(STAMP) ## make the encoders that come with the program again, from a simulated survey; half an hour
-	@$(BIN)/python -m embed.weights
+studies: $(STAMP) ## make the tables of docs/studies: of STORE=s, else of SOURCES=3000 simulated ones; QUICK=1 for a look
+	@$(BIN)/python benchmarks/studies.py --folder $(or $(FOLDER),build/studies) --sources $(or $(SOURCES),3000) \
+	  $(if $(STORE),--store $(STORE)) $(if $(QUICK),--quick)
+
+weights: $(STAMP) ## make the encoders that come with the program again; half an hour; SOURCES=100 writes to build/weights
+	@$(BIN)/python -m embed.weights $(if $(SOURCES),--sources $(SOURCES))
 
 docs: $(STAMP) ## write docs/reference.md from the code, and build the pages into build/site
 	$(BIN)/python docs/write_reference.py
