@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,7 +20,8 @@ import embed.__main__
 from catalog.errors import UnknownName
 from catalog.store.manifest import Source
 from embed import registry
-from embed.inputs.modalities import INPUTS
+from embed.inputs.modalities import INPUTS, outgrown
+from embed.inputs.pairs import DATA_SPACES, modality
 from embed.inputs.properties import COLUMNS
 from embed.store import ready_made
 from embed.store.encoding_job import Job, run
@@ -71,6 +73,39 @@ def test_faint_spectra_know_that_they_know_little():
 def test_a_space_without_one_says_which_have():
     with pytest.raises(UnknownName, match=r"no encoder of aligned comes with the program; there are .*spectrum"):
         ready_made.of("aligned")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--model", "pca"], "--model"),
+        (["--where", "theta < 5", "--seed", "0"], "--where, --seed"),
+        (["--set", "hidden=64", "--epochs", "60", "--repeats", "2"], "--epochs, --set, --repeats"),
+        (["--again", "--latent", "6", "--device", "cpu"], "--latent, --device, --again"),
+    ],
+)
+def test_options_of_a_training_are_refused_where_nothing_is_trained(tmp_path, given, named):
+    words = ["train", "spectrum", "--ready-made", *given, "--store", str(tmp_path)]
+    error = CliRunner().invoke(embed.__main__.app, words).exception
+    assert str(error) == f"--ready-made trains nothing: leave out {named}, or leave out --ready-made"
+
+
+def test_a_spectrum_without_energies_has_another_hash_and_others_keep_theirs(tmp_path, empty_store):
+    store = Path(shutil.copytree(empty_store, tmp_path / "s"))
+    for file, instrument in ((1, "ACIS"), (2, "HRC")):
+        write(store, "product.header", {"file_id": file, "instrument": instrument})
+        write(store, "product.spectrum", {"spectrum_id": f"p{file}", "file_id": file, "role": "source"})
+    with catalog.open(store) as cat:
+        hashes = "SELECT id, input_sha256 FROM meta.embedding_input WHERE modality = 'spectrum'"
+        found = dict(cat.sql(hashes).fetchall())
+    version = INPUTS["spectrum"].version
+    told = {"p1": f"spectrum-{version}|p1|-|-", "p2": f"spectrum-{version}|p2|-|-|HRC"}
+    assert found == {id_: hashlib.sha256(text.encode()).hexdigest() for id_, text in told.items()}
+
+
+def test_an_alignment_that_learned_from_exposures_is_outgrown():
+    for model in DATA_SPACES:
+        assert "rows are prepared by version" in outgrown(modality(model), 1)
 
 
 def test_catalog_columns_are_scaled_to_the_rows_of_the_store(tmp_path, empty_store):
