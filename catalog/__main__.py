@@ -30,7 +30,7 @@ from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
 from catalog.store import expiry, lake, location
-from catalog.store.commands import backup, expire, repair, restore
+from catalog.store.commands import backup, expire, repair, restore, verify
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -250,7 +250,7 @@ def snapshots(
     print_table(table)
 
 
-for _command in (expire, serve, backup, restore, browse, repair):
+for _command in (expire, serve, backup, restore, browse, verify, repair):
     app.command()(_command)
 
 

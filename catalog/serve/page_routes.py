@@ -73,6 +73,8 @@ class PageRoutes:
             "/api/detection": (answers.detection, ("id",)),
             "/api/spectrum": (answers.spectrum, ("id",)),
             "/api/light_curve": (answers.light_curve, ("id", "bin")),
+            "/api/blocks": (answers.blocks, ("id",)),
+            "/api/photon_map": (answers.photon_map, ("id",)),
             "/api/neighbours": (answers.neighbours, ("space", "id")),
             "/api/image": (answers.image, ("id",)),
             "/api/search": (answers.search, ("space", "text")),

@@ -23,6 +23,7 @@ from catalog.serve.tap_service import UPLOAD_BYTES, USUAL_ROWS
 
 _PIECE = 1 << 20
 _MAX_FIELDS = 64
+_MOST_CELLS = 1 << 26
 
 
 @dataclass
@@ -105,6 +106,8 @@ def table_of_votable(path: Path) -> pa.Table:
 
     from astropy.io.votable import parse_single_table  # noqa: PLC0415 - as above
 
+    with path.open("rb") as stream:
+        own_tables.check_votable(stream, _MOST_CELLS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what could be written better

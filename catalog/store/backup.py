@@ -25,7 +25,7 @@ from typing import NamedTuple
 import filelock
 
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
-from catalog.store import fault_points, sqlite_catalog
+from catalog.store import checksums, fault_points, sqlite_catalog
 from catalog.store.location import CATALOG, INCOMING, exists
 from catalog.store.transactions import HOLDER, LOCK
 
@@ -37,7 +37,8 @@ _NEXT = f".{CONTENTS}.part"
 _LOCK = "backup.lock"
 _DRAFT, _CHANGED = ".part", ".changed.part"
 _LEFT_OUT = frozenset(
-    {INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", LOCK, HOLDER, CONTENTS, _LOCK},
+    {INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", LOCK, HOLDER, CONTENTS, _LOCK}
+    | {checksums.SUMS, checksums.CATALOG_SUM}  # `restore` makes them anew
 )
 _MANIFESTS = frozenset({"_versions", "_refs"})
 _TRIALS = 3
@@ -113,7 +114,7 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     ------
     StoreNotFound
     BackupDamaged
-        If the folder holds something else, or lies in the store.
+        If the folder holds something else, or lies in the store; or if a file of the store is damaged.
     StoreLocked
         If another backup writes there, or the store's files go faster than they can be copied.
     OutOfSpace
@@ -181,11 +182,12 @@ def restore(source: Path, store: Path) -> Copied:
                         f"{source / name}: expected the {file.n_bytes} bytes that were written, found others"
                     )
             draft.mkdir(exist_ok=True)
+            checksums.record(draft, {name: file.sha256 for name, file in files.items()})
             draft.replace(store)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    total = sum(f.n_bytes for f in files.values())
-    return Copied(contents.snapshot, len(files), total, len(files), total)
+    n, total = len(files), sum(f.n_bytes for f in files.values())
+    return Copied(contents.snapshot, n, total, n, total)
 
 
 def _prepared(store: Path, target: Path) -> dict[str, _File]:
@@ -207,7 +209,7 @@ def _contents(folder: Path) -> _Contents | None:
     """Read what a backup consists of: its catalog decides, where the last backup was cut short between two renames."""
     with contextlib.suppress(BackupDamaged, FileNotFoundError):  # a draft need not be whole
         coming = _read(folder / _NEXT)
-        if coming and CATALOG in coming.files and coming.files[CATALOG].sha256 == _sha256(folder / CATALOG):
+        if coming and CATALOG in coming.files and coming.files[CATALOG].sha256 == checksums.sum_of(folder / CATALOG):
             return coming
     return _read(folder / CONTENTS)
 
@@ -221,11 +223,6 @@ def _read(file: Path) -> _Contents | None:
         return None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise BackupDamaged(f"{file}: expected the names of a backup's files, found: {error}") from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
@@ -284,6 +281,7 @@ def _copy_files(
 ) -> tuple[dict[str, _File], list[int]]:
     files: dict[str, _File] = {}
     new: list[int] = []
+    written = checksums.recorded(store)
     for name in _listed(store):
         if name.endswith(_DRAFT):  # a fetch is at work
             continue
@@ -299,7 +297,8 @@ def _copy_files(
             on_file(name)
         if kept:  # the backup before names what is there
             copy = _changed(target / name)
-        files[name] = _File(there.st_size, _copy(store / name, copy), there.st_mtime_ns)
+        wanted = written.get(name, "") if checksums.never_changes(name) else ""
+        files[name] = _File(there.st_size, _copy(store / name, copy, wanted), there.st_mtime_ns)
         known[name] = files[name]  # if we begin again, it is there
         new.append(there.st_size)
     return files, new
@@ -315,12 +314,12 @@ def _take_places(target: Path, files: Mapping[str, _File]) -> None:
     for changed in target.rglob(f".*{_CHANGED}"):
         copy = changed.with_name(changed.name.removeprefix(".").removesuffix(_CHANGED))
         file = files.get(str(copy.relative_to(target)))
-        if file and _sha256(changed) == file.sha256:
+        if file and checksums.sum_of(changed) == file.sha256:
             changed.replace(copy)
 
 
-def _copy(source: Path, copy: Path) -> str:
-    """Copy a file; it has its name once it is whole and on disk. Return its SHA-256."""
+def _copy(source: Path, copy: Path, wanted: str = "") -> str:
+    """Copy a file; it has its name once it is whole, on disk and of the SHA-256 that is wanted, which is returned."""
     copy.parent.mkdir(parents=True, exist_ok=True)
     draft = copy.with_name(f".{copy.name}.part")
     sha256 = hashlib.sha256()
@@ -330,9 +329,13 @@ def _copy(source: Path, copy: Path) -> str:
             written.write(block)
         written.flush()
         os.fsync(written.fileno())
+    found = sha256.hexdigest()
+    if wanted not in {"", found}:
+        draft.unlink()
+        raise BackupDamaged(f"{source}: changed since it was written; `catalog verify` tells what")
     fault_points.reach("backup-file")
     draft.replace(copy)
-    return sha256.hexdigest()
+    return found
 
 
 def _is_whole(draft: Path, target: Path) -> bool:
@@ -368,7 +371,7 @@ def _finish(
     snapshot = max(int(str(n)) for n in _snapshots(draft))
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
-    files = {**files, CATALOG: _File(draft.stat().st_size, _sha256(draft), 0)}
+    files = {**files, CATALOG: _File(draft.stat().st_size, checksums.sum_of(draft), 0)}
     text = {"store": str(store), "snapshot": snapshot, "made": datetime.now(UTC).isoformat(), "files": files}
     contents = target / _NEXT
     with contents.open("w", encoding="utf-8") as stream:

@@ -51,7 +51,7 @@ def browsed(empty_store, tmp_path_factory):
     types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
     write_rows(store, "csc.classification", *types[:200])
     write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})
-    link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0}
+    link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0, "evidence": "Dips"}
     write_rows(store, "lit.paper_source", link)
     spectrum = {"spectrum_id": "s", "detection_id": ids[0], "counts": [3] * 1024, "exposure_s": 1e3, "rmf_id": "r"}
     spectrum |= {"backscal": 1e-6, "background_counts": [1] * 1024}

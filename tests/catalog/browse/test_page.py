@@ -94,6 +94,8 @@ def test_a_source_with_products_shows_its_spectrum_position_and_papers_as_text(p
     page.locator("#detail tr.go").first.click()
     playwright.expect(page.locator("#detail svg circle").first).to_be_visible()
     playwright.expect(page.locator("#detail summary")).to_contain_text("<b>Löwe</b>")  # markup is shown, not obeyed
+    playwright.expect(page.locator("#detail details mark")).to_have_text("Dips")
+    playwright.expect(page.locator("#detail section", has_text="neighbours in")).to_contain_text("alike in")
     playwright.expect(page.locator(".place")).to_contain_text("19:43:27.667")
     playwright.expect(page.locator("#detail dd", has_text="295.865280")).to_be_visible()
 
@@ -104,6 +106,7 @@ def test_a_source_with_photons_shows_its_light_curve_and_image(page):
     page.locator("#detail tr.go").first.click()
     curve = page.locator("#detail section", has_text="light curve")
     playwright.expect(curve.locator("svg circle").first).to_be_visible()
+    playwright.expect(curve).to_contain_text("blocks of constant rate")
     playwright.expect(curve).to_contain_text("bins of 1")
     curve.locator("input").fill("1000")
     curve.locator("input").press("Tab")
