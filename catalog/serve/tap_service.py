@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ USUAL_ROWS = 1_000_000
 MOST_ROWS = 20_000_000
 MOST_BYTES = 2 << 30
 UPLOAD_BYTES = 256 << 20
-_PROCESSES = 3
+_PROCESSES = max(3, min(16, os.cpu_count() or 1))
 _UPLOADED = "__tap_upload_"
 _ONE_OF_FAMILY = "hard_hs"
 # ADQL has no named arguments: so many by place, those that are given most often first.

@@ -23,7 +23,7 @@ from pyvo.dal import DALQueryError, DALServiceError
 from catalog.errors import OutOfTime, UnknownName
 from catalog.formats.votable import write_votable
 from catalog.serve.server import BrowseServer
-from catalog.serve.tap_formats import TAP_FORMATS
+from catalog.serve.tap_formats import TAP_FORMATS, tap_format
 from catalog.serve.tap_jobs import TapJobs
 from catalog.serve.tap_service import TapService
 
@@ -128,6 +128,13 @@ def test_each_format_says_the_same(server, name):
     assert all(np.ma.is_masked(v) or np.isnan(v) for v in rows.columns[3])
     assert [None if np.ma.is_masked(v) or np.isnan(v) else int(v) for v in rows.columns[4]] == [None, 1, None, None]
     assert str(rows.columns[5][0]).startswith("2CXO J")
+
+
+def test_tab_separated_values_have_no_quotes():
+    stream = io.BytesIO()
+    table = pa.table({"a": ['x "y"', "1\t2\r\n3", None], "b": [1.5, None, -2], "c": [[1, 2], None, []]})
+    tap_format("tsv").write(table, stream, False)
+    assert stream.getvalue().decode().split("\n") == ["a\tb\tc", 'x "y"\t1.5\t[1, 2]', "1 2  3\t\t", "\t-2\t[]", ""]
 
 
 @pytest.mark.parametrize("serialization", ["BINARY2", "BINARY", "TABLEDATA"])
