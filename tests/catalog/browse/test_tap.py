@@ -366,3 +366,12 @@ def test_what_one_request_says_never_breaks_the_documents_of_jobs(server, text):
             200 if time == "9999-12-31" else 400
         )
     assert ask(server, f"async/{job}", method="DELETE")[0] == 303
+
+
+def test_an_upload_without_its_length_is_refused(server):
+    form = iter([b"LANG=ADQL&QUERY=SELECT+1+AS+a"])  # urllib sends such a body in chunks
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = urllib.request.Request(f"{server.url}tap/sync", data=form, headers=headers, method="POST")  # noqa: S310 - localhost
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)  # noqa: S310 - as above
+    assert b"Content-Length" in refused.value.read()
