@@ -14,7 +14,7 @@ from astropy import units as u
 from catalog.catalog import Catalog
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.astropy_table import parse_unit
-from catalog.formats.origin import NOTE
+from catalog.formats.origin import NOTE, placeless
 from catalog.query import functions
 from catalog.query.limited_process import Answer, Limits
 from catalog.query.names import MACROS
@@ -167,8 +167,7 @@ def scalar_forms() -> Iterator[tuple[str, str]]:
 
 def _told(answer: Answer, query: str) -> Answer:
     """Return an answer that says the query as it was asked, and not where on this machine the store is."""
-    about = dict(answer.table.schema.metadata or {})
-    about.pop(f"{NOTE}store".encode(), None)
+    about = dict(placeless(answer.table).schema.metadata or {})
     about[f"{NOTE}query".encode()] = query.encode()
     return replace(answer, table=answer.table.replace_schema_metadata(about))
 
