@@ -40,8 +40,8 @@ def from_frame(frame: object) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        NaN is NULL. Units, descriptions and UCDs of an astropy Table stand in the fields' metadata. A column of
-        positions becomes two, of ra and dec in degrees (ICRS); times become UTC.
+        NaN is NULL. Units, descriptions and UCDs of an astropy or Arrow table stand in the fields' metadata. A column
+        of positions becomes two, of ra and dec in degrees (ICRS); times become UTC.
 
     Raises
     ------
@@ -61,8 +61,12 @@ def from_frame(frame: object) -> pa.Table:
         raise QueryError(f"this {type(frame).__name__} cannot be taken as a table: {error}") from error
     if again := [n for n, count in Counter(map(str.lower, table.column_names)).items() if count > 1]:
         raise QueryError(f"a column's name stands twice, in small or capital letters: {', '.join(again)}; rename one")
-    kept = [pa.field(f.name, f.type, metadata=f.metadata if kind == "astropy" else None) for f in table.schema]
-    return pa.table(columns, schema=pa.schema(kept))
+    return pa.table(columns, schema=pa.schema(pa.field(f.name, f.type, metadata=_about(f)) for f in table.schema))
+
+
+def _about(column: pa.Field) -> dict[bytes, bytes]:
+    """Return what a column says of itself, without what other libraries note in it."""
+    return {key: text for key, text in (column.metadata or {}).items() if key in {b"unit", b"ucd", b"description"}}
 
 
 _CLASSES = frozenset({"Table", "RecordBatch", "DataFrame", "LazyFrame", "dict"})

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import QueryError, UnknownName, command
-from catalog.store import fault_points, lake, unreferenced
+from catalog.store import checksums, fault_points, lake, unreferenced
 from catalog.store.location import DATA
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import FOLDER
@@ -173,7 +173,9 @@ def expire(
             connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
         freed = before - _on_disk(store / DATA)  # before merging: what it replaces stays a while beside the new files
         fault_points.reach("expire-merge")
-        connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+        with lake.transaction(connection):  # which brings the merged files to disk before it commits
+            connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+        checksums.prune(store)
     fault_points.reach("expire-vectors")
     before = _on_disk(store / FOLDER)
     unreferenced.repair_vectors(store)

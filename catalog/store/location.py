@@ -20,6 +20,7 @@ from catalog.errors import (
     command,
 )
 from catalog.schema.columns import literal
+from catalog.store.catalog_image import OPENING
 from catalog.store.sqlite_catalog import held, is_locked
 
 CATALOG = "catalog.sqlite"
@@ -86,7 +87,8 @@ def attach(
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
     try:
-        connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
+        with OPENING:
+            connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
     except duckdb.Error as error:
         why = _unopened(store, error)

@@ -22,7 +22,7 @@ import duckdb
 
 from catalog.errors import QueryError, StoreLocked, command
 from catalog.schema.columns import literal
-from catalog.store import confinement, engine
+from catalog.store import catalog_image, confinement, engine
 
 Ask: TypeAlias = Callable[[str], list[tuple[object, ...]]]
 """Answers a query of our own on a catalog's tables, in SQLite's dialect."""
@@ -164,7 +164,8 @@ def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _attach(cursor: duckdb.DuckDBPyConnection, file: Path) -> None:
     options = f"TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {_BUSY_MS}"
-    cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options})")
+    with catalog_image.OPENING:
+        cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options})")
     try:
         cursor.execute(f"USE {ALIAS}")
         cursor.execute("BEGIN TRANSACTION")

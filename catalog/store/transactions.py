@@ -16,10 +16,10 @@ from pathlib import Path
 import duckdb
 import filelock
 
-from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, is_disk_full
-from catalog.store import fault_points
+from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, command, is_disk_full
+from catalog.store import checksums, fault_points
 from catalog.store.location import CATALOG
-from catalog.store.sqlite_catalog import held, is_locked
+from catalog.store.sqlite_catalog import held, is_locked, signature
 
 LOCK = "writer.lock"
 HOLDER = "writer.json"
@@ -63,11 +63,18 @@ def lock(
         if on_wait:
             on_wait(f"{message}; waiting")
         held.acquire()
+    cut_short, before, sound = (store / HOLDER).exists(), signature(store / CATALOG), True
     try:
+        sound = checksums.begin(store) or cut_short
+        if not sound:
+            advice = command("catalog verify", store)
+            _LOG.warning("%s is not as its last writer left it; type: %s", store / CATALOG, advice)
         who = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": _now().isoformat()}
         (store / HOLDER).write_text(json.dumps(who), encoding="utf-8")
         yield
     finally:
+        if sound and (store / CATALOG).exists() and (cut_short or signature(store / CATALOG).files != before.files):
+            checksums.record_catalog(store)
         (store / HOLDER).unlink(missing_ok=True)
         held.release()
 
@@ -100,6 +107,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         yield
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
+        checksums.settle(_store_of(connection))
         wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
         fault_points.reach("commit")
         connection.execute("COMMIT")
