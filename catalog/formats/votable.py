@@ -170,9 +170,7 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
 
 def _number(value: float) -> str:
     """Write a number as VOTable has it: +Inf, -Inf, NaN."""
-    if math.isfinite(value):
-        return repr(value)
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    return repr(value) if math.isfinite(value) else "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], serialization: Serialization) -> str:
@@ -309,8 +307,7 @@ def _arrays(column: pa.Array, dtype: str) -> tuple[npt.NDArray[np.generic], Ragg
     """Encode lists: how many elements, and these; a NULL element is NaN, or the smallest integer."""
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
-    values = _signed(column.flatten())
-    wide = values.cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
+    wide = (values := _signed(column.flatten())).cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
     filled = wide.fill_null(missing) if values.null_count else wide
     data = np.asarray(filled.to_numpy(zero_copy_only=False), dtype=dtype)
     return lengths.astype(">i4"), Ragged(lengths * data.itemsize, np.frombuffer(data.tobytes(), np.uint8))
