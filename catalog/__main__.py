@@ -109,6 +109,8 @@ def sql(  # noqa: PLR0917 - typer names each
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in pairs("--with", with_, "mine=targets.csv"):
             cat.register(name, exports.own_table(name, file))
+        if samp and (output or format_):
+            raise QueryError("--samp sends the answer to a program; leave out --output and --format")
         if samp:
             result = cat.sql(text, snapshot=snapshot, parameters=_parameters(param))
             OUT.print(exports.sent(result, samp), highlight=False, soft_wrap=True)
@@ -151,7 +153,16 @@ def export_(  # noqa: PLR0917 - typer names each
     Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
+    if (where or zipped) and not ogip:
+        raise QueryError(
+            "--where and --gzip go with --ogip DIR; for some rows of a table: "
+            + command("catalog sql 'SELECT * FROM csc.master_source WHERE ...' -o FILE", location.store_path(store))
+        )
+    if url and not frozen:
+        raise QueryError("--url goes with --frozen DIR")
     if ogip or hats or moc or frozen:
+        if relation or output or graph is not None:
+            raise QueryError("--ogip, --hats, --moc and --frozen name what they write; leave out other names")
         published = exports.publish(
             location.store_path(store),
             ogip=(ogip, where, zipped) if ogip else None,

@@ -20,6 +20,7 @@ from catalog.query.names import MACROS, columns_of, relations
 from catalog.query.outside import Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
+from catalog.serve import likeness
 from catalog.serve.maps import Maps
 from catalog.serve.regions import Regions
 from catalog.serve.search import search
@@ -30,6 +31,8 @@ MAX_SECONDS = 10.0
 MAX_BYTES = 16 << 20
 _N_BINS = 40
 _MOST_BINS = 5000
+_FINE = 1000
+_SAID = 2
 _PAPERS = 20
 _FOR_A_FILE = Limits(60.0, None, 200 << 20)
 _NAMES_SELECTION = re.compile(r"\bselection\b", re.IGNORECASE)
@@ -52,6 +55,7 @@ class Answers:
         self.catalog = Catalog(self.store, threads=1)
         self._typed = Outside(self.store)
         self._regions = Regions(self.catalog)
+        self._spreads = likeness.Spreads(self.catalog)
         self.maps = Maps(self.catalog)
 
     def prepare(self) -> None:
@@ -69,6 +73,7 @@ class Answers:
         """Make ready what the first click and the first query would wait for."""
         self._typed.warm()
         self._regions.read()
+        self._spreads.of()
 
     def overview(self) -> Json:
         """Tell which spaces there are, which columns can colour them, and how much the store holds."""
@@ -123,7 +128,19 @@ class Answers:
         name = rows[0]["name"] if rows else None
         others = self._others(name) if name else []
         types = self._types(name) if name else []
-        return {"fields": fields, "types": types, "papers": self._papers(id_, name), "detections": others}
+        papers, unusual = self._papers(id_, name), self._unusual(id_)
+        return {"fields": fields, "types": types, "papers": papers, "detections": others, "unusual": unusual}
+
+    def _unusual(self, id_: str) -> list[Json]:
+        """Return how unusual a detection is in each space, as the newest run that judged it says, and why it may be."""
+        found = self.catalog.sql(
+            "WITH newest AS (SELECT run_id, count(*) AS n_ranked FROM analysis.anomaly "
+            "GROUP BY space, run_id QUALIFY run_id = max(run_id) OVER (PARTITION BY space)) "
+            "SELECT space, rank, n_ranked, extremes, warnings FROM analysis.anomaly JOIN newest USING (run_id) "
+            "WHERE detection_id = $id ORDER BY space",
+            id=id_,
+        )
+        return [dict(row) for row in found.arrow().to_pylist()]
 
     def _others(self, name: object) -> list[Json]:
         """Return all detections of a source, in time."""
@@ -147,8 +164,9 @@ class Answers:
             papers = "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id"
             return _records(self.catalog.sql(papers, id=id_).arrow())
         about = self.catalog.sql(
-            "SELECT p.bibcode, p.title, p.year, p.abstract, array_to_string(l.methods, ', ') AS methods, l.confidence "
-            "FROM lit.paper AS p "
+            "SELECT p.bibcode, p.title, p.year, p.abstract, array_to_string(l.methods, ', ') AS methods, l.confidence, "
+            "(SELECT string_agg(DISTINCT evidence, '\n') FROM lit.paper_source AS s WHERE s.bibcode = p.bibcode "
+            "AND s.name = l.name) AS evidence FROM lit.paper AS p "
             "JOIN lit.confident_link AS l USING (bibcode) WHERE l.name = $name "
             f"ORDER BY l.confidence DESC NULLS FIRST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
             name=name,
@@ -195,6 +213,24 @@ class Answers:
         curve = {n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
         return {"bin_s": length, **curve, **({"said": ", ".join(flags)} if flags else {})}
 
+    def blocks(self, id_: str) -> Json:
+        """Return stretches of constant rate of a detection's photons; empty where there is nothing to count."""
+        try:
+            made = self.catalog.detection(id_).light_curve(max(self._span(id_) / _FINE, 0.1)).blocks()
+        except (UnknownName, QueryError):
+            return {}
+        return {name: made[name].tolist() for name in ("start_s", "stop_s", "rate")}
+
+    def photon_map(self, id_: str) -> Json:
+        """Return counts of a detection's photons by energy and time; empty where the store has none."""
+        try:
+            counts, time_s, energy_kev = self.catalog.detection(id_).events().by_energy_and_time()
+        except UnknownName:
+            return {}
+        if not counts.any():
+            return {}
+        return {"counts": counts.tolist(), "time_s": time_s.tolist(), "energy_kev": energy_kev.tolist()}
+
     def _held_curve(self, id_: str) -> Json:
         """Return the bins of a detection's light curve file; empty where the store has none."""
         try:
@@ -231,7 +267,20 @@ class Answers:
             parameters=ids | names,
         )
         known = {row["id"]: row for row in _records(found.arrow())}
-        return {"rows": [row | known.get(row["id"], {}) for row in near]}
+        has, spreads = likeness.values(self.catalog, [id_, *(str(row["id"]) for row in near)]), self._spreads.of()
+        rows = []
+        for row in near:
+            same, other = likeness.alike(has.get(id_, {}), has.get(str(row["id"]), {}), spreads)
+            rows.append(
+                row | known.get(row["id"], {}) | {"alike": ", ".join(same[:_SAID]), "unlike": ", ".join(other[:_SAID])}
+            )
+        return {"rows": rows, "stability": self._stability(space, id_)}
+
+    def _stability(self, space: str, id_: str) -> object:
+        """Return which share of the neighbours stays when photons are drawn anew; None where no run has tried it."""
+        query = "SELECT stability FROM analysis.neighbour_stability WHERE detection_id = $id AND space = $space"
+        found = self.catalog.sql(query, id=id_, space=space).fetchall()
+        return _number(found[0][0]) if found else None
 
     def search(self, space: str, text: str) -> Json:
         """Return what a name, part of one, a position, or words mean."""

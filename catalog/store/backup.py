@@ -1,9 +1,10 @@
 """A copy of a store in another folder, made while readers and a writer work, and the way back.
 
-Files of a store never change once they are written, so a second backup copies only what is new. The order makes the
+Few files of a store change once they are written, so a second backup copies only what is new. The order makes the
 copy consistent: first the catalog, which says what there is, then the files, which were all there when it was copied.
-If snapshots ended meanwhile, or a file went, it begins again. The copy's own catalog is replaced last: what stands in
-the folder is the backup before or the one after, whatever happens.
+If snapshots ended meanwhile, or a file went, it begins again. The copy's own catalog is replaced last, and a file that
+did change lies beside its older copy until then: what stands in the folder is the backup before or the one after,
+whatever happens.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ import filelock
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
 from catalog.store import checksums, fault_points, sqlite_catalog
 from catalog.store.location import CATALOG, INCOMING, exists
+from catalog.store.transactions import HOLDER, LOCK
 
 CONTENTS = "backup.json"
 """Names every file of a backup with its size and SHA-256."""
@@ -33,8 +35,9 @@ CONTENTS = "backup.json"
 _NEXT = f".{CONTENTS}.part"
 """What `CONTENTS` will be. It counts as soon as the catalog that it names has taken its place."""
 _LOCK = "backup.lock"
+_DRAFT, _CHANGED = ".part", ".changed.part"
 _LEFT_OUT = frozenset(
-    {INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", "writer.lock", "writer.json", CONTENTS, _LOCK}
+    {INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", LOCK, HOLDER, CONTENTS, _LOCK}
     | {checksums.SUMS, checksums.CATALOG_SUM}  # `restore` makes them anew
 )
 _MANIFESTS = frozenset({"_versions", "_refs"})
@@ -119,18 +122,23 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     """
     if not exists(store):
         raise StoreNotFound(f"there is no store at {store}; type: {command('ingest files FOLDER', store)}")
-    target = target.expanduser().resolve()
-    known = _prepared(store, target)
+    store, target = store.expanduser().resolve(), target.expanduser().resolve()
+    before = _prepared(store, target)
+    known = dict(before)
     with _alone(target), _room(target):
+        _take_places(target, before)
         for _ in range(_TRIALS):
             draft = target / f".{CATALOG}.part"
             _copy_catalog(store / CATALOG, draft)
             with contextlib.suppress(FileNotFoundError):  # a file went while we copied: begin again
-                files, new = _copy_files(store, target, known, on_file)
+                files, new = _copy_files(store, target, before, known, on_file)
                 known = files
                 if _is_whole(draft, target) and _same_snapshots(draft, store / CATALOG):
-                    return _finish(store, target, draft, files, new)
-        raise StoreLocked(f"{store}: snapshots ended while it was copied, {_TRIALS} times; try again when nobody does")
+                    return _finish(store, target, draft, files, new, before)
+        raise StoreLocked(
+            f"{store}: files went or snapshots ended while it was copied, {_TRIALS} times; "
+            "run it again when no expire and no repair is under way"
+        )
 
 
 def restore(source: Path, store: Path) -> Copied:
@@ -167,6 +175,8 @@ def restore(source: Path, store: Path) -> Copied:
                     found = _copy(source / name, draft / name)
                 except FileNotFoundError:
                     raise BackupDamaged(f"{source / name}: the backup names it, and it is missing") from None
+                if found != file.sha256 and (changed := _changed(source / name)).is_file():
+                    found = _copy(changed, draft / name)
                 if found != file.sha256:
                     raise BackupDamaged(
                         f"{source / name}: expected the {file.n_bytes} bytes that were written, found others"
@@ -249,8 +259,10 @@ def _copy_catalog(catalog: Path, draft: Path) -> None:
 def _listed(store: Path) -> list[str]:
     """Return a store's files; Lance's manifests are looked up first and stand last: what they name is copied before."""
     found: dict[bool, list[str]] = {True: [], False: []}
+    # A folder of the store may be a link to another disk; what is linked below that is no part of the store.
+    roots = [store, *sorted(e for e in store.iterdir() if e.is_symlink() and e.is_dir() and e.name not in _LEFT_OUT)]
     for manifests in (True, False):
-        for folder, folders, names in os.walk(store):
+        for folder, folders, names in (step for root in roots for step in os.walk(root)):
             inside = Path(folder).relative_to(store)
             if not inside.parts:
                 folders[:] = [f for f in folders if f not in _LEFT_OUT]
@@ -261,25 +273,49 @@ def _listed(store: Path) -> list[str]:
 
 
 def _copy_files(
-    store: Path, target: Path, known: dict[str, _File], on_file: Callable[[str], None] | None
+    store: Path,
+    target: Path,
+    before: Mapping[str, _File],
+    known: dict[str, _File],
+    on_file: Callable[[str], None] | None,
 ) -> tuple[dict[str, _File], list[int]]:
     files: dict[str, _File] = {}
     new: list[int] = []
     written = checksums.recorded(store)
     for name in _listed(store):
+        if name.endswith(_DRAFT):  # a fetch is at work
+            continue
         there = (store / name).stat()
-        before = known.get(name)
-        copy = target / name
-        if before and before[::2] == (there.st_size, there.st_mtime_ns) and copy.is_file():
-            files[name] = before
+        kept, copied, copy = before.get(name), known.get(name), target / name
+        if kept and copied != kept:
+            copy = _changed(copy)
+        same = copied is not None and copied[::2] == (there.st_size, there.st_mtime_ns)
+        if copied and same and copy.is_file() and copy.stat().st_size == copied.n_bytes:
+            files[name] = copied
             continue
         if on_file:
             on_file(name)
+        if kept:  # the backup before names what is there
+            copy = _changed(target / name)
         wanted = written.get(name, "") if checksums.never_changes(name) else ""
         files[name] = _File(there.st_size, _copy(store / name, copy, wanted), there.st_mtime_ns)
         known[name] = files[name]  # if we begin again, it is there
         new.append(there.st_size)
     return files, new
+
+
+def _changed(copy: Path) -> Path:
+    """Return where the new content of a file lies until the catalog that names it has taken its place."""
+    return copy.with_name(f".{copy.name}{_CHANGED}")
+
+
+def _take_places(target: Path, files: Mapping[str, _File]) -> None:
+    """Give new contents the names of the files whose they are, as far as the backup that counts names them."""
+    for changed in target.rglob(f".*{_CHANGED}"):
+        copy = changed.with_name(changed.name.removeprefix(".").removesuffix(_CHANGED))
+        file = files.get(str(copy.relative_to(target)))
+        if file and checksums.sum_of(changed) == file.sha256:
+            changed.replace(copy)
 
 
 def _copy(source: Path, copy: Path, wanted: str = "") -> str:
@@ -324,7 +360,14 @@ def _snapshots(file: Path) -> set[object]:
         return {n for (n,) in sqlite_catalog.asking(cursor)("SELECT snapshot_id FROM ducklake_snapshot")}
 
 
-def _finish(store: Path, target: Path, draft: Path, files: dict[str, _File], new: list[int]) -> Copied:
+def _finish(
+    store: Path,
+    target: Path,
+    draft: Path,
+    files: dict[str, _File],
+    new: list[int],
+    before: Mapping[str, _File],
+) -> Copied:
     snapshot = max(int(str(n)) for n in _snapshots(draft))
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -338,10 +381,11 @@ def _finish(store: Path, target: Path, draft: Path, files: dict[str, _File], new
     fault_points.reach("backup-catalog")
     draft.replace(target / CATALOG)
     fault_points.reach("backup-contents")
+    _take_places(target, files)
     contents.replace(target / CONTENTS)
     fault_points.reach("backup-old")
-    for name in _listed(target):  # what the store no longer has
-        if name not in files:
+    for name in _listed(target):  # what the store no longer has; nothing that others put there
+        if name not in files and (name in before or name.endswith(_DRAFT)):
             (target / name).unlink(missing_ok=True)
     return Copied(snapshot, len(files), sum(f.n_bytes for f in files.values()), len(new), sum(new))
 
