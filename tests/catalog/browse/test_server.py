@@ -155,6 +155,16 @@ def test_rows_that_are_selected_are_a_relation_and_a_file(server):
     assert select(server, bits, "text/plain")[0] == 400
 
 
+@pytest.mark.parametrize("address", ["/api/ids?space=spectrum", "/api/values?space=spectrum&column=ra"])
+def test_rows_of_another_snapshot_than_the_page_shows_are_refused(server, address):
+    status, answer = ask(server, address + "&snapshot=1")
+    assert status == 400
+    assert "load the page again" in answer["error"]
+    status, answer = post(server, "/api/select?space=spectrum&snapshot=1", b"\0" * 38, "application/octet-stream")
+    assert status == 400
+    assert "load the page again" in answer.decode()
+
+
 @pytest.mark.parametrize(
     ("text", "first"),
     [
