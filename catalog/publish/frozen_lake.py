@@ -17,6 +17,7 @@ from catalog.errors import QueryError
 from catalog.formats.whole_files import output_folder
 from catalog.schema.columns import literal
 from catalog.store import engine, frozen, location
+from catalog.store.place import place_of
 
 CATALOG = "catalog.ducklake"
 _TRIES = 5
@@ -94,7 +95,7 @@ def _copied(store: Path, folder: Path, draft: Path) -> bool:
     shutil.rmtree(folder / location.DATA, ignore_errors=True)
     skip = shutil.ignore_patterns(location.INCOMING)
     try:
-        shutil.copytree(store / location.DATA, folder / location.DATA, copy_function=_linked, ignore=skip)
+        shutil.copytree(place_of(store).data, folder / location.DATA, copy_function=_linked, ignore=skip)
     except shutil.Error:  # a file went while it was copied
         if watch.is_newest():
             raise

@@ -26,6 +26,7 @@ import filelock
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
 from catalog.store import fault_points, sqlite_catalog
 from catalog.store.location import CATALOG, INCOMING, exists
+from catalog.store.place import PlaceWrong, place_of
 
 CONTENTS = "backup.json"
 """Names every file of a backup with its size and SHA-256."""
@@ -116,6 +117,8 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     """
     if not exists(store):
         raise StoreNotFound(f"there is no store at {store}; type: {command('ingest files FOLDER', store)}")
+    if place_of(store).is_team:
+        raise PlaceWrong(f"{store}: a team's store is copied by pg_dump and its disk's own means: docs/how-to/team.md")
     target = target.expanduser().resolve()
     known = _prepared(store, target)
     with _alone(target), _room(target):
