@@ -31,7 +31,7 @@ from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
 from catalog.store import expiry, lake, location, team_store
-from catalog.store.commands import backup, copy, expire, repair, restore
+from catalog.store.commands import backup, copy, expire, repair, restore, verify
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -126,6 +126,8 @@ def sql(  # noqa: PLR0917 - typer names each
     with open_(store, memory=memory, spill=spill) as cat:
         for name, file in pairs("--with", with_, "mine=targets.csv"):
             cat.register(name, exports.own_table(name, file))
+        if samp and (output or format_):
+            raise QueryError("--samp sends the answer to a program; leave out --output and --format")
         if samp:
             result = cat.sql(text, snapshot=snapshot, parameters=_parameters(param))
             OUT.print(exports.sent(result, samp), highlight=False, soft_wrap=True)
@@ -168,7 +170,16 @@ def export_(  # noqa: PLR0917 - typer names each
     Example: python -m catalog export --hats out/chandra --table csc.observation_source --with spectrum --store s
     """
     output = output or file
+    if (where or zipped) and not ogip:
+        raise QueryError(
+            "--where and --gzip go with --ogip DIR; for some rows of a table: "
+            + command("catalog sql 'SELECT * FROM csc.master_source WHERE ...' -o FILE", location.store_path(store))
+        )
+    if url and not frozen:
+        raise QueryError("--url goes with --frozen DIR")
     if ogip or hats or moc or frozen:
+        if relation or output or graph is not None:
+            raise QueryError("--ogip, --hats, --moc and --frozen name what they write; leave out other names")
         published = exports.publish(
             location.store_path(store),
             ogip=(ogip, where, zipped) if ogip else None,
@@ -256,7 +267,7 @@ def snapshots(
     print_table(table)
 
 
-for _command in (expire, serve, backup, restore, copy, browse, repair):
+for _command in (expire, serve, backup, restore, copy, browse, verify, repair):
     app.command()(_command)
 
 

@@ -21,7 +21,7 @@ from catalog.console import (
     run,
 )
 from catalog.errors import command
-from catalog.store import lake, location
+from catalog.store import lake, location, verification
 from catalog.store.manifest import Source
 from ingest import ledger, screen
 from ingest.refresh import refresh
@@ -178,16 +178,19 @@ def status(store: StoreOption = None) -> None:
 
 @app.command()
 def verify(store: StoreOption = None) -> None:
-    """Read every loaded file again and compare its hash with the ledger; check that keys are unique.
+    """Read every loaded file and every file of the store again, compare their hashes; check that keys are unique.
 
     Example: python -m ingest verify --store s
     """
     path = location.store_path(store)
-    wrong = ledger.verify(path)
+    inside = verification.verify(path)
+    wrong = inside.faults or ledger.verify(path)  # a damaged store may not be readable
     for line in wrong:
         OUT.print(line, soft_wrap=True, highlight=False)
     if wrong:
         raise typer.Exit(EXIT_FAILED)
+    for line in str(inside).splitlines()[:-1]:
+        OUT.print(line, soft_wrap=True, highlight=False, markup=False)
     with contextlib.closing(lake.connect(path)):
         OUT.print("Every file is as it was loaded, every key is unique.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from catalog.store import detections, lake, manifest, stored_views
 from catalog.store.manifest import STALE
@@ -22,15 +22,16 @@ STATES = {
 """What follows from rows of several files, and the tables from which it does: new rows leave it to be worked out."""
 
 
-def _are_linked(connection: lake.Connection) -> bool:
+def _are_linked(told: Mapping[str, str]) -> bool:
     """Tell whether spectra are linked by the rules of this version; a store that never had one is."""
-    return lake.recall(connection, LINKS) in {None, rules()}
+    return told.get(LINKS) in {None, rules()}
 
 
 def is_settled(connection: lake.Connection) -> bool:
     """Tell whether all that follows from the rows of a store has been worked out."""
-    linked = _are_linked(connection) and not paper_links.is_stale(connection)
-    return linked and not detections.is_stale(connection) and not stored_views.is_stale(connection)
+    told = lake.recall_all(connection)
+    linked = _are_linked(told) and not paper_links.is_stale(told)
+    return linked and not detections.is_stale(told) and not stored_views.is_stale(connection, told)
 
 
 def leave(connection: lake.Connection, tables: Collection[str] | None = None) -> None:
@@ -52,21 +53,21 @@ def settle(connection: lake.Connection) -> tuple[bool, paper_links.Linked | None
     linked : Linked or None
         Links of papers with sources, where these were stale.
     """
-    shared = False
-    if detections.is_stale(connection):
+    shared, told = False, lake.recall_all(connection)
+    if detections.is_stale(told):
         with lake.transaction(connection, "one id for each detection"):
             shared = detections.settle(connection) > 0
-    if not _are_linked(connection):
+    if not _are_linked(told):
         with lake.transaction(connection, "link spectra with responses and backgrounds"):
             for statement in link_statements():
                 connection.execute(statement)
             stored_views.work_out(connection)  # rules of another version may link other regions
             link_regions(connection)
             lake.remember(connection, LINKS, rules())
-    if stored_views.is_stale(connection):
+    if stored_views.is_stale(connection, lake.recall_all(connection)):
         with lake.transaction(connection, "keep the rows of detections"):
             stored_views.settle(connection)
-    return shared, paper_links.relink(connection) if paper_links.is_stale(connection) else None
+    return shared, paper_links.relink(connection) if paper_links.is_stale(told) else None
 
 
 def take_out(connection: lake.Connection, paths: Sequence[str]) -> None:

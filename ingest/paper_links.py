@@ -7,7 +7,7 @@ linking once. Links that files brought (class references, answers of ADS) are le
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,9 +80,9 @@ def link(store: Path, *, wait: bool = True, on_wait: Callable[[str], None] | Non
         return relink(connection)
 
 
-def is_stale(connection: lake.Connection) -> bool:
+def is_stale(told: Mapping[str, str]) -> bool:
     """Tell whether papers or sources have changed since they were linked."""
-    return lake.recall(connection, STATE) == STALE
+    return told.get(STATE) == STALE
 
 
 def relink(connection: lake.Connection) -> Linked:
@@ -102,7 +102,7 @@ def relink(connection: lake.Connection) -> Linked:
         report.removed = _count(connection, f"{old} AND NOT EXISTS (FROM __links AS s WHERE {unchanged})")
         kept = f"EXISTS (SELECT 1 FROM lake.lit.paper_source AS t WHERE {unchanged})"
         report.added = _count(connection, f"SELECT count(*) FROM __links AS s WHERE NOT {kept}")
-        if report.added or report.removed or is_stale(connection):
+        if report.added or report.removed or is_stale(lake.recall_all(connection)):
             with lake.transaction(connection, "link papers with sources by what they say"):
                 connection.execute(
                     f"DELETE FROM lake.lit.paper_source AS t WHERE {mine} "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog.store import lake, manifest
-from catalog.store.manifest import DUPLICATE, LOADED, STALE, Known, Source
+from catalog.store.manifest import DUPLICATE, FAILED, LOADED, SKIPPED, STALE, UNREADABLE, Known, Source
 from ingest.planning import FolderNotFound, Found, Plan, archive_of, find_files, make_plan
 from ingest.refresh_report import Report
 from ingest.streams import on_disk
@@ -48,11 +48,21 @@ def plan_of(connection: lake.Connection, store: Path, job: Job) -> tuple[Report,
         f._replace(release=job.release(f.path), inside=tuple(inside[f.path].items()) if f.path in inside else ())
         for f in found.values()
     )
-    older = older_versions(found, store)
+    # An older one gives way to a newer one that can be read, and to one that nobody has tried yet as it is now.
+    broken = {
+        path
+        for path, known in ledger.items()
+        if known.status in {FAILED, SKIPPED, UNREADABLE}
+        and path in found
+        and (known.bytes, known.mtime_ns) == (found[path].bytes, found[path].mtime_ns)
+    }
+    versions = older_versions(found, store)
+    older = {old: new for old, new in versions.items() if new not in broken}
     plan = make_plan((f for f in told if f.path not in older), ledger, again=job.again)
     plan.older = older
     if job.only_stale:
         stale = {archive_of(path, found) or path for path, known in ledger.items() if known.status == STALE}
+        stale |= {old for old, new in versions.items() if new in broken and old not in ledger}
         plan.read = [file for file in plan.read if file.path in stale]
     report.unchanged = plan.unchanged
     if len(found) < len(ledger) + len(plan.read):

@@ -8,6 +8,7 @@ What lies in folders of the user is never touched.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from catalog.schema.identifiers import ProductName, parse_product_name
 from catalog.store.manifest import DUPLICATE, LOADED, Known
 from ingest.streams import spelled
 
+_FETCHED = re.compile(r"files(-[^/]+)?/[^/]+/[^/]+/[^/]+")
+"""Where a fetch lays products, below the store: files/2CXOJ.../obsid_obi/name, with a root for each release."""
 Key = tuple[int, int, int | None, str, str]
 
 
@@ -37,7 +40,7 @@ def older_versions(paths: Iterable[str], store: Path) -> dict[str, str]:
     paths : iterable of str
         Files on disk, as the ledger spells them.
     store : Path
-        What lies elsewhere was not fetched.
+        What lies elsewhere than in its folders of fetched files is the user's.
 
     Returns
     -------
@@ -49,14 +52,16 @@ def older_versions(paths: Iterable[str], store: Path) -> dict[str, str]:
     >>> names = [f"/s/files/2CXOJ1/1_000/acisf00001_000N00{n}_r0001_pha3.fits" for n in (2, 3)]
     >>> older_versions([*names, names[1].replace("/s/", "/elsewhere/")], Path("/s")) == {names[0]: names[1]}
     True
+    >>> older_versions([n.replace("/files/", "/mine/") for n in names], Path("/s"))  # the user's own, below the store
+    {}
     """
     own = spelled(str(store)) + "/"
     versions: dict[tuple[str, Key], list[tuple[int, str]]] = {}
     for path in paths:
-        if not path.startswith(own):
+        if not path.startswith(own) or not _FETCHED.fullmatch(path, len(own)):
             continue
         product = parse_product_name(os.path.basename(path))  # noqa: PTH119 - a hundred thousand times
-        root = path.rsplit("/", 3)[0]  # files/2CXOJ.../obsid_obi/name: one root for each release
+        root = path.rsplit("/", 3)[0]
         if product is not None:
             versions.setdefault((root, key_of(product)), []).append((product.version, path))
     older = {}

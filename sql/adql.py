@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from sql.adql_geometry import GEOMETRY, SHAPES, NotAdql, geometry, is_argument, shown, sql_of
+from sql.adql_geometry import CONE_DISTANCE, GEOMETRY, SHAPES, NotAdql, geometry, is_argument, shown, sql_of
 from sql.adql_grammar import check, parsed
 from sql.objects import OBJECTS
 from sql.spherical import NoShape
@@ -49,6 +49,10 @@ class Offered:
         Functions that stand in FROM, lower case -> names of their arguments, in the order of ADQL.
     renamed : mapping of str to str
         Tables that have another name in the engine, lower case: 'tap_schema.tables' -> '__tap_schema_tables'.
+    views : mapping of str to str
+        Tables that are a query in the engine, lower case: 'ivoa.obscore' -> 'SELECT ...' in our dialect.
+    circles : mapping of str to tuple of str
+        Columns that hold a circle of the sky, by full name -> the columns of its centre and of its diameter [deg].
     kinds : callable
         Full name of a table in lower case -> its columns' types and units; none for one that is not known.
     factor : callable
@@ -58,6 +62,8 @@ class Offered:
     functions: Container[str] = ()
     table_functions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
+    circles: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     kinds: Callable[[str], Kinds] = lambda _: {}
     factor: Callable[[str, str], float] | None = None
 
@@ -129,6 +135,8 @@ class _Translation:
                 return self._call(node)
             case exp.Table():
                 return self._table(node)
+            case exp.Column():
+                return self._column_of(node)
             case exp.EQ() | exp.NEQ():
                 return _unwrapped(node)
             case exp.Div():
@@ -146,11 +154,27 @@ class _Translation:
 
     def _table(self, node: exp.Table) -> exp.Expr:
         name = ".".join(p.name for p in node.parts).lower()
-        if new := self._offered.renamed.get(name):
-            alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name))
-            made = exp.Table(this=exp.to_identifier(new), alias=alias, joins=node.args.get("joins"))
-            made.meta["adql"] = name
-            return made
+        new, query = self._offered.renamed.get(name), self._offered.views.get(name)
+        if not new and not query:
+            return node
+        alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(node.name))
+        made = exp.Subquery(this=sql_of(query)) if query else exp.Table(this=exp.to_identifier(new))
+        made.set("alias", alias)
+        made.set("joins", node.args.get("joins"))
+        made.meta["adql"] = name
+        return made
+
+    def _column_of(self, node: exp.Column) -> exp.Expr:
+        """Write a column: without the schema of a table that has another name here; a circle as the shape it is."""
+        full = f"{node.db}.{node.table}".lower()
+        if node.db and (full in self._offered.renamed or full in self._offered.views):
+            node.set("db", None)
+        table = node.args.get("table")
+        if isinstance(node.parent, exp.Anonymous) and node.parent.name.upper() in GEOMETRY:
+            circle = self._offered.circles.get(f"{(self._source(node) or ('', ''))[0]}.{node.name.lower()}")
+            if circle:
+                ra, dec, width = (exp.column(c, table and table.copy(), quoted=True) for c in circle)
+                return exp.Anonymous(this="CIRCLE", expressions=[ra, dec, exp.Div(this=width, expression=sql_of("2"))])
         return node
 
     def _table_call(self, node: exp.Anonymous) -> exp.Expr:
@@ -177,7 +201,7 @@ class _Translation:
 
     def _call(self, node: exp.Anonymous) -> exp.Expr:  # noqa: PLR0911 - one line for each kind of function
         name, given = node.name.upper(), node.expressions
-        if name in GEOMETRY:
+        if name in GEOMETRY or name == CONE_DISTANCE:
             return node if name in {*SHAPES, "CENTROID"} and is_argument(node) else geometry(name, node)
         if name == "IN_UNIT":
             return self._in_unit(node)
@@ -254,6 +278,11 @@ class _Translation:
 
     def _column(self, node: exp.Column) -> tuple[str, str] | None:
         """Return the type and unit of a column, where it is one of a table that is known."""
+        found = self._source(node)
+        return found and found[1]
+
+    def _source(self, node: exp.Column) -> tuple[str, tuple[str, str]] | None:
+        """Return the full name of the table that a column is of, and its type and unit."""
         scope = node.find_ancestor(exp.Select)
         while scope is not None:
             sources = [scope.args.get("from_"), *(scope.args.get("joins") or [])]
@@ -261,17 +290,22 @@ class _Translation:
                 t
                 for s in sources
                 if s is not None
-                for t in s.find_all(exp.Table)
-                if t.find_ancestor(exp.Select) is scope
+                for t in s.find_all(exp.Table, exp.Subquery)
+                if t.find_ancestor(exp.Select) is scope and (isinstance(t, exp.Table) or "adql" in t.meta)
             ]
             for table in tables:
                 if not node.table or table.alias_or_name.lower() == node.table.lower():
-                    full = table.meta.get("adql") or ".".join(p.name for p in table.parts).lower()
-                    full = full if isinstance(table.this, exp.Identifier) else table.this.name.lower()
+                    full = table.meta.get("adql") or _full_name(table)
                     if (known := self._offered.kinds(full).get(node.name.lower())) is not None:
-                        return known
+                        return full, known
             scope = scope.find_ancestor(exp.Select)
         return None
+
+
+def _full_name(table: exp.Table) -> str:
+    if not isinstance(table.this, exp.Identifier):  # a function that gives rows
+        return str(table.this.name).lower()
+    return ".".join(p.name for p in table.parts).lower()
 
 
 def _takes_names(function: str) -> bool:

@@ -12,6 +12,8 @@ SHAPES = frozenset({"POINT", "CIRCLE", "BOX", "POLYGON"})
 """Functions that make a shape."""
 GEOMETRY = SHAPES | {"AREA", "CENTROID", "CONTAINS", "COORD1", "COORD2", "COORDSYS", "DISTANCE", "INTERSECTS"}
 """Functions of the sky."""
+CONE_DISTANCE = "CONE_DISTANCE"
+"""Of the Chandra catalog's own service: dbo.cone_distance(ra1, dec1, ra2, dec2), in arcmin."""
 _FRAMES = frozenset({"", "ICRS", "ICRS GEOCENTER", "ICRS BARYCENTER", "ICRS TOPOCENTER"})
 
 
@@ -19,7 +21,7 @@ class NotAdql(ValueError):
     """A query that is not ADQL as it is offered here; the text says what is wrong, and what to write instead."""
 
 
-def geometry(name: str, node: exp.Anonymous) -> exp.Expr:  # noqa: PLR0911 - one line for each function
+def geometry(name: str, node: exp.Anonymous) -> exp.Expr:  # noqa: C901, PLR0911 - one line for each function
     """Translate a call about the sky; a shape that stands alone becomes an array of its numbers."""
     given = node.expressions
     if name in SHAPES:
@@ -30,6 +32,9 @@ def geometry(name: str, node: exp.Anonymous) -> exp.Expr:  # noqa: PLR0911 - one
         made = sql_of(f"CAST({condition} AS INTEGER)")
         made.meta["condition"] = True
         return made
+    if name == CONE_DISTANCE:
+        a, b = (Point(*(g.sql("duckdb") for g in pair)) for pair in (_exactly(name, given, 4)[:2], given[2:]))
+        return sql_of(f"60 * ({spherical.distance(a, b)})")
     if name == "DISTANCE":
         if len(given) == 4:  # noqa: PLR2004 - two positions
             texts = [g.sql("duckdb") for g in given]

@@ -10,7 +10,7 @@ from sqlglot.dialects.tsql import TSQL
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.tsql import TSQLParser
 
-from sql.adql_geometry import NotAdql, shown
+from sql.adql_geometry import CONE_DISTANCE, NotAdql, shown
 
 _NODES: dict[type[exp.Expr], frozenset[str]] = {
     kind: frozenset(parts.split())
@@ -64,7 +64,7 @@ _PLAIN: tuple[type[exp.Expr], ...] = (
     exp.Is,
     exp.Like,
 )
-_PLAIN += (exp.ILike, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Add, exp.Sub, exp.Mul)
+_PLAIN += (exp.ILike, exp.Mod, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Add, exp.Sub, exp.Mul)
 _PLAIN += (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot)
 
 
@@ -130,6 +130,10 @@ def parsed(query: str) -> exp.Expr:
         raise NotAdql(f"ADQL has queries alone: SELECT, or WITH ... SELECT; found {tokens[0].text.upper()}")
     if any(token.token_type in {TokenType.LIMIT, TokenType.FETCH} for token in tokens):
         raise NotAdql("ADQL has no LIMIT; write SELECT TOP 10 ... and, for what follows, OFFSET 10 at the end")
+    for dot in list(roots[0].find_all(exp.Dot)):  # the Chandra catalog's own service has this one in a schema
+        call = dot.expression
+        if dot.this.name.lower() == "dbo" and isinstance(call, exp.Anonymous) and call.name.upper() == CONE_DISTANCE:
+            dot.replace(call)
     return roots[0]
 
 

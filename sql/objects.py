@@ -1,8 +1,9 @@
 """Views and macros: one file each under views/ and macros/, read here and put in order.
 
 A file begins with a comment that says what the object is, its parameters, and its columns with unit, UCD and
-meaning; then stands one CREATE statement. The store, `python -m catalog info` and the reference page are all
-made from these files. Text in, text out: no database.
+meaning; then stands one CREATE statement. Values of a macro are of type DOUBLE where no other type stands behind the
+name, as in `<VARCHAR>`. The store, `python -m catalog info` and the reference page are all made from these files. Text
+in, text out: no database.
 
 A macro cannot hand another the answer of a query. So two that differ in how they begin only share a text: where the
 one's file says `-- goes on as other`, what follows the line `-- one goes on so` in the other's file stands in the lake.
@@ -23,19 +24,23 @@ Kind = Literal["view", "scalar macro", "table macro"]
 _CREATE = re.compile(
     r"^CREATE (?P<kind>VIEW|MACRO) (?P<name>[a-z_.]+)\s*(?:\([^)]*\)\s*)?AS\s+(?P<table>TABLE\b)?", re.MULTILINE
 )
-_COLUMN = re.compile(r"^ {2}(?P<name>\w+)(?: \[(?P<unit>[^\]]+)\])?(?: \{(?P<ucd>[^}]+)\})? (?P<description>\S.*)$")
+_COLUMN = re.compile(
+    r"^ {2}(?P<name>\w+)(?: <(?P<type>[A-Z]+(?:\[\])?)>)?(?: \[(?P<unit>[^\]]+)\])?(?: \{(?P<ucd>[^}]+)\})? "
+    r"(?P<description>\S.*)$"
+)
 _GOES_ON = re.compile(r"^-- goes on as (?P<other>[a-z_.]+)\n", re.MULTILINE)
 _SECTIONS = ("parameters:", "columns:", "returns:")
 
 
 @dataclass(frozen=True)
 class Described:
-    """A parameter or a column of an object: name, unit (VOUnits), UCD (UCD1+) and meaning."""
+    """A parameter or a column of an object: name, unit (VOUnits), UCD (UCD1+), meaning; of a macro's, DuckDB's type."""
 
     name: str
     description: str
     unit: str = ""
     ucd: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,11 @@ def parse_object(text: str) -> SqlObject:
         elif current is None:
             purpose.append(line)
         elif match := _COLUMN.match(line):
-            current.append(Described(match["name"], match["description"], match["unit"] or "", match["ucd"] or ""))
+            usual = "DOUBLE" if created["kind"] == "MACRO" else ""
+            said = (match["description"], match["unit"] or "", match["ucd"] or "", match["type"] or usual)
+            current.append(Described(match["name"], *said))
         else:
-            raise ValueError(f"{created['name']}: expected '  name [unit] {{ucd}} description', found {line!r}")
+            raise ValueError(f"{created['name']}: expected '  name <TYPE> [unit] {{ucd}} description', found {line!r}")
     kind: Kind = "view" if created["kind"] == "VIEW" else "table macro" if created["table"] else "scalar macro"
     return SqlObject(
         created["name"],
@@ -135,12 +142,8 @@ def parse_object(text: str) -> SqlObject:
 def _in_order(objects: list[SqlObject]) -> tuple[SqlObject, ...]:
     """Sort so that each object comes after those its body names."""
     by_name = {o.full_name: o for o in objects}
-    needs = {
-        o.full_name: {
-            other for other in by_name.keys() - {o.full_name} if re.search(rf"\b{re.escape(other)}\b", o.body)
-        }
-        for o in objects
-    }
+    names = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(by_name, key=len, reverse=True)))})\b")
+    needs = {o.full_name: set(names.findall(o.body)) - {o.full_name} for o in objects}
     done: dict[str, SqlObject] = {}
     while len(done) < len(by_name):
         ready = sorted(name for name in by_name.keys() - done.keys() if needs[name] <= done.keys())

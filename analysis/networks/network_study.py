@@ -116,7 +116,8 @@ def study(nodes: Nodes, asked: NetworkQuestion, ways: Ways, anomaly: Floats | No
         ways.say(f"threshold {threshold:g}: {len(some.left):,} edges of {nodes.n:,} nodes")
         graph = _Graph(some, nodes, types, asked, ways.seed)
         tables["analysis.graph"].append({"threshold": threshold, **graph.row()})
-        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, graph.high_from, ways.seed))
+        cut = (graph.high_from, ways.seed, asked.high_share)
+        of_types.append(degree_by_type(graph.matrix, types, names, nodes.sources, *cut))
         orders = {"low degree": graph.degree.astype(np.float64), "low coreness": graph.core.coreness}
         orders["both"] = rankdata(orders["low degree"]) + rankdata(orders["low coreness"])
         if anomaly is not None:

@@ -118,7 +118,13 @@ def expected_degree(matrix: csr_array, types: Ints, n_types: int) -> Floats:
 
 
 def degree_by_type(
-    matrix: csr_array, types: Ints, names: Sequence[str], sources: npt.NDArray[np.generic], high_from: float, seed: int
+    matrix: csr_array,
+    types: Ints,
+    names: Sequence[str],
+    sources: npt.NDArray[np.generic],
+    high_from: float,
+    seed: int,
+    high_share: float = 0.5,
 ) -> list[TypeDegrees]:
     """Return the table of types, most common first.
 
@@ -134,10 +140,13 @@ def degree_by_type(
         Least degree that counts as high.
     seed : int
         Of the control.
+    high_share : float
+        Share of the nodes that count as of high balanced degree: the share that `high_from` cuts off, so that both odds
+        are of the same cut.
     """
     degree = np.diff(matrix.indptr).astype(np.float64)
     balanced = balanced_degree(matrix, types)
-    high, high_balanced = degree >= high_from, (balanced >= np.median(balanced)) & (balanced > 0)
+    high, high_balanced = degree >= high_from, (balanced >= np.quantile(balanced, 1.0 - high_share)) & (balanced > 0)
     code = np.where(types < 0, len(names), types)
     labels = [*names, "(none)"]
     n_types = len(labels)

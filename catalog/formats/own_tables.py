@@ -5,10 +5,13 @@ A store's owner may read files of their own. SQL that comes from outside may not
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
+from xml.parsers import expat
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,10 @@ from catalog.errors import QueryError, UnreadableFile
 if TYPE_CHECKING:
     from astropy.table import Table
 
+_MOST_ELEMENTS = 1 << 16
+"""Elements in one cell of a VOTable."""
+_SIZE = re.compile(r"([0-9]{1,18}x)*([0-9]{1,18}|[0-9]{0,18}\*)|")
+"""How many elements a cell has, as VOTable writes it: '3', '2x3', '2x*', '8*'."""
 KINDS = ".csv, .tsv, .parquet, .arrow, .fits, .vot, .xml, .ecsv, also gzipped"
 
 
@@ -33,8 +40,8 @@ def from_frame(frame: object) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        NaN is NULL. Units, descriptions and UCDs of an astropy Table stand in the fields' metadata. A column of
-        positions becomes two, of ra and dec in degrees (ICRS); times become UTC.
+        NaN is NULL. Units, descriptions and UCDs of an astropy or Arrow table stand in the fields' metadata. A column
+        of positions becomes two, of ra and dec in degrees (ICRS); times become UTC.
 
     Raises
     ------
@@ -54,8 +61,12 @@ def from_frame(frame: object) -> pa.Table:
         raise QueryError(f"this {type(frame).__name__} cannot be taken as a table: {error}") from error
     if again := [n for n, count in Counter(map(str.lower, table.column_names)).items() if count > 1]:
         raise QueryError(f"a column's name stands twice, in small or capital letters: {', '.join(again)}; rename one")
-    kept = [pa.field(f.name, f.type, metadata=f.metadata if kind == "astropy" else None) for f in table.schema]
-    return pa.table(columns, schema=pa.schema(kept))
+    return pa.table(columns, schema=pa.schema(pa.field(f.name, f.type, metadata=_about(f)) for f in table.schema))
+
+
+def _about(column: pa.Field) -> dict[bytes, bytes]:
+    """Return what a column says of itself, without what other libraries note in it."""
+    return {key: text for key, text in (column.metadata or {}).items() if key in {b"unit", b"ucd", b"description"}}
 
 
 _CLASSES = frozenset({"Table", "RecordBatch", "DataFrame", "LazyFrame", "dict"})
@@ -159,7 +170,7 @@ def read_as(path: Path, suffix: str) -> pa.Table:
         raise UnreadableFile("a file with a table", "no such file", f"name one in {KINDS}", str(path))
     try:
         frame = _frame(path, suffix)
-    except QueryError:
+    except (QueryError, UnreadableFile):
         raise
     except Exception as error:  # each library that reads has errors of its own
         said = str(error).strip().splitlines()
@@ -189,7 +200,85 @@ def _frame(path: Path, suffix: str) -> object:
 
             kind = {".fits": "fits", ".fit": "fits", ".ecsv": "ascii.ecsv"}.get(suffix, "votable")
             options = {"table_id": 0} if kind == "votable" else {}
+            if kind == "votable":
+                from astropy.utils.data import get_readable_fileobj  # noqa: PLC0415 - as above
+
+                with get_readable_fileobj(path, encoding="binary") as stream:
+                    try:
+                        check_votable(stream)
+                    except QueryError as error:
+                        raise UnreadableFile("a VOTable with its rows", str(error), name=str(path)) from error
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of units that astropy does not know: they are kept as they are
                 return Table.read(path, format=kind, **options)
     raise QueryError(f"{path}: expected a table in {KINDS}; found a name that ends in {suffix or 'nothing'}")
+
+
+def check_votable(stream: BinaryIO, most_cells: int | None = None) -> None:
+    """Refuse a VOTable that must not be given to a reader: one that points to rows elsewhere, or asks for much memory.
+
+    astropy opens what a STREAM's href names: any file that this program may read, any address that it can reach.
+
+    Parameters
+    ----------
+    stream : binary file
+        Its XML, without compression.
+    most_cells : int, optional
+        Elements of all rows of its tables together.
+
+    Raises
+    ------
+    QueryError
+        If it is such a one, or no XML.
+
+    Examples
+    --------
+    >>> import io
+    >>> check_votable(io.BytesIO(b'<VOTABLE><STREAM href="file:///a"/></VOTABLE>'))
+    Traceback (most recent call last):
+    ...
+    catalog.errors.QueryError: the VOTable keeps its rows elsewhere (STREAM href); send them in it: TABLEDATA or BINARY2
+    """
+    width = rows = cells = 0
+
+    def begin(tag: str, given: dict[str, str]) -> None:
+        nonlocal width, rows, cells
+        kind, size, n_rows = _plain_name(tag), given.get("arraysize", "").strip(), given.get("nrows", "0").strip()
+        if kind == "stream" and "href" in map(_plain_name, given):
+            raise QueryError(
+                "the VOTable keeps its rows elsewhere (STREAM href); send them in it: TABLEDATA or BINARY2"
+            )
+        elements = _elements(size)
+        if kind == "table":
+            if not re.fullmatch("[0-9]{1,18}", n_rows):
+                raise QueryError(f"the VOTable has nrows={n_rows[:40]!r}; expected a whole number")
+            width, rows = 0, int(n_rows)
+        elif kind == "field":
+            width += elements
+            cells += elements * rows
+        elif kind == "tr":
+            cells += width
+        if most_cells is not None and cells > most_cells:
+            raise QueryError(f"the VOTable says that it has more than {most_cells:,} cells; send fewer rows or columns")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = begin
+    try:
+        parser.ParseFile(stream)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        if isinstance(error, QueryError):
+            raise
+        raise QueryError(f"this is no VOTable: {error}") from error
+
+
+def _plain_name(name: str) -> str:
+    """Return a name of XML without its prefix, in small letters."""
+    return name.rpartition(":")[2].lower()
+
+
+def _elements(size: str) -> int:
+    """Return how many elements an arraysize asks room for."""
+    n = math.prod(max(1, int(n)) for n in re.findall("[0-9]+", size)) if _SIZE.fullmatch(size) else _MOST_ELEMENTS + 1
+    if n > _MOST_ELEMENTS:
+        raise QueryError(f"the VOTable has arraysize={size[:40]!r}; a cell has at most {_MOST_ELEMENTS} elements")
+    return n

@@ -91,6 +91,7 @@ def write_votable(
     serialization: Serialization = "BINARY2",
     *,
     more: bool = False,
+    after: str = "",
 ) -> None:
     """Write a VOTable.
 
@@ -104,6 +105,8 @@ def write_votable(
     serialization : {'BINARY2', 'BINARY', 'TABLEDATA'}
     more : bool
         There are more rows than these: the table says so at its end, as DALI has it.
+    after : str
+        Further elements RESOURCE, which may refer to fields: one whose metadata has an `id` carries it.
     """
     kinds = [_kind(field.type) for field in reader.schema]
     stream.write(_head(reader.schema, kinds, notes, serialization).encode())
@@ -116,7 +119,7 @@ def write_votable(
         _write_binary(reader, stream, kinds, flags=serialization == "BINARY2")
         stream.write(f"</STREAM></{serialization}></DATA>".encode())
     end = '<INFO name="QUERY_STATUS" value="OVERFLOW"/>' if more else ""
-    stream.write(f"</TABLE>{end}</RESOURCE></VOTABLE>\n".encode())
+    stream.write(f"</TABLE>{end}</RESOURCE>{after}</VOTABLE>\n".encode())
 
 
 def header_votable(schema: pa.Schema, notes: Mapping[str, str]) -> str:
@@ -177,7 +180,8 @@ def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], seria
     ]
     for field, kind in zip(schema, kinds, strict=True):
         about = metadata_of(field)
-        attributes = f"{_named(field.name, taken)} {kind.attributes}"
+        own = f"ID={_quoted(about['id'])} " if "id" in about else ""
+        attributes = f"{own}{_named(field.name, taken)} {kind.attributes}"
         meaning, unit = about.get("description", ""), about.get("unit", "")
         if declared := vounit(unit):
             attributes += f" unit={_quoted(declared)}"
@@ -186,6 +190,7 @@ def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], seria
         if ucd := about.get("ucd"):
             attributes += f" ucd={_quoted(ucd)}"
             attributes += ' ref="icrs"' if ucd.startswith("pos.eq") else ""
+        attributes += f" utype={_quoted(about['utype'])}" if "utype" in about else ""
         description = f"<DESCRIPTION>{escape(allowed(meaning))}</DESCRIPTION>" if meaning else ""
         null = (
             f'<VALUES null="{kind.null}"/>' if serialization == "BINARY" and kind.null is not None else kind.array_null

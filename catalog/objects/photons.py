@@ -32,15 +32,37 @@ class Events(Product):
     Columns: time_s, x, y, energy_ev, pi, ccd_id, in_source_region and file_id, as product.detection_event has them.
     """
 
-    def _draw(self, axes: Axes) -> None:
-        """Draw energy over time: counts per cell."""
+    def by_energy_and_time(self) -> tuple[Numbers, Numbers, Numbers]:
+        """Count the photons in cells of energy and time.
+
+        Returns
+        -------
+        counts : ndarray of float, shape (n_energy, n_time)
+            Photons per cell; those of unknown energy or time, or outside of 0.3 to 10 keV, are in none.
+        time_s : ndarray of float, shape (n_time + 1,)
+            Edges, mission seconds; the more photons, the more cells.
+        energy_kev : ndarray of float, shape (n_energy + 1,)
+            Edges, keV, equally far apart in the logarithm.
+
+        Examples
+        --------
+        >>> photons = pa.table({"time_s": [10.0, 12.0, 18.0], "energy_ev": [900.0, 1500.0, 20_000.0]})
+        >>> counts, time_s, energy_kev = Events(photons, "a detection").by_energy_and_time()
+        >>> counts.sum(), counts.shape, time_s[[0, -1]].tolist()
+        (np.float64(2.0), (40, 8), [10.0, 18.0])
+        """
         time, energy = np.asarray(self["time_s"], np.float64), np.asarray(self["energy_ev"], np.float64) / 1e3
         known = np.isfinite(time) & np.isfinite(energy) & (energy > 0)
-        zero = float(time[known].min()) if known.any() else 0.0
         edges = np.geomspace(0.3, 10.0, _N_ENERGY + 1)
         n_time = int(np.clip(known.sum() / 8, 8, _N_TIME))
-        counts, at, _ = np.histogram2d((time[known] - zero) / 1e3, energy[known], bins=(n_time, edges))
-        drawn = axes.pcolormesh(at, edges, np.ma.masked_equal(counts.T, 0))
+        counts, energy_kev, time_s = np.histogram2d(energy[known], time[known], bins=(edges, n_time))
+        return counts, time_s, energy_kev
+
+    def _draw(self, axes: Axes) -> None:
+        """Draw energy over time: counts per cell."""
+        counts, time_s, edges = self.by_energy_and_time()
+        zero = float(time_s[0])
+        drawn = axes.pcolormesh((time_s - zero) / 1e3, edges, np.ma.masked_equal(counts, 0))
         axes.figure.colorbar(drawn, ax=axes, label="counts")
         axes.set(yscale="log", xlabel=f"time since {zero:.0f} s [ks]", ylabel="energy [keV]", title=self.about)
         axes.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])

@@ -78,9 +78,8 @@ class Workers:
     def renew(self) -> None:
         """Stop what is under way; the next item starts afresh."""
         executor, self._executor = self._executor, None
-        if executor is None:
-            return
-        executor.shutdown(wait=True, cancel_futures=True)
+        if executor is not None:
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 Opener = Callable[[str, int | None], AbstractContextManager[Workers]]
@@ -189,9 +188,10 @@ def slurm(address: str, count: int | None) -> Iterator[Workers]:
         jobqueue.SLURMCluster(worker_extra_args=["--preload", __name__], **queue) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
-        cluster.scale(jobs=count or cpu_count())
-        client.wait_for_workers(1)
-        yield from _through_dask(distributed, client, count)
+        jobs = count or cpu_count()
+        cluster.scale(jobs=jobs)
+        client.wait_for_workers(1)  # the others come while it works
+        yield from _through_dask(distributed, client, max(jobs, sum(client.nthreads().values())))
 
 
 def _through_dask(distributed: Any, client: Any, count: int | None) -> Iterator[Workers]:  # noqa: ANN401 - untyped

@@ -135,7 +135,7 @@ def write_fitting_files(
         for row in job.rows(_RESPONSES.format(kind=kind) % job.chosen):
             response = cast("Row", row["response"])
             key = str(response[f"{kind}_id"])
-            name = job.free(str(row["file_name"] or f"{key}.{kind}"), key)
+            name = job.free(_name(row["file_name"], f"{key}.{kind}"), key)
             linked[kind][key] = job.write(name, build(response, cast("Row", row["header"]) or {}))
     done = {"arfs": len(linked["arf"]), "rmfs": len(linked["rmf"])}
     return Written(**done, **_spectra(job, linked), event_lists=_events(job))
@@ -223,9 +223,16 @@ class _Job:
 
 
 def _name(path: object, otherwise: str) -> str:
-    """Return the base name of a file, or of a member of an archive, without .gz."""
+    """Return the base name of a file, or of a member of an archive, without .gz; it never leads out of a folder.
+
+    Examples
+    --------
+    >>> _name("a/b.tar!4736.pi.gz", "x.pi"), _name("../victim", "x.pi"), _name("...gz", "x.pi")
+    ('4736.pi', 'victim', 'x.pi')
+    """
     name = re.split(r"[/\\]|::?|!", str(path or ""))[-1].split("?")[0]
-    return re.sub(r"\.gz$", "", name, flags=re.IGNORECASE) or otherwise
+    name = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
+    return name if name.strip(". ") and name.isprintable() else re.sub(r"[^\w.+-]", "_", otherwise)
 
 
 def _with_end(name: str, end: str) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import queue
 import tempfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ import pyarrow as pa
 from catalog.errors import QueryError, suggestion
 from catalog.formats import own_tables
 from catalog.formats.export import export
-from catalog.query.result import Result
+from catalog.query.result import BATCH_ROWS, Result
 
 if TYPE_CHECKING:
     from pyvo.samp import SAMPIntegratedClient
@@ -58,6 +59,34 @@ def send(result: Result, to: str = "all", name: str = "photonlake") -> list[str]
     >>> send(cat.sql("SELECT name, ra, dec FROM csc.master_source"), "topcat")  # doctest: +SKIP
     ['topcat']
     """
+    return send_table(result.arrow(), to, name)
+
+
+def send_table(table: pa.Table, to: str = "all", name: str = "photonlake") -> list[str]:
+    """Send a table to programs that show tables; see `send`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With unit, UCD and description in the fields' metadata.
+    to, name : str
+        As for `send`.
+
+    Returns
+    -------
+    list of str
+        Names of the programs that took it.
+
+    Raises
+    ------
+    QueryError
+        As `send`.
+
+    Examples
+    --------
+    >>> send_table(pa.table({"ra": [148.97], "dec": [69.68]}), "topcat")  # doctest: +SKIP
+    ['topcat']
+    """
     with _client() as client, tempfile.TemporaryDirectory(prefix="photonlake-") as folder:
         there = {key: _name(client, key) for key in client.get_subscribed_clients("table.load.votable")}
         chosen = [key for key, known in there.items() if to.lower() in {"all", known.lower()}]
@@ -66,8 +95,8 @@ def send(result: Result, to: str = "all", name: str = "photonlake") -> list[str]
             running = f"there are {', '.join(names)}{suggestion(to, names)}" if names else "none that takes tables runs"
             raise QueryError(f"SAMP: no program {to!r} to send a table to; {running}")
         file = Path(folder) / "result.vot"
-        export(result.reader(), file, "votable")
-        told = {"url": file.as_uri(), "name": name, "table-id": f"photonlake-{result.snapshot}-{id(result)}"}
+        export(table.to_reader(BATCH_ROWS), file, "votable")
+        told = {"url": file.as_uri(), "name": name, "table-id": f"photonlake-{uuid.uuid4().hex}"}
         message = {"samp.mtype": "table.load.votable", "samp.params": told}
         for key in chosen:  # each has read the file when it answers; then it can go
             answer = client.call_and_wait(key, message, str(_ANSWER_S))

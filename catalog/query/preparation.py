@@ -152,7 +152,7 @@ def resolve(query: str, named: Named, session: Session, parameters: Mapping[str,
     for call in rewritten.scalar_calls:
         _create(call.name, scalar_function(call.function), session.about(call.spaces))
     for relation, space in rewritten.spaces.items():
-        session.cursor.register(relation, session.space(space).relation())
+        session.space(space).register(session.cursor, relation)
     for table_call in rewritten.calls:
         function = table_function(table_call.function)
         try:

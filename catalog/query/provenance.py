@@ -63,10 +63,15 @@ def _trace(
         outputs = _outputs(parse(sql), {name: [(c.name, c) for c in columns] for name, columns in own})
     except (NotUnderstood, RecursionError):
         return (None,) * len(names)
+    by_name = {name.lower(): column for name, column in reversed(outputs)}
     if len(outputs) == len(names):
-        found = [column for _, column in outputs]
+        # A store that got columns later has them in another order than the registry.
+        places = zip(names, outputs, strict=True)
+        found = [
+            column if name.lower() == out.lower() else by_name.get(name.lower(), column)
+            for name, (out, column) in places
+        ]
     else:  # a star over something unknown: only names can tell
-        by_name = {name.lower(): column for name, column in reversed(outputs)}
         found = [by_name.get(name.lower()) for name in names]
     return tuple(replace(column, name=name) if column else None for name, column in zip(names, found, strict=True))
 

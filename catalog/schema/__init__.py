@@ -50,6 +50,7 @@ SCHEMAS: dict[str, str] = {
     "lit": "the literature",
     "meta": "what the store knows of itself: files, sources, encoders, spaces",
     "analysis": "what the studies found: runs, scores, clusters, graphs",
+    "ivoa": "the data products as the Virtual Observatory describes them",
     "simulated": "the truth behind simulated sources; no analysis reads it",
 }
 

@@ -51,6 +51,11 @@ class Address:
         return f"http://{host}:{self.port}{self.prefix}/"
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is reached from this machine alone."""
+        return self.host in _LOOPBACK and not self.public
+
+    @property
     def names(self) -> frozenset[str]:
         """What a request may call this host: without a port too, where it is the usual one."""
         plain = set(_LOOPBACK - {"::1"}) if self.host in _LOOPBACK else {*_LOOPBACK, self.host, *_own_names()}

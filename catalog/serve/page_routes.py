@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.export import FORMATS
 from catalog.formats.origin import notes_of
-from catalog.serve.answers import Answers, Json
+from catalog.serve.answers import Answers
 from catalog.serve.callers import refused
 from catalog.serve.columns import MEDIA_TYPE
+from catalog.serve.json_values import Json
 
 PAGE = {"/": "index.html"} | {
     f"/{entry.name}": entry.name
@@ -45,16 +46,19 @@ class PageRoutes:
     Parameters
     ----------
     answers : Answers
+    sends : bool
+        Whether it may send tables to TOPCAT on this machine: where the page's user sits at it.
     """
 
     answers: Answers
+    sends: bool = False
 
     @property
     def routes(self) -> list[BaseRoute]:
         """The routes, for Starlette."""
         files = [Route(path, self._file) for path in PAGE]
         asked = [Route(path, self._question) for path in self._questions]
-        taken = {"/api/sql": self._sql, "/api/select": self._select, "/api/save": self._save}
+        taken = {"/api/sql": self._sql, "/api/select": self._select, "/api/save": self._save, "/api/samp": self._samp}
         return [*files, *asked, *(Route(path, take, methods=["POST"]) for path, take in taken.items())]
 
     @property
@@ -70,6 +74,8 @@ class PageRoutes:
             "/api/detection": (answers.detection, ("id",)),
             "/api/spectrum": (answers.spectrum, ("id",)),
             "/api/light_curve": (answers.light_curve, ("id", "bin")),
+            "/api/blocks": (answers.blocks, ("id",)),
+            "/api/photon_map": (answers.photon_map, ("id",)),
             "/api/neighbours": (answers.neighbours, ("space", "id")),
             "/api/image": (answers.image, ("id",)),
             "/api/search": (answers.search, ("space", "text")),
@@ -125,6 +131,23 @@ class PageRoutes:
             return content.getvalue()
 
         return await answered("/api/save", ask, "application/octet-stream")
+
+    async def _samp(self, request: Request) -> Response:
+        """Send an answer, whole, to TOPCAT or another program on this machine: the user has pressed a button."""
+        if not self.sends:
+            return refused(403, "tables go to TOPCAT where the server, its page and TOPCAT are on one machine; save it")
+        body = await _body(request, "application/json", _MAX_BODY)
+        if isinstance(body, Response):
+            return body
+
+        def ask() -> Json:
+            from catalog.publish.samp_messages import send_table  # noqa: PLC0415 - for who sends alone
+
+            given = _given(body)
+            table = self.answers.table(given["query"], given.get("selection", ""))
+            return {"sent": send_table(table, given.get("program", "all")), "rows": table.num_rows}
+
+        return await answered("/api/samp", ask)
 
 
 async def _body(request: Request, type_: str, most: int) -> bytes | Response:

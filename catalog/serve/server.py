@@ -29,6 +29,7 @@ except ModuleNotFoundError as error:
 from catalog.serve.callers import Callers
 from catalog.serve.cone_search import ConeSearch
 from catalog.serve.connections import TimedConnection
+from catalog.serve.datalink import DataLink
 from catalog.serve.page_routes import PAGE, PageRoutes, nothing_there
 from catalog.serve.tap_jobs import TapJobs
 from catalog.serve.tap_routes import TapRoutes
@@ -94,7 +95,7 @@ class BrowseServer:
             undone.callback(self.answers.close)
             catalog = self.answers.catalog
             number = None if snapshot is None else catalog.sql("SELECT 1 AS n", snapshot=snapshot).snapshot
-            self.tap = TapService(store, catalog, number)
+            self.tap = TapService(store, catalog, number, url=self.url)
             self.tap_jobs = TapJobs(jobs or _jobs_folder(catalog.store_id), self.tap)
             undone.pop_all()
         config = uvicorn.Config(
@@ -119,12 +120,15 @@ class BrowseServer:
 
     def application(self) -> Starlette:
         """Return what answers: an ASGI application, for another server too."""
+        links = DataLink(self.tap.products)
         compressed = Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1)
         return Starlette(
             routes=[
                 Mount("/tap", routes=TapRoutes(self.tap, self.tap_jobs, f"{self.url}tap").routes),
                 Route("/scs", ConeSearch(self.tap).__call__, methods=["GET"]),
-                Mount("", routes=PageRoutes(self.answers).routes, middleware=[compressed]),
+                Route("/datalink", links.links, methods=["GET", "POST"]),
+                Route("/file/{id}", links.file, methods=["GET"]),
+                Mount("", routes=PageRoutes(self.answers, self.address.is_here).routes, middleware=[compressed]),
             ],
             middleware=[Middleware(Callers, address=self.address, pages=PAGE)],
             exception_handlers={404: nothing_there, 405: nothing_there},

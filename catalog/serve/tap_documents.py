@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape as xml_escape
 from vo_models.tapregext.models import (
     DataLimit,
     DataLimits,
+    DataModelType,
     Language,
     LanguageFeature,
     LanguageFeatureList,
@@ -48,6 +49,7 @@ from vo_models.vosi.capabilities.models import VOSICapabilities
 from vo_models.vosi.tables.models import VOSITable, VOSITableSet
 
 from catalog.formats.votable import allowed
+from catalog.serve.obscore import MODEL
 from catalog.serve.tap_formats import TAP_FORMATS, tap_format
 from catalog.serve.tap_jobs import LONGEST_RETENTION, RETENTION, Job
 from catalog.serve.tap_schema import TapSchema, TapTable, target_column
@@ -148,6 +150,7 @@ def capabilities(url: str) -> bytes:
     versions = [Version(value=v, ivo_id=f"{_STANDARD}ADQL#v{v}") for v in ("2.1", "2.0")]
     access = TableAccess(
         interface=[_interface(url, "base", role="std", version="1.1")],
+        data_model=[DataModelType(ivo_id=MODEL[0], value=MODEL[1])],
         language=[Language(name="ADQL", version=versions, description=_DESCRIPTION, language_features=features)],
         output_format=[OutputFormat(mime=f.mime, alias=list(f.aliases)) for f in TAP_FORMATS],
         upload_method=[UploadMethod(ivo_id=f"{_STANDARD}TAPRegExt#upload-{kind}") for kind in ("inline", "http")],
@@ -206,6 +209,7 @@ def _table(schema: TapSchema, of: TapTable, kind: type[Table], *, detailed: bool
                     description=c.description or None,
                     unit=c.unit or None,
                     ucd=c.ucd or None,
+                    utype=c.utype or None,
                     datatype=declared,
                     flag=["indexed"] if c.indexed else [],
                 )

@@ -20,6 +20,8 @@ from catalog.formats.votable import Serialization, write_votable
 
 _BATCH_ROWS = 1 << 16
 VOTABLE = "application/x-votable+xml"
+AFTER = b"votable.after"
+"""In the metadata of an answer's schema: what stands behind its table in a VOTable."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class TapFormat:
 
 def _votable(serialization: Serialization) -> Callable[[pa.Table, BinaryIO, bool], None]:
     def made(table: pa.Table, stream: BinaryIO, more: bool) -> None:
-        write_votable(table.to_reader(_BATCH_ROWS), stream, notes_of(table.schema), serialization, more=more)
+        after = (table.schema.metadata or {}).get(AFTER, b"").decode()
+        notes = notes_of(table.schema)
+        write_votable(table.to_reader(_BATCH_ROWS), stream, notes, serialization, more=more, after=after)
 
     return made
 

@@ -1,37 +1,43 @@
 """Jobs of an asynchronous service, as UWS has them: kept as files, so that they are there after a restart.
 
 Each job is a folder with job.json, the tables that came with it, and its result. Whatever was waiting or running when
-the server ended is run again when it starts.
+the server ended is run again when it starts. Several servers may share a folder: who runs a job holds a lock on it,
+and all read what another has written.
 
 Source: Universal Worker Service Pattern 1.1 (IVOA Recommendation 2016).
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import re
 import shutil
 import threading
+import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow as pa
 from pyarrow import feather
 
 from catalog.errors import PhotonlakeError, QueryError, UnknownName
 from catalog.serve.tap_formats import tap_format
-from catalog.serve.tap_service import ASYNC_S, LONGEST_S, USUAL_ROWS, TapService
+from catalog.serve.tap_service import ASYNC_S, LONGEST_S, TapService
+from catalog.serve.tap_uploads import query_of, rows_of
 
 RETENTION = timedelta(days=7)
 LONGEST_RETENTION = timedelta(days=60)
 ACTIVE = frozenset({"PENDING", "QUEUED", "EXECUTING", "SUSPENDED"})
 _AT_ONCE = 2
+_WATCH_S = 0.5
 _ID = re.compile(r"[0-9a-f]{32}")
 _LOG = logging.getLogger(__name__)
 
@@ -90,18 +96,44 @@ class TapJobs:
         self.folder, self._service = folder, service
         self._guard = threading.RLock()
         self._stops: dict[str, threading.Event] = {}
+        self._locks: dict[str, TextIO] = {}
+        self._read: dict[str, tuple[int, int]] = {}
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tap-job")
-        self._jobs = {job.job_id: job for job in self._kept()}
+        self._jobs: dict[str, Job] = {}
+        self._look()
         for job in sorted(self._jobs.values(), key=lambda j: j.created):
             if job.phase in {"QUEUED", "EXECUTING"}:
                 self._queue(job.job_id)
+        self._watching = threading.Thread(target=self._watch, name="tap-jobs", daemon=True)
+        self._watching.start()
 
-    def _kept(self) -> Iterable[Job]:
-        for file in self.folder.glob("*/job.json"):
-            try:
-                yield Job(**json.loads(file.read_text("utf-8")))
-            except (OSError, ValueError, TypeError) as error:
-                _LOG.warning("%s is no job, and left alone: %s", file, error)
+    def _look(self) -> None:
+        """Read all jobs that are new, or that another server has changed."""
+        for job_id in self._jobs.keys() | {file.parent.name for file in self.folder.glob("*/job.json")}:
+            self._look_at(job_id)
+
+    def _look_at(self, job_id: str) -> Job | None:
+        """Return a job as its file has it; None where there is none."""
+        file = self.folder / job_id / "job.json"
+        try:
+            if self._read.get(job_id) != (written := _written(file)):
+                self._read[job_id] = written
+                self._jobs[job_id] = Job(**json.loads(file.read_text("utf-8")))
+        except FileNotFoundError:
+            self._jobs.pop(job_id, None)
+        except (OSError, ValueError, TypeError) as error:
+            _LOG.warning("%s is no job, and left alone: %s", file, error)
+        return self._jobs.get(job_id)
+
+    def _watch(self) -> None:
+        """End what another server has ended."""
+        while not self._closed:
+            with self._guard:
+                for job_id in list(self._stops):
+                    job = self._look_at(job_id)
+                    if job is None or job.phase not in ACTIVE:
+                        self._stops.pop(job_id).set()
+            time.sleep(_WATCH_S)
 
     def create(self, parameters: Mapping[str, str], uploads: Mapping[str, pa.Table]) -> Job:
         """Make a job that waits to be run."""
@@ -122,7 +154,7 @@ class TapJobs:
             If there is none of that name, or its time is over.
         """
         with self._guard:
-            job = self._jobs.get(job_id)
+            job = self._look_at(job_id) if _ID.fullmatch(job_id) else None
             if job is not None and job.destruction < _text(datetime.now(UTC)):
                 self.delete(job_id)
                 job = None
@@ -134,6 +166,7 @@ class TapJobs:
         """Return all jobs, the newest first; those whose time is over go."""
         with self._guard:
             now = _text(datetime.now(UTC))
+            self._look()
             for job in [j for j in self._jobs.values() if j.destruction < now]:
                 self.delete(job.job_id)
             return sorted(self._jobs.values(), key=lambda j: j.created, reverse=True)
@@ -211,15 +244,31 @@ class TapJobs:
             for stop in self._stops.values():
                 stop.set()
         self._threads.shutdown(wait=True)
+        for lock in self._locks.values():
+            lock.close()
 
     _closed = False
 
     def _queue(self, job_id: str) -> None:
+        """Let a job run here, unless another server has it."""
+        lock = (self.folder / job_id / "lock").open("w", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            return
+        self._locks[job_id] = lock  # it goes with the process, however that ends
         stop = self._stops[job_id] = threading.Event()
         self._change(replace(self._jobs[job_id], phase="QUEUED"))
         self._threads.submit(self._run, job_id, stop)
 
     def _run(self, job_id: str, stop: threading.Event) -> None:
+        self._run_locked(job_id, stop)
+        with self._guard:
+            if lock := self._locks.pop(job_id, None):
+                lock.close()
+
+    def _run_locked(self, job_id: str, stop: threading.Event) -> None:
         with self._guard:
             if stop.is_set() or job_id not in self._jobs or self._closed:
                 return
@@ -233,8 +282,9 @@ class TapJobs:
             _LOG.exception("job %s", job_id)
             phase, said = "ERROR", "this could not be answered; see the log (-v)"
         with self._guard:
-            if not stop.is_set() and job_id in self._jobs:
-                del self._stops[job_id]
+            now = self._look_at(job_id)  # another server may have ended it
+            if not stop.is_set() and now is not None and now.phase == "EXECUTING":
+                self._stops.pop(job_id, None)
                 self._change(replace(self._jobs[job_id], phase=phase, error=said, ended=_text(datetime.now(UTC))))
 
     def _answer(self, job: Job, stop: threading.Event) -> None:
@@ -257,43 +307,14 @@ class TapJobs:
             half = file.with_suffix(".half")
             half.write_text(json.dumps(asdict(job)), "utf-8")
             os.replace(half, file)  # noqa: PTH105 - os.replace says that it is atomic
-            self._jobs[job.job_id] = job
+            self._jobs[job.job_id], self._read[job.job_id] = job, _written(file)
         return job
 
 
-def query_of(parameters: Mapping[str, str]) -> str:
-    """Return the query among parameters.
-
-    Raises
-    ------
-    QueryError
-        If there is none, or it is in a language that is not ADQL.
-    """
-    request = parameters.get("REQUEST", "doQuery")
-    if request.lower() != "doquery":
-        raise QueryError(f"REQUEST={request}: there is doQuery alone")
-    language = parameters.get("LANG", "")
-    if not re.fullmatch(r"ADQL(-2\.[01])?", language, re.IGNORECASE):
-        raise QueryError(
-            f"LANG={language}: queries are in ADQL; add LANG=ADQL" if language else "LANG is missing: LANG=ADQL"
-        )
-    if not parameters.get("QUERY", "").strip():
-        raise QueryError("QUERY is missing: QUERY=SELECT TOP 5 * FROM csc.master_source")
-    return parameters["QUERY"]
-
-
-def rows_of(parameters: Mapping[str, str]) -> int:
-    """Return the most rows that are wanted.
-
-    Raises
-    ------
-    QueryError
-        If MAXREC is no number.
-    """
-    text = parameters.get("MAXREC", str(USUAL_ROWS))
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise QueryError(f"MAXREC={text}: expected a whole number, 0 or more")
-    return int(text)
+def _written(file: Path) -> tuple[int, int]:
+    """Return what changes whenever a file is replaced."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _text(time: datetime) -> str:

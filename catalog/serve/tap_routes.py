@@ -23,9 +23,9 @@ from starlette.routing import BaseRoute, Route
 from catalog.errors import OutOfTime, PhotonlakeError, QueryError, UnknownName
 from catalog.serve import tap_documents
 from catalog.serve.tap_formats import VOTABLE, tap_format
-from catalog.serve.tap_jobs import ACTIVE, Job, TapJobs, query_of, rows_of
+from catalog.serve.tap_jobs import ACTIVE, Job, TapJobs
 from catalog.serve.tap_service import TapService
-from catalog.serve.tap_uploads import given_with
+from catalog.serve.tap_uploads import given_with, query_of, rows_of
 
 _LONGEST_WAIT_S = 600.0
 _TICK_S = 0.05

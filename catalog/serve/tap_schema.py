@@ -17,6 +17,7 @@ from catalog.formats.votable import vounit
 from catalog.query.names import VIEWS, columns_of, relations
 from catalog.schema import SCHEMAS, TABLES
 from catalog.schema.columns import quote
+from catalog.serve.obscore import utype
 from sql.adql import Kinds
 from sql.adql_grammar import delimited
 from sql.objects import Described
@@ -104,6 +105,7 @@ class TapColumn:
     unit: str = ""
     ucd: str = ""
     indexed: bool = False
+    utype: str = ""
 
     @property
     def votable(self) -> tuple[str, str | None, str | None]:
@@ -207,8 +209,9 @@ class TapSchema:
         """The tables of TAP_SCHEMA, by the names that they have in the engine."""
         columns = [
             (
-                *(t.name, delimited(c.name), *c.votable, c.size, c.description, None, c.unit or None, c.ucd or None),
-                *(int(c.indexed), int(bool(c.ucd)), int(t.schema == _OWN), place),
+                *(t.name, delimited(c.name), *c.votable, c.size, c.description),
+                *(c.utype or None, c.unit or None, c.ucd or None),
+                *(int(c.indexed), int(bool(c.ucd)), int(t.schema == _OWN or bool(c.utype)), place),
             )
             for t in self.tables
             for place, c in enumerate(t.columns, 1)
@@ -261,7 +264,9 @@ def _described(name: str, columns: list[tuple[str, str]]) -> TapTable:
     nothing = Described("", "")
     sorted_by = {*table.order[:1], *table.key[:1]} if table else set()
     made = tuple(
-        TapColumn(column, type_, known.description, vounit(known.unit), known.ucd, column in sorted_by)
+        TapColumn(
+            column, type_, known.description, vounit(known.unit), known.ucd, column in sorted_by, utype(name, column)
+        )
         for column, type_ in columns
         for known in [meanings.get(column, nothing)]
     )

@@ -19,6 +19,9 @@ from catalog.query import functions
 from catalog.query.limited_process import Answer, Limits
 from catalog.query.names import MACROS
 from catalog.query.outside import Outside
+from catalog.serve.obscore import CIRCLES, ON_DISK, PUBLISHER_DID, STANDS_FOR, descriptor, with_utypes
+from catalog.serve.products import Products
+from catalog.serve.tap_formats import AFTER
 from catalog.serve.tap_schema import RENAMED, TapSchema, tap_schema
 from sql.adql import Offered, to_duckdb
 from sql.adql_geometry import NotAdql
@@ -32,6 +35,7 @@ MOST_BYTES = 2 << 30
 UPLOAD_BYTES = 256 << 20
 _PROCESSES = 3
 _UPLOADED = "__tap_upload_"
+_ONE_OF_FAMILY = "hard_hs"
 # ADQL has no named arguments: so many by place, those that are given most often first.
 _BY_PLACE = {
     "nearest": ("space", "target", "k", "metric"),
@@ -61,18 +65,22 @@ class TapService:
         The snapshot that all queries see; else the newest at the time.
     sync_s : float
         So long a query may run whose answer is waited for [s].
+    url : str
+        Where the server is that hands out product files; ends in a slash. '' hands out none.
     """
 
     store: Path
     catalog: Catalog
     snapshot: int | None = None
     sync_s: float = SYNC_S
+    url: str = ""
     _reading: threading.Lock = field(default_factory=threading.Lock)
     _schema: tuple[int, TapSchema] | None = None
 
     def __post_init__(self) -> None:
         """Get ready to ask; no process is started yet."""
         self._outside = Outside(self.store, processes=_PROCESSES)
+        self.products = Products(self.catalog, self.snapshot, self.url and f"{self.url}file")
 
     def close(self) -> None:
         """End the processes."""
@@ -121,11 +129,27 @@ class TapService:
         text = self.translated(query, schema, own)
         words = set(re.findall(r"\w+", text))
         own |= {name: table for name, table in schema.relations.items() if name in words}
+        if ON_DISK in words:
+            own[ON_DISK] = self.products.on_disk()
         limits = Limits(self.sync_s if seconds is None else seconds, min(rows, MOST_ROWS), MOST_BYTES, stop=stop)
         try:
-            return _told(self._outside.ask(text, snapshot=self.snapshot, limits=limits, own=own), query)
+            answer = self._outside.ask(text, snapshot=self.snapshot, limits=limits, own=own)
         except PhotonlakeError as error:
             raise type(error)(_as_written(str(error))) from error
+        return self._told(answer, query, of_products=ON_DISK in words)
+
+    def _told(self, answer: Answer, query: str, *, of_products: bool) -> Answer:
+        """Return an answer that says the query as asked, how to follow its data sets, and not where the store is."""
+        schema = with_utypes(answer.table.schema) if of_products else answer.table.schema
+        about = dict(schema.metadata or {})
+        about.pop(f"{NOTE}store".encode(), None)
+        about[f"{NOTE}query".encode()] = query.encode()
+        place = schema.get_field_index(PUBLISHER_DID)
+        if of_products and self.url and place >= 0:
+            known = schema.field(place).metadata or {}
+            schema = schema.set(place, schema.field(place).with_metadata({**known, b"id": PUBLISHER_DID.encode()}))
+            about[AFTER] = descriptor(f"{self.url}datalink", PUBLISHER_DID).encode()
+        return replace(answer, table=answer.table.cast(schema.with_metadata(about)))
 
     def translated(self, query: str, schema: TapSchema, own: Mapping[str, pa.Table]) -> str:
         """Return a query in our dialect."""
@@ -135,7 +159,10 @@ class TapService:
             return _kinds_of(own[names[table]]) if table in names else schema.kinds(table)
 
         try:
-            return to_duckdb(query, Offered(_ScalarFunctions(), table_functions(), RENAMED | names, kinds, _factor))
+            offered = Offered(
+                _ScalarFunctions(), table_functions(), RENAMED | names, STANDS_FOR, CIRCLES, kinds, _factor
+            )
+            return to_duckdb(query, offered)
         except NotAdql as error:
             raise QueryError(str(error)) from error
 
@@ -158,19 +185,18 @@ def _by_place(name: str) -> tuple[str, ...]:
 
 
 def scalar_forms() -> Iterator[tuple[str, str]]:
-    """Yield the functions of values, each as one declares it and with what it is for."""
+    """Yield the functions of values, each as one declares it and with what it is for.
+
+    Of a family, as predict_<column>, one stands for all.
+    """
     for macro in MACROS.values():
         if macro.kind == "scalar macro":
-            parameters = ", ".join(f"{p.name} DOUBLE" for p in macro.parameters)
-            yield f"{macro.full_name}({parameters}) -> DOUBLE", macro.purpose
-
-
-def _told(answer: Answer, query: str) -> Answer:
-    """Return an answer that says the query as it was asked, and not where on this machine the store is."""
-    about = dict(answer.table.schema.metadata or {})
-    about.pop(f"{NOTE}store".encode(), None)
-    about[f"{NOTE}query".encode()] = query.encode()
-    return replace(answer, table=answer.table.replace_schema_metadata(about))
+            parameters = ", ".join(f"{p.name} {p.type}" for p in macro.parameters)
+            yield f"{macro.full_name}({parameters}) -> {macro.columns[0].type}", macro.purpose
+    for name in functions.scalar_function_names():
+        function = functions.scalar_function(f"{name}{_ONE_OF_FAMILY}" if name.endswith("_") else name)
+        parameters = ", ".join(f"a{n} {type_}" for n, type_ in enumerate(function.parameters, 1))
+        yield f"{function.name}({parameters}) -> {function.returns}", function.purpose
 
 
 def _kinds_of(table: pa.Table) -> dict[str, tuple[str, str]]:
@@ -196,4 +222,4 @@ def _as_written(text: str) -> str:
     known: Iterable[tuple[str, str]] = [(new, old.upper()) for old, new in RENAMED.items()]
     for new, old in known:
         text = text.replace(new, old)
-    return text.replace(_UPLOADED, "TAP_UPLOAD.")
+    return text.replace(_UPLOADED, "TAP_UPLOAD.").replace(ON_DISK, "the files on disk")

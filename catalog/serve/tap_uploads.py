@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from starlette.requests import Request
 
 from catalog.errors import QueryError
 from catalog.formats import own_tables
-from catalog.serve.tap_service import UPLOAD_BYTES
+from catalog.serve.tap_service import UPLOAD_BYTES, USUAL_ROWS
 
 _PIECE = 1 << 20
 _MAX_FIELDS = 64
+_MOST_CELLS = 1 << 26
 
 
 @dataclass
@@ -105,6 +106,8 @@ def table_of_votable(path: Path) -> pa.Table:
 
     from astropy.io.votable import parse_single_table  # noqa: PLC0415 - as above
 
+    with path.open("rb") as stream:
+        own_tables.check_votable(stream, _MOST_CELLS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what could be written better
@@ -121,3 +124,38 @@ def table_of_votable(path: Path) -> pa.Table:
             column = pc.cast(pa.array([t or None for t in times], pa.string()), pa.timestamp("us"))
             table = table.set_column(place, table.schema.field(place).with_type(column.type), column)
     return table
+
+
+def query_of(parameters: Mapping[str, str]) -> str:
+    """Return the query among parameters.
+
+    Raises
+    ------
+    QueryError
+        If there is none, or it is in a language that is not ADQL.
+    """
+    request = parameters.get("REQUEST", "doQuery")
+    if request.lower() != "doquery":
+        raise QueryError(f"REQUEST={request}: there is doQuery alone")
+    language = parameters.get("LANG", "")
+    if not re.fullmatch(r"ADQL(-2\.[01])?", language, re.IGNORECASE):
+        raise QueryError(
+            f"LANG={language}: queries are in ADQL; add LANG=ADQL" if language else "LANG is missing: LANG=ADQL"
+        )
+    if not parameters.get("QUERY", "").strip():
+        raise QueryError("QUERY is missing: QUERY=SELECT TOP 5 * FROM csc.master_source")
+    return parameters["QUERY"]
+
+
+def rows_of(parameters: Mapping[str, str]) -> int:
+    """Return the most rows that are wanted.
+
+    Raises
+    ------
+    QueryError
+        If MAXREC is no number.
+    """
+    text = parameters.get("MAXREC", str(USUAL_ROWS))
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise QueryError(f"MAXREC={text}: expected a whole number, 0 or more")
+    return int(text)

@@ -1,43 +1,47 @@
 """A copy of a store in another folder, made while readers and a writer work, and the way back.
 
-Files of a store never change once they are written, so a second backup copies only what is new. The order makes the
+Few files of a store change once they are written, so a second backup copies only what is new. The order makes the
 copy consistent: first the catalog, which says what there is, then the files, which were all there when it was copied.
-If snapshots ended meanwhile, or a file went, it begins again. The copy's own catalog is replaced last: what stands in
-the folder is the backup before or the one after, whatever happens.
+If snapshots ended meanwhile, or a file went, it begins again. The copy's own catalog is replaced last, and a file that
+did change lies beside its older copy until then: what stands in the folder is the backup before or the one after,
+whatever happens.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import filelock
 
-from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
-from catalog.store import fault_points, sqlite_catalog
-from catalog.store.location import CATALOG, INCOMING, exists
+from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, command, is_disk_full
+from catalog.store import checksums, fault_points, sqlite_catalog
+from catalog.store.backup_files import (
+    BACKUP_LOCK,
+    CONTENTS,
+    DRAFT,
+    BackupDamaged,
+    File,
+    changed,
+    copy_file,
+    copy_files,
+    listed,
+    take_places,
+)
+from catalog.store.location import CATALOG, exists
 from catalog.store.place import PlaceWrong, place_of
-
-CONTENTS = "backup.json"
-"""Names every file of a backup with its size and SHA-256."""
 
 _NEXT = f".{CONTENTS}.part"
 """What `CONTENTS` will be. It counts as soon as the catalog that it names has taken its place."""
-_LOCK = "backup.lock"
-_LEFT_OUT = frozenset({INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", "writer.lock", CONTENTS, _LOCK})
-_MANIFESTS = frozenset({"_versions", "_refs"})
 _TRIALS = 3
-_CHUNK = 1 << 20
 # In a process of its own: a second SQLite in this one would drop the locks of the first.
 _COPY = """
 import sqlite3, sys
@@ -53,22 +57,10 @@ WHERE f.path_is_relative AND t.path_is_relative AND s.path_is_relative
 """
 
 
-class BackupDamaged(Terminal, ValueError):
-    """A backup whose files are not as they were written, or that is none."""
-
-
-class _File(NamedTuple):
-    """A file as it was copied."""
-
-    n_bytes: int
-    sha256: str
-    mtime_ns: int
-
-
 @dataclass(frozen=True)
 class _Contents:
     snapshot: int
-    files: dict[str, _File]
+    files: dict[str, File]
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,7 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     ------
     StoreNotFound
     BackupDamaged
-        If the folder holds something else, or lies in the store.
+        If the folder holds something else, or lies in the store; or if a file of the store is damaged.
     StoreLocked
         If another backup writes there, or the store's files go faster than they can be copied.
     OutOfSpace
@@ -119,18 +111,23 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
         raise StoreNotFound(f"there is no store at {store}; type: {command('ingest files FOLDER', store)}")
     if place_of(store).is_team:
         raise PlaceWrong(f"{store}: a team's store is copied by pg_dump and its disk's own means: docs/how-to/team.md")
-    target = target.expanduser().resolve()
-    known = _prepared(store, target)
+    store, target = store.expanduser().resolve(), target.expanduser().resolve()
+    before = _prepared(store, target)
+    known = dict(before)
     with _alone(target), _room(target):
+        take_places(target, before)
         for _ in range(_TRIALS):
             draft = target / f".{CATALOG}.part"
             _copy_catalog(store / CATALOG, draft)
             with contextlib.suppress(FileNotFoundError):  # a file went while we copied: begin again
-                files, new = _copy_files(store, target, known, on_file)
+                files, new = copy_files(store, target, before, known, on_file)
                 known = files
                 if _is_whole(draft, target) and _same_snapshots(draft, store / CATALOG):
-                    return _finish(store, target, draft, files, new)
-        raise StoreLocked(f"{store}: snapshots ended while it was copied, {_TRIALS} times; try again when nobody does")
+                    return _finish(store, target, draft, files, new, before)
+        raise StoreLocked(
+            f"{store}: files went or snapshots ended while it was copied, {_TRIALS} times; "
+            "run it again when no expire and no repair is under way"
+        )
 
 
 def restore(source: Path, store: Path) -> Copied:
@@ -164,22 +161,25 @@ def restore(source: Path, store: Path) -> Copied:
                 if not _is_inside(name):
                     raise BackupDamaged(f"{source / CONTENTS}: expected names of files in the backup, found {name!r}")
                 try:
-                    found = _copy(source / name, draft / name)
+                    found = copy_file(source / name, draft / name)
                 except FileNotFoundError:
                     raise BackupDamaged(f"{source / name}: the backup names it, and it is missing") from None
+                if found != file.sha256 and (other := changed(source / name)).is_file():
+                    found = copy_file(other, draft / name)
                 if found != file.sha256:
                     raise BackupDamaged(
                         f"{source / name}: expected the {file.n_bytes} bytes that were written, found others"
                     )
             draft.mkdir(exist_ok=True)
+            checksums.record(draft, {name: file.sha256 for name, file in files.items()})
             draft.replace(store)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    total = sum(f.n_bytes for f in files.values())
-    return Copied(contents.snapshot, len(files), total, len(files), total)
+    n, total = len(files), sum(f.n_bytes for f in files.values())
+    return Copied(contents.snapshot, n, total, n, total)
 
 
-def _prepared(store: Path, target: Path) -> dict[str, _File]:
+def _prepared(store: Path, target: Path) -> dict[str, File]:
     """Return the files that the backup before has; complain of a folder that is something else."""
     if target == store or store in target.parents:
         raise BackupDamaged(f"{target}: expected a folder outside the store {store}; take one on another disk")
@@ -187,8 +187,9 @@ def _prepared(store: Path, target: Path) -> dict[str, _File]:
     if contents is None and target.exists():
         if not target.is_dir():
             raise BackupDamaged(f"{target}: expected a folder, found a file; take another name")
-        left = {p.name for p in target.iterdir()} - {_LOCK}
-        if left and _LOCK not in {p.name for p in target.iterdir()}:  # with the lock: a first backup that was cut short
+        left = {p.name for p in target.iterdir()} - {BACKUP_LOCK}
+        # With the lock it is a first backup that was cut short.
+        if left and BACKUP_LOCK not in {p.name for p in target.iterdir()}:
             raise BackupDamaged(f"{target}: expected a new folder or an earlier backup, found {min(left)}")
     target.mkdir(parents=True, exist_ok=True)
     return contents.files if contents else {}
@@ -198,7 +199,7 @@ def _contents(folder: Path) -> _Contents | None:
     """Read what a backup consists of: its catalog decides, where the last backup was cut short between two renames."""
     with contextlib.suppress(BackupDamaged, FileNotFoundError):  # a draft need not be whole
         coming = _read(folder / _NEXT)
-        if coming and CATALOG in coming.files and coming.files[CATALOG].sha256 == _sha256(folder / CATALOG):
+        if coming and CATALOG in coming.files and coming.files[CATALOG].sha256 == checksums.sum_of(folder / CATALOG):
             return coming
     return _read(folder / CONTENTS)
 
@@ -206,7 +207,7 @@ def _contents(folder: Path) -> _Contents | None:
 def _read(file: Path) -> _Contents | None:
     try:
         read = json.loads(file.read_text("utf-8"))
-        files = {str(n): _File(int(f[0]), str(f[1]), int(f[2])) for n, f in read["files"].items()}
+        files = {str(n): File(int(f[0]), str(f[1]), int(f[2])) for n, f in read["files"].items()}
         return _Contents(int(read["snapshot"]), files)
     except FileNotFoundError:
         return None
@@ -214,15 +215,10 @@ def _read(file: Path) -> _Contents | None:
         raise BackupDamaged(f"{file}: expected the names of a backup's files, found: {error}") from error
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
     try:
-        with filelock.FileLock(target / _LOCK, timeout=0):
+        with filelock.FileLock(target / BACKUP_LOCK, timeout=0):
             yield
     except filelock.Timeout:
         raise StoreLocked(f"another backup is being written to {target}; try again when it has ended") from None
@@ -250,56 +246,6 @@ def _copy_catalog(catalog: Path, draft: Path) -> None:
         raise StoreLocked(f"{catalog} cannot be copied now: {reason[0]}")
 
 
-def _listed(store: Path) -> list[str]:
-    """Return a store's files; Lance's manifests are looked up first and stand last: what they name is copied before."""
-    found: dict[bool, list[str]] = {True: [], False: []}
-    for manifests in (True, False):
-        for folder, folders, names in os.walk(store):
-            inside = Path(folder).relative_to(store)
-            if not inside.parts:
-                folders[:] = [f for f in folders if f not in _LEFT_OUT]
-                names = [n for n in names if n not in _LEFT_OUT]  # noqa: PLW2901
-            if bool(_MANIFESTS & set(inside.parts)) is manifests:
-                found[manifests] += [str(inside / n) for n in names if not (Path(folder) / n).is_symlink()]
-    return [*sorted(found[False]), *sorted(found[True])]
-
-
-def _copy_files(
-    store: Path, target: Path, known: dict[str, _File], on_file: Callable[[str], None] | None
-) -> tuple[dict[str, _File], list[int]]:
-    files: dict[str, _File] = {}
-    new: list[int] = []
-    for name in _listed(store):
-        there = (store / name).stat()
-        before = known.get(name)
-        copy = target / name
-        if before and before[::2] == (there.st_size, there.st_mtime_ns) and copy.is_file():
-            files[name] = before
-            continue
-        if on_file:
-            on_file(name)
-        files[name] = _File(there.st_size, _copy(store / name, copy), there.st_mtime_ns)
-        known[name] = files[name]  # if we begin again, it is there
-        new.append(there.st_size)
-    return files, new
-
-
-def _copy(source: Path, copy: Path) -> str:
-    """Copy a file; it has its name once it is whole and on disk. Return its SHA-256."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    draft = copy.with_name(f".{copy.name}.part")
-    sha256 = hashlib.sha256()
-    with source.open("rb") as stream, draft.open("wb") as written:
-        while block := stream.read(_CHUNK):
-            sha256.update(block)
-            written.write(block)
-        written.flush()
-        os.fsync(written.fileno())
-    fault_points.reach("backup-file")
-    draft.replace(copy)
-    return sha256.hexdigest()
-
-
 def _is_whole(draft: Path, target: Path) -> bool:
     """Tell whether every Parquet file that a catalog names is there, in its length."""
     with sqlite_catalog.opened(draft) as cursor:
@@ -322,11 +268,18 @@ def _snapshots(file: Path) -> set[object]:
         return {n for (n,) in sqlite_catalog.asking(cursor)("SELECT snapshot_id FROM ducklake_snapshot")}
 
 
-def _finish(store: Path, target: Path, draft: Path, files: dict[str, _File], new: list[int]) -> Copied:
+def _finish(
+    store: Path,
+    target: Path,
+    draft: Path,
+    files: dict[str, File],
+    new: list[int],
+    before: Mapping[str, File],
+) -> Copied:
     snapshot = max(int(str(n)) for n in _snapshots(draft))
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
-    files = {**files, CATALOG: _File(draft.stat().st_size, _sha256(draft), 0)}
+    files = {**files, CATALOG: File(draft.stat().st_size, checksums.sum_of(draft), 0)}
     text = {"store": str(store), "snapshot": snapshot, "made": datetime.now(UTC).isoformat(), "files": files}
     contents = target / _NEXT
     with contents.open("w", encoding="utf-8") as stream:
@@ -336,10 +289,11 @@ def _finish(store: Path, target: Path, draft: Path, files: dict[str, _File], new
     fault_points.reach("backup-catalog")
     draft.replace(target / CATALOG)
     fault_points.reach("backup-contents")
+    take_places(target, files)
     contents.replace(target / CONTENTS)
     fault_points.reach("backup-old")
-    for name in _listed(target):  # what the store no longer has
-        if name not in files:
+    for name in listed(target):  # what the store no longer has; nothing that others put there
+        if name not in files and (name in before or name.endswith(DRAFT)):
             (target / name).unlink(missing_ok=True)
     return Copied(snapshot, len(files), sum(f.n_bytes for f in files.values()), len(new), sum(new))
 

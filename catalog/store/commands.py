@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from catalog.console import OUT, StoreOption, WaitOption, hint
+from catalog.console import EXIT_FAILED, OUT, StoreOption, WaitOption, hint
 from catalog.errors import command
 from catalog.store import backup as backups
-from catalog.store import copying, expiry, location, unreferenced
+from catalog.store import copying, expiry, location, unreferenced, verification
 
 
 def expire(
@@ -91,12 +91,45 @@ def restore(
     )
 
 
-def repair(store: StoreOption = None) -> None:
-    """Remove what no snapshot references, and mend the paths of a store that was moved.
+def verify(store: StoreOption = None) -> None:
+    """Compare every file of the store with the checksum of the day it was written, and what refers to it.
+
+    Example: python -m catalog verify --store s
+    """
+    path = location.store_path(store)
+    found = verification.verify(path)
+    OUT.print(str(found), soft_wrap=True, highlight=False, markup=False)
+    for line in verification.advice(path, found):
+        hint(line)
+    if found.faults:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def repair(
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="BACKUP", help="Take damaged files from this backup.")
+    ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the catalog as it is, after another program wrote to it.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Remove what no snapshot references, mend the paths of a store that was moved, and say what is damaged.
 
     Example: python -m catalog repair --store s
     """
     path = location.store_path(store)
-    done = unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
-    for line in done or ["Nothing to repair."]:
-        OUT.print(line, soft_wrap=True, highlight=False)
+    found = verification.verify(path)
+    done = verification.mend(path, found, source.expanduser().resolve() if source else None)
+    if location.CATALOG in found.damaged and accept:
+        verification.accept_catalog(path)
+        del found.damaged[location.CATALOG]
+        done.append(f"{location.CATALOG} is taken as it is")
+    if not found.damaged:
+        done += unreferenced.repair_tables(path) + unreferenced.repair_vectors(path)
+    for line in [*done, *found.faults] or ["Nothing to repair."]:
+        OUT.print(line, soft_wrap=True, highlight=False, markup=False)
+    for line in verification.advice(path, found):
+        hint(line)
+    if found.faults:
+        raise typer.Exit(EXIT_FAILED)

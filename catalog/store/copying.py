@@ -19,7 +19,7 @@ import duckdb
 
 from catalog.errors import command
 from catalog.schema.columns import literal, quote
-from catalog.store import engine, lake, sqlite_catalog
+from catalog.store import checksums, engine, lake, sqlite_catalog
 from catalog.store.frozen import types_of
 from catalog.store.location import check_exists
 from catalog.store.place import Place, PlaceWrong, place_of
@@ -136,6 +136,7 @@ def _copy_catalog(connection: duckdb.DuckDBPyConnection, ours: Place, theirs: Pl
         cells = [f"{quote(c)}::{type_} AS {quote(c)}" for c, type_ in new[name].items() if c in columns]
         execute(f"INSERT INTO {_TEAM}.{quote(name)} BY NAME SELECT {', '.join(cells)} FROM {ALIAS}.{quote(name)}")
     path = literal(theirs.data_path)
+    checksums.settle(theirs.root)
     execute(f"UPDATE {_TEAM}.ducklake_metadata SET value = {path} WHERE key = 'data_path'")
     row = execute(f"SELECT max(snapshot_id), count(*) FROM {_TEAM}.ducklake_snapshot").fetchone() or (0, 0)
     execute("COMMIT")

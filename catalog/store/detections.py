@@ -11,6 +11,8 @@ file that told the first is forgotten, the rows go back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import duckdb
 
 from catalog.schema.identifiers import OWN_DETECTION_ID
@@ -55,9 +57,9 @@ WHERE t.obsid IS NOT NULL AND coalesce(t.region_id::VARCHAR, t.name) IS NOT NULL
 """
 
 
-def is_stale(connection: duckdb.DuckDBPyConnection) -> bool:
+def is_stale(told: Mapping[str, str]) -> bool:
     """Tell whether rows have come or gone that tell intervals or regions since the ids were worked out, if ever."""
-    return lake.recall(connection, STATE) != _SETTLED
+    return told.get(STATE) != _SETTLED
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> int:

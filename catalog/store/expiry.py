@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from catalog.errors import QueryError, UnknownName, command
-from catalog.store import fault_points, lake, unreferenced
+from catalog.store import checksums, fault_points, lake, unreferenced
 from catalog.store.place import place_of
 from catalog.store.transactions import wait_until_free
 
@@ -174,7 +174,9 @@ def expire(
             place_of(store).data
         )  # before merging: what it replaces stays a while beside the new files
         fault_points.reach("expire-merge")
-        connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+        with lake.transaction(connection):  # which brings the merged files to disk before it commits
+            connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
+        checksums.prune(place_of(store).root)
     fault_points.reach("expire-vectors")
     before = _on_disk(place_of(store).vectors)
     unreferenced.repair_vectors(store)

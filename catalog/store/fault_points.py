@@ -25,6 +25,7 @@ Point = Literal[
     "part-rename",
     "part-add",
     "begin",
+    "sums",
     "commit",
     "committed",
     "vectors-write",

@@ -305,8 +305,15 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def recall(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
     """Return what the store remembers under a name (meta.state); None for nothing."""
-    row = connection.execute("SELECT value FROM lake.meta.state WHERE name = ?", [name]).fetchone()
-    return row[0] if row else None
+    return recall_all(connection).get(name)
+
+
+def recall_all(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return all that the store remembers: each name with its value.
+
+    A read of one row takes as long as a read of all. And it has no parameters: at the first, DuckDB imports pandas.
+    """
+    return dict(connection.execute("SELECT name, value FROM lake.meta.state").fetchall())
 
 
 def remember(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:

@@ -69,6 +69,17 @@ def data_files(folder: Path, version: int) -> set[str]:
     return {file.path for fragment in opened(folder, version).get_fragments() for file in fragment.metadata.files}
 
 
+def files(folder: Path, version: int) -> set[str]:
+    """Return the files that a version needs, as paths inside its folder: rows, removed rows, folders of indices."""
+    dataset = opened(folder, version)
+    needed = {f"data/{name}" for name in data_files(folder, version)}
+    gone = (fragment.deletion_file() for fragment in dataset.get_fragments())
+    needed |= {str(path) for path in gone if path}
+    parts = [part for index in dataset.describe_indices() for part in index.segments]
+    needed |= {f"_indices/{part.uuid}" for part in parts}
+    return needed
+
+
 def remove_untagged(folder: Path) -> int:
     """Remove the versions without a tag, but the newest, with files that no other needs; return the bytes freed."""
     freed = opened(folder).cleanup_old_versions(

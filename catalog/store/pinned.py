@@ -25,6 +25,7 @@ from catalog.store import lance_files, vectors
 from catalog.store.vectors import Pin
 
 if TYPE_CHECKING:
+    import duckdb
     import lance
     from lancedb.table import LanceTable
 
@@ -173,26 +174,38 @@ class Pinned:
         """Return which rows have one of some ids, shape (n,)."""
         return np.asarray(pc.is_in(self.ids, value_set=pa.array(ids, pa.string())).to_numpy(zero_copy_only=False))
 
-    def relation(self) -> object:
-        """Return what DuckDB can register as embedding.<space>: an Arrow table where it fits, else the dataset."""
-        if not self.fits:
-            return self.dataset
-        flat = pa.array(self.block.vectors.reshape(-1))
+    def register(self, cursor: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Make the space a relation of this name: an Arrow table where the vectors fit, else a view of the dataset."""
         known = vectors.SIGMA in self.dataset.schema.names
+        detection = "bibcode" if self.holds_papers_only else "detection_id"
+        if not self.fits:
+            cursor.register(f"{name}_rows", self.dataset)
+            sigma = vectors.SIGMA if known else f"NULL::FLOAT[{self.pin.dim}] AS {vectors.SIGMA}"
+            told = f"CASE WHEN NOT regexp_full_match(id, '{_OWN}') THEN id END AS {detection}"
+            columns = f"id, {told}, name, modality, encoder_id, input_sha256, vector, {sigma}"
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT {columns} FROM {name}_rows")
+            return
+        flat = pa.array(self.block.vectors.reshape(-1))
         rest = self.dataset.to_table(columns=["encoder_id", "input_sha256", *([vectors.SIGMA] if known else [])])
-        unknown = pa.nulls(self.pin.n_vectors, pa.list_(pa.float32(), self.pin.dim))
-        return pa.table(
-            {
-                "id": self.ids,
-                "bibcode" if self.holds_papers_only else "detection_id": detections(self.ids),
-                "name": self.names,
-                "modality": self.keys["modality"],
-                "encoder_id": rest["encoder_id"],
-                "input_sha256": rest["input_sha256"],
-                "vector": pa.FixedSizeListArray.from_arrays(flat, self.pin.dim),
-                vectors.SIGMA: rest[vectors.SIGMA] if known else unknown,
-            }
-        )
+        table = {
+            "id": self.ids,
+            detection: detections(self.ids),
+            "name": self.names,
+            "modality": self.keys["modality"],
+            "encoder_id": rest["encoder_id"],
+            "input_sha256": rest["input_sha256"],
+            "vector": pa.FixedSizeListArray.from_arrays(flat, self.pin.dim),
+        }
+        if known:
+            table[vectors.SIGMA] = rest[vectors.SIGMA]
+        else:  # NULL beside the same numbers: it takes no memory of its own
+            null = pa.array(np.ones(self.pin.n_vectors, bool))
+            table[vectors.SIGMA] = pa.FixedSizeListArray.from_arrays(flat, self.pin.dim, mask=null)
+        cursor.register(name, pa.table(table))
+
+
+_OWN = "[0-9a-f]{16}"
+"""Ids of spectra that are of no detection."""
 
 
 def detections(ids: pa.Array) -> pa.Array:
@@ -203,7 +216,7 @@ def detections(ids: pa.Array) -> pa.Array:
     >>> detections(pa.array(["1575.1.85", "645228839459e825"])).to_pylist()
     ['1575.1.85', None]
     """
-    own = pc.match_substring_regex(ids, "^[0-9a-f]{16}$")
+    own = pc.match_substring_regex(ids, f"^{_OWN}$")
     return pc.if_else(own, pa.scalar(None, ids.type), ids)
 
 

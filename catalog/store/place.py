@@ -70,6 +70,11 @@ class Place:
         return f"{self.data}{os.sep}"
 
     @property
+    def root(self) -> Path:
+        """The folder that has those of tables, vectors and models in it, and the checksums of their files."""
+        return self.data.parent
+
+    @property
     def incoming(self) -> Path:
         """The folder of parts that are being written: on the disk of the tables, where a part can be renamed."""
         return self.data.with_name(INCOMING)

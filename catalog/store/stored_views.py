@@ -8,6 +8,8 @@ detections lets the views work out their rows again. A reader of any snapshot is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import duckdb
 
 from catalog.store import definitions, lake
@@ -22,14 +24,15 @@ TELLING = frozenset(
 LARGE = 500
 """From so many product files and lists of photons on, rows are kept: in fewer, a copy would save less than it takes."""
 
-_SIZE = "SELECT (SELECT count(*) FROM lake.product.header) + (SELECT count(*) FROM lake.product.event_list) >= $large"
+_SIZE = "SELECT (SELECT count(*) FROM lake.product.header) + (SELECT count(*) FROM lake.product.event_list)"
 
 
-def is_stale(connection: duckdb.DuckDBPyConnection) -> bool:
+def is_stale(connection: duckdb.DuckDBPyConnection, told: Mapping[str, str]) -> bool:
     """Tell whether rows are to be kept, and those of this version's views are not."""
-    if lake.recall(connection, STATE) == definitions.version():
+    if told.get(STATE) == definitions.version():
         return False
-    return connection.execute(_SIZE, {"large": LARGE}).fetchone() == (True,)
+    row = connection.execute(_SIZE).fetchone()
+    return row is not None and row[0] >= LARGE
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,11 +16,11 @@ from pathlib import Path
 import duckdb
 import filelock
 
-from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, is_disk_full
-from catalog.store import fault_points, postgres_sessions
+from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, command, is_disk_full
+from catalog.store import checksums, fault_points, postgres_sessions
 from catalog.store.network_disk import check_local
 from catalog.store.place import CATALOG, place_of
-from catalog.store.sqlite_catalog import held, is_locked
+from catalog.store.sqlite_catalog import held, is_locked, signature
 
 LOCK = "writer.lock"
 HOLDER = "writer.json"
@@ -75,11 +75,18 @@ def lock(
         if on_wait:
             on_wait(f"{message}; waiting")
         held.acquire()
+    cut_short, before, sound = (store / HOLDER).exists(), signature(store / CATALOG), True
     try:
+        sound = checksums.begin(store) or cut_short
+        if not sound:
+            advice = command("catalog verify", store)
+            _LOG.warning("%s is not as its last writer left it; type: %s", store / CATALOG, advice)
         who = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": _now().isoformat()}
         (store / HOLDER).write_text(json.dumps(who), encoding="utf-8")
         yield
     finally:
+        if sound and (store / CATALOG).exists() and (cut_short or signature(store / CATALOG).files != before.files):
+            checksums.record_catalog(store)
         (store / HOLDER).unlink(missing_ok=True)
         held.release()
 
@@ -112,6 +119,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         yield
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
+        checksums.settle(_root_of(connection))
         wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
         fault_points.reach("commit")
         connection.execute("COMMIT")
@@ -171,6 +179,15 @@ def _is_free(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def _store_of(connection: duckdb.DuckDBPyConnection) -> Path:
     return Path(_address_of(connection).removeprefix("sqlite:")).parent
+
+
+def _root_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    """Return the folder whose files have checksums: that of the store, or of a team's store the one of its files."""
+    if not _address_of(connection).startswith(_POSTGRES):
+        return _store_of(connection)
+    query = "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'data_path'"
+    row = connection.execute(query).fetchone()
+    return Path(str(row[0])).parent if row else Path()
 
 
 def _address_of(connection: duckdb.DuckDBPyConnection) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from catalog.store import fault_points, lake, lance_files, vectors
-from catalog.store.place import INCOMING, place_of
+from catalog.store import checksums, fault_points, lake, lance_files, vectors
+from catalog.store.place import INCOMING, VECTORS, place_of
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import Pin
 
@@ -49,6 +49,9 @@ def repair_tables(store: Path) -> list[str]:
                 "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = ? WHERE key = 'data_path'", [path]
             )
             done.append(f"data path is now {path}, was {stored[0]}")
+        if n_old := checksums.settle(place_of(store).root, old=True):
+            done.append(f"recorded the checksums of {n_old} file(s) that had none; what they were before is not known")
+        checksums.prune(place_of(store).root)
     return done
 
 
@@ -111,6 +114,8 @@ def repair_vectors(store: Path) -> list[str]:
         done = [
             _repair(store, folder, kept.get(folder.stem, set()), now.get(folder.stem), connection) for folder in folders
         ]
+        checksums.settle(place_of(store).root)
+        checksums.prune(place_of(store).root)
     return [line for line in done if line]
 
 
@@ -119,6 +124,7 @@ def _repair(
 ) -> str | None:
     space = folder.stem
     if not kept:
+        checksums.forget(place_of(store).root, f"{VECTORS}/{folder.name}")
         shutil.rmtree(folder)
         return f"removed the vectors of {space}, which no snapshot pins"
     lance_files.opened(folder)  # it refuses one with files elsewhere

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import lance
     from lancedb.table import LanceTable
 
-_SPACE = re.compile(r"\w[\w -]*")
+_SPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 TAG = "pin-"
 _LOOSE_FRAGMENTS = 16

@@ -15,31 +15,32 @@ from catalog.errors import QueryError
 from embed.encoders import sentences
 from embed.encoders.alignment import Alignment
 from embed.inputs.pairs import modality as modality_of
-from embed.inputs.papers import beside
+from embed.inputs.papers import beside, plain
 from embed.inputs.pooling import POOLINGS
 from embed.inputs.prepared import Arrays
 from embed.inputs.quantities import without_exposures
 from embed.registry import BrokenWeights, Configuration, Fitted, NothingToTrainOn, Settings, Stream, Tensors, Vectors
 from embed.training.loop import train
 from embed.training.networks import chosen, device_of
-from embed.training.split import fields, held_out
+from embed.training.split import APART, APART_SHARE, fields, set_apart, tested
 from embed.training.spool import Rows, Sorted, collected
 
 DEFAULTS: Configuration = {
     "gamma": 0.1,
     "pooling": "mean",
     "split": "source",
-    "test_share": 0.2,
+    "test_share": APART_SHARE,
     "width": 256,
     "dropout": 0.5,
+    APART: False,
 }
 """gamma: weight of L_reg. pooling: how a source's papers become one vector. split: what is kept apart, 'source' or
-'field'. test_share: sources set aside from training and validation, for retrieval and regression to be scored on."""
+'field'. test_share: sources set aside from training and validation, for retrieval and regression to be scored on.
+apart: only where no encoder of the data side has seen the photons of these sources."""
 LATENT = 64
 SIDES = ("data", "text", "both")
 BATCH_ROWS = 256  # every other row of a batch is a negative: few are too easy
 _ENCODE_ROWS = 4096
-_TEST_SEED = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class AlignedEncoder:
     def encode_texts(self, texts: list[str]) -> Vectors:
         """Project a user's own words, (n, dim)."""
         reader = sentences.restore(cast("Configuration", self.options["text_encoder"]), {})
-        words = beside(reader.encode_texts([without_exposures(t) for t in texts]), texts)
+        words = beside(reader.encode_texts([without_exposures(plain(t)) for t in texts]), texts)
         with torch.inference_mode():
             projected = self.network.text(torch.from_numpy(words).to(self.network.centre.device))
         return np.asarray(projected.float().cpu().numpy(), np.float32)
@@ -166,12 +167,16 @@ def _fit(model: str, stream: Stream, settings: Settings) -> Fitted:
     for name, known in (("pooling", POOLINGS), ("split", ("source", "field"))):
         if options[name] not in known:
             raise QueryError(f"{name} must be one of {', '.join(known)}, found {options[name]!r}")
+    if options[APART] and (options["split"] != "source" or float(str(options["test_share"])) > APART_SHARE):
+        raise QueryError(f"apart goes with split=source and a test_share of {APART_SHARE:g} at most")
     origin: Configuration = {}
 
     def pairs() -> Iterator[pa.Table]:
         """Leave out rows without papers: there is nothing to align them with."""
         for table in stream():
             if table.num_rows and not origin:
+                if options[APART]:
+                    _check_apart(dict(table["seen"][0].as_py()), settings.seed)
                 origin["learned_from"] = dict(table["learned_from"][0].as_py())
                 origin["text_encoder"] = json.loads(table["text_configuration"][0].as_py())
             yield table.filter(table["papers"].is_valid())
@@ -181,9 +186,11 @@ def _fit(model: str, stream: Stream, settings: Settings) -> Fitted:
         origin = origin or json.loads((rows.folder / _ORIGIN).read_text())
         (rows.folder / _ORIGIN).write_text(json.dumps(origin))
         groups = fields(rows.ids, rows.sources) if options["split"] == "field" else rows.sources
-        test = held_out(groups, float(str(options["test_share"])), settings.seed + _TEST_SEED)
+        test = tested(groups, float(str(options["test_share"])), settings.seed)
         kept = _some(rows, ~test, groups)
         names = [s for s, t in zip(rows.sources, test, strict=True) if not t]
+        if options[APART] and not all(set_apart(s, settings.seed) for s in {*rows.sources} - {*names}):
+            raise NothingToTrainOn("apart: there are too few sources with papers to set some of them apart")
         if kept.n < 2:  # noqa: PLR2004 - a pair needs another one
             raise NothingToTrainOn(
                 f"expected at least two detections with vectors and papers, found {kept.n}; "
@@ -211,6 +218,23 @@ def _fit(model: str, stream: Stream, settings: Settings) -> Fitted:
         len(trained.loss_curve),
         skipped,
     )
+
+
+def _check_apart(seen: dict[str, str], seed: int) -> None:
+    """Refuse encoders that have seen the photons of the sources to be judged on.
+
+    Raises
+    ------
+    QueryError
+        The message says how such an encoder is trained, or that the ready-made one is none.
+    """
+    for space, what in seen.items():
+        if what not in {"nothing of this store", f"all but those of seed {seed}"}:
+            raise QueryError(
+                f"apart: expected an encoder of {space} that has not seen the sources to be judged on, "
+                f"found one that has seen {what}; type: python -m embed train {space} --set apart=true --seed {seed} "
+                f"(or --ready-made), then python -m embed run {space}"
+            )
 
 
 _ORIGIN = "origin.json"

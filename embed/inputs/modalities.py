@@ -141,7 +141,7 @@ WHERE bibcode IN (SELECT id FROM {selected})
 """
 _PAPERS_FINGERPRINTS = """
 SELECT bibcode AS id, bibcode AS name,
-  sha256(concat_ws('|', 'papers-2', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+  sha256(concat_ws('|', 'papers-3', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
 FROM lit.paper WHERE bibcode IN (SELECT id FROM {selected})
 """
 _COLUMN_LIST = ", ".join(COLUMNS)

@@ -68,8 +68,14 @@ _MADE = """
 _LINKED = "SELECT name, bibcode FROM lit.confident_link WHERE name IN (SELECT name FROM chosen)"
 
 
+# One that came with the program was trained on no snapshot of this store.
+_SEEN = """CASE WHEN e.snapshot IS NULL THEN 'nothing of this store'
+      WHEN e.configuration ->> '$.training.options.apart' = 'true' THEN 'all but those of seed ' || e.seed
+      ELSE 'all' END"""
+
+
 def rows_sql(spaces: tuple[str, ...]) -> str:
-    """Return the SQL of the rows: id, name, data (a list of numbers), the papers, and the encoders of both."""
+    """Return the SQL of the rows: id, name, data (a list of numbers), papers, the encoders of both, what was seen."""
     data = " || ".join(f"d_{s}.vector::FLOAT[]" for s in spaces)
     joins = "\n".join(f"JOIN {relation(s)} AS d_{s} ON d_{s}.id = c.id" for s in spaces)
     encoders = ", ".join(f"'{s}'" for s in (*spaces, TEXT_SPACE))
@@ -77,7 +83,8 @@ def rows_sql(spaces: tuple[str, ...]) -> str:
 WITH made AS ({_MADE}), chosen AS ({_chosen(spaces)}), linked AS ({_LINKED}),
 learned_from AS (
   SELECT map_from_entries(list((s.space, s.encoder_id) ORDER BY s.space)) AS learned_from,
-    any_value(e.configuration) FILTER (s.space = '{TEXT_SPACE}') AS text_configuration
+    any_value(e.configuration) FILTER (s.space = '{TEXT_SPACE}') AS text_configuration,
+    map_from_entries(list((s.space, {_SEEN}) ORDER BY s.space) FILTER (s.space <> '{TEXT_SPACE}')) AS seen
   FROM meta.space AS s JOIN meta.encoder AS e USING (encoder_id) WHERE s.space IN ({encoders})
 ),
 text AS (
@@ -86,7 +93,7 @@ text AS (
   FROM linked AS l JOIN {relation(TEXT_SPACE)} AS v ON v.id = l.bibcode JOIN lit.paper AS p ON p.bibcode = l.bibcode
   GROUP BY l.name
 )
-SELECT c.id, c.name, {data} AS data, t.papers, f.learned_from, f.text_configuration
+SELECT c.id, c.name, {data} AS data, t.papers, f.learned_from, f.text_configuration, f.seen
 FROM chosen AS c
 {joins}
 LEFT JOIN text AS t ON t.name = c.name

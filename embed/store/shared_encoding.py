@@ -83,10 +83,9 @@ def encoded(whole: Part, encoder: Encoder, commit_rows: int, workers: int | None
         return
     n_rows = whole.wanted.num_rows
     size = min(MOST_ROWS, max(FEWEST_ROWS, -(-n_rows // (4 * (workers or cpu_count())))))
-    parts = (
-        Part(whole.store, whole.snapshot, whole.weights, whole.wanted.slice(start, size))
-        for start in range(0, n_rows, size)
-    )
+    # Rows are taken, not sliced: a slice is pickled with the whole of its table.
+    rows = (pa.array(range(start, min(start + size, n_rows))) for start in range(0, n_rows, size))
+    parts = (Part(whole.store, whole.snapshot, whole.weights, whole.wanted.take(some)) for some in rows)
     batch, since = Batch(), time.monotonic()
     for _, made in map_ordered(encode_part, parts, workers, on=on):
         if isinstance(made, WorkerDied):

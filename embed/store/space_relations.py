@@ -31,4 +31,4 @@ def register(connection: lake.Connection, store: Path, spaces: Iterable[str]) ->
     for space in spaces:
         if space not in pins:
             raise UnknownName(next_step(lambda query: connection.execute(query).fetchall(), store, space))
-        connection.register(relation(space), pinned(store, pins[space]).relation())
+        pinned(store, pins[space]).register(connection, relation(space))

@@ -22,12 +22,14 @@ from catalog.store import lake
 from catalog.store.vectors import weights_file
 from embed import registry
 from embed.inputs.modalities import INPUTS
+from embed.inputs.pairs import DATA_SPACES
 from embed.registry import Configuration, Encoder, Vectors
 from embed.store.known_trainings import ROWS, SETTINGS
 from embed.store.space_relations import register
 from embed.store.training_job import Trained, Training, train
 
 Options = Mapping[str, int | float | str | bool]
+Grid = Mapping[str, Sequence[int | float]]
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,34 @@ class Run:
     trained: Trained
 
 
-GRID: dict[str, dict[str, Sequence[int | float]]] = {
-    "spectrum": {
-        "latent": (4, 8, 16),
-        "layers": (1, 2, 4),
-        "heads": (2, 4),
-        "patch": (10, 20, 40),
-        "learning_rate": (3e-4, 1e-3, 3e-3),
-    },
-    "aligned": {
-        "latent": (64,),
-        "gamma": (0.0, 0.1, 1.0, 10.0),
-        "dropout": (0.3, 0.5),
-        "learning_rate": (1e-3, 2e-3),
-    },
+_RATES = (3e-4, 1e-3, 3e-3)
+_PATCHES: Grid = {
+    "latent": (4, 8, 16),
+    "layers": (1, 2, 4),
+    "heads": (2, 4),
+    "patch": (10, 20, 40),
+    "learning_rate": _RATES,
 }
-"""What a sweep tries, per space."""
+_ALIGNED: Grid = {
+    "latent": (64,),
+    "gamma": (0.0, 0.1, 1.0, 10.0),
+    "dropout": (0.3, 0.5),
+    "learning_rate": (1e-3, 2e-3),
+}
+GRID: dict[tuple[str, str], Grid] = {
+    ("spectrum", "vae"): {
+        "latent": (4, 6, 8),
+        "hidden": (128, 256, 512),
+        "divergence": (0.1, 0.3, 1.0),
+        "thinnest": (4, 8, 16),
+        "learning_rate": _RATES,
+    },
+    ("spectrum", "transformer"): _PATCHES,
+    ("spectrum", "transformer-poisson"): _PATCHES,
+    ("spectrum", "rnn"): {k: v for k, v in _PATCHES.items() if k != "heads"},
+    **{("aligned", model): _ALIGNED for model in DATA_SPACES},
+}
+"""What a sweep tries, per space and model: its latent, learning rate, and options of the model."""
 
 
 def sweep(base: Training, n_runs: int, report: Callable[[Run], None]) -> list[Run]:
@@ -73,11 +87,13 @@ def sweep(base: Training, n_runs: int, report: Callable[[Run], None]) -> list[Ru
     Raises
     ------
     UnknownName
-        If nothing is known to try for the space.
+        If nothing is known to try for the model.
     """
-    if base.space not in GRID:
-        raise UnknownName(f"no sweep is known for space {base.space}; there are {', '.join(GRID)}")
-    grid = GRID[base.space]
+    model = registry.family(base.space, base.model).model
+    if (base.space, model) not in GRID:
+        known = ", ".join(" --model ".join(pair) for pair in GRID)
+        raise UnknownName(f"no sweep is known for {base.space} --model {model}; there are {known}")
+    grid = GRID[base.space, model]
     points = list(itertools.product(*grid.values()))
     drawn = random.Random(base.settings.seed).sample(points, min(n_runs, len(points)))  # noqa: S311 - no secret
     runs = []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catalog.catalog import open_
-from catalog.errors import UnknownName
+from catalog.errors import Terminal, UnknownName
 from catalog.formats.whole_files import write_whole
 from catalog.query.filtering import checked
 from catalog.store import lake
@@ -25,6 +25,7 @@ from embed.registry import Configuration, Family, Fitted, Settings
 from embed.store import known_trainings
 from embed.store.known_trainings import Kept
 from embed.store.space_relations import register
+from embed.training.split import APART, set_apart
 
 _SNAPSHOT = "snapshot"
 
@@ -127,6 +128,9 @@ def train(job: Training) -> Trained:
     """
     kind = registry.family(job.space, job.model)
     selected = selection(kind.modality, job.where)
+    options = dict(job.settings.options)
+    # An alignment leaves them out by itself, to be judged on.
+    apart = "papers" not in kind.modality and bool(options.pop(APART, False))
     lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
     check(job.store, selected)
     key = known_trainings.settings_key(job.space, kind, job.where, job.settings)
@@ -150,9 +154,15 @@ def train(job: Training) -> Trained:
             cursor.execute("USE lake")
             register(cursor, job.store, INPUTS[kind.modality].spaces)
             for batch in cursor.execute(query).to_arrow_reader(INPUTS[kind.modality].batch_rows):
-                yield pa.Table.from_batches([batch])
+                yield _not_apart(pa.Table.from_batches([batch]), job.settings.seed, apart=apart)
 
-        fitted = registry.fit(job.space, kind.model, stream, replace(job.settings, scratch=scratch))
+        try:
+            settings = replace(job.settings, scratch=scratch, options=options)
+            fitted = registry.fit(job.space, kind.model, stream, settings)
+        except Terminal:
+            # It was refused, not killed: what is missing may be there next time, in a newer snapshot.
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
     provenance: Configuration = {
         known_trainings.IDENTITY: name,
         known_trainings.ROWS: hashlib.sha256(rows.encode()).hexdigest()[:40],
@@ -192,6 +202,14 @@ def train(job: Training) -> Trained:
         len(fitted.skipped),
         next(iter(fitted.skipped.values()), None),
     )
+
+
+def _not_apart(rows: pa.Table, seed: int, *, apart: bool) -> pa.Table:
+    """Leave out the rows of sources that an alignment of this seed is judged on."""
+    if not apart:
+        return rows
+    names = zip(rows["name"].to_pylist(), rows["id"].to_pylist(), strict=True)
+    return rows.filter(pa.array([not set_apart(name or id_, seed) for name, id_ in names], pa.bool_()))
 
 
 def _known(job: Training, before: Kept) -> Trained:

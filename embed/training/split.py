@@ -10,6 +10,12 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+APART = "apart"
+"""Option of every training: the sources that an alignment of the same seed is judged on are left out of it."""
+APART_SHARE = 0.2
+"""Of the sources."""
+_TEST_SEED = 1_000_003
+
 
 def draw(source: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the source's name and the seed alone.
@@ -51,6 +57,36 @@ def held_out(sources: Sequence[str], fraction: float, seed: int) -> npt.NDArray[
         ordered = sorted(draws, key=lambda s: draws[s])
         out = (out or {ordered[0]}) - ({ordered[-1]} if len(out) == len(draws) else set())
     return np.fromiter((s in out for s in sources), np.bool_, len(sources))
+
+
+def tested(groups: Sequence[str], share: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Tell which rows an alignment is judged on: of other sources than those that its training is stopped by.
+
+    Parameters
+    ----------
+    groups : sequence of str, length n
+        Source, or field, of each row.
+    share : float
+        Of the groups, about.
+    seed : int
+        Of the training.
+    """
+    return held_out(groups, share, seed + _TEST_SEED)
+
+
+def set_apart(source: str, seed: int) -> bool:
+    """Tell whether a training with `apart` leaves a source out.
+
+    It depends on the name and the seed alone, so encoders of photons leave out the sources that an alignment of them
+    will be judged on, though that is trained later, on other rows.
+
+    Examples
+    --------
+    >>> share = sum(set_apart(f"source {i}", 0) for i in range(2000)) / 2000
+    >>> 0.15 < share < 0.25
+    True
+    """
+    return draw(source, seed + _TEST_SEED) < APART_SHARE
 
 
 def fields(ids: Sequence[str], sources: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 -- Small angle in arcseconds, however it is given: a number is arcseconds already; a text says its unit: '2 arcmin',
 -- '120"', '0.5 deg', '500 mas'. An error says what else was found.
 -- parameters:
---   angle {phys.angSize} Number or text
+--   angle <VARCHAR> {phys.angSize} Number or text
 -- returns:
 --   angle_arcsec [arcsec] {phys.angSize} The angle
 CREATE MACRO angle_arcsec(angle) AS

@@ -1,8 +1,8 @@
 -- Cosine of the angle between two vectors, in double precision; NULL where one of them is NULL or has no direction
 -- (all zeros).
 -- parameters:
---   a A vector
---   b Another, as long
+--   a <DOUBLE[]> A vector
+--   b <DOUBLE[]> Another, as long
 -- returns:
 --   cosine_similarity {stat.correlation} From -1 (opposite) to 1 (the same direction)
 CREATE MACRO cosine_similarity(a, b) AS

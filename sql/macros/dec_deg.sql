@@ -1,7 +1,7 @@
 -- Declination in degrees, however it is given: a number is degrees already; a text is '+54:21:00', '54d21m00s' or
 -- '54.35 deg'. An error says what else was found.
 -- parameters:
---   declination {pos.eq.dec} Number or text
+--   declination <VARCHAR> {pos.eq.dec} Number or text
 -- returns:
 --   dec_deg [deg] {pos.eq.dec} Declination, from -90 to 90
 CREATE MACRO dec_deg(declination) AS

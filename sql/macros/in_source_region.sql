@@ -3,9 +3,9 @@
 -- parameters:
 --   x [pixel] {pos.cartesian.x} Sky x of the photon
 --   y [pixel] {pos.cartesian.y} Sky y of the photon
---   region Row of product.detection_region (give the table's alias), or the same as a STRUCT
+--   region <STRUCT> Row of product.detection_region (give the table's alias), or the same as a STRUCT
 -- returns:
---   in_source_region {meta.code} True or false; NULL where the place of the photon or the region is not known
+--   in_source_region <BOOLEAN> {meta.code} True or false; NULL where the place of the photon or the region is not known
 CREATE MACRO in_source_region(x, y, region) AS
 CASE WHEN struct_extract(region, 'taken_from') = 'corpus' THEN true
   WHEN struct_extract(region, 'shapes') IS NULL THEN

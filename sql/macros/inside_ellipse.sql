@@ -6,7 +6,7 @@
 --   semi_minor_arcsec [arcsec] {phys.angSize.sminAxis} Semi-minor axis
 --   angle_deg [deg] {pos.posAng} Position angle of the major axis, from north through east
 -- returns:
---   inside {meta.code} True or false; NULL where an argument is
+--   inside <BOOLEAN> {meta.code} True or false; NULL where an argument is
 CREATE MACRO inside_ellipse(east_arcsec, north_arcsec, semi_major_arcsec, semi_minor_arcsec, angle_deg) AS
   power((east_arcsec * sin(radians(angle_deg)) + north_arcsec * cos(radians(angle_deg))) / semi_major_arcsec, 2)
   + power((east_arcsec * cos(radians(angle_deg)) - north_arcsec * sin(radians(angle_deg))) / semi_minor_arcsec, 2) <= 1;

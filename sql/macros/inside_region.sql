@@ -4,9 +4,9 @@
 -- parameters:
 --   x [pixel] {pos.cartesian.x} Sky x of the place
 --   y [pixel] {pos.cartesian.y} Sky y of the place
---   shapes The region, as product.detection_region.shapes has it
+--   shapes <STRUCT[]> The region, as product.detection_region.shapes has it
 -- returns:
---   inside {meta.code} True or false
+--   inside <BOOLEAN> {meta.code} True or false
 CREATE MACRO inside_region(x, y, shapes) AS
 -- Some component is not among those of the shapes that the place is on the wrong side of.
 NOT list_has_all(

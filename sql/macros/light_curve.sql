@@ -8,7 +8,7 @@
 -- time. A list of photons that was cut has counts, and no rates. An error tells where there is nothing to count: no
 -- such detection, none of its photons in the store, or no word of where its source region is.
 -- parameters:
---   detection {meta.id;src} A detection_id: obsid.obi.region_id
+--   detection <VARCHAR> {meta.id;src} A detection_id: obsid.obi.region_id
 --   bin_s [s] {time.duration} Length of a bin
 -- columns:
 --   bin {meta.number} Number of the bin, from 0

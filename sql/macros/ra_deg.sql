@@ -1,7 +1,7 @@
 -- Right ascension in degrees, however it is given: a number is degrees already; a text is '14:03:12' or '14h03m12s' in
 -- hours, '210d48m00s' or '210.8 deg' in degrees. An error says what else was found.
 -- parameters:
---   right_ascension {pos.eq.ra} Number or text
+--   right_ascension <VARCHAR> {pos.eq.ra} Number or text
 -- returns:
 --   ra_deg [deg] {pos.eq.ra} Right ascension
 CREATE MACRO ra_deg(right_ascension) AS

@@ -1,10 +1,10 @@
 -- A region's shapes in the sky pixels of an event file: from their positions on the sky where both are known, so that
 -- a region holds in every file of the observation, else from the pixels that the region's file tells.
 -- parameters:
---   shapes Rows of product.region as STRUCTs, in a list
---   wcs Row of product.header, or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
+--   shapes <STRUCT[]> Rows of product.region as STRUCTs, in a list
+--   wcs <STRUCT> Row of product.header, or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
 -- returns:
---   shapes As product.detection_region.shapes has them
+--   shapes <STRUCT[]> As product.detection_region.shapes has them
 CREATE MACRO region_in_pixels(shapes, wcs) AS
 list_transform(
   list_transform(shapes, lambda shape: struct_pack(

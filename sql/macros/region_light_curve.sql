@@ -1,8 +1,8 @@
 -- Light curve of one detection as light_curve() gives it, in a source region that is at hand. To look the region up is
 -- most of the work: who asks for many curves reads product.detection_region once, and gives its rows as parameters.
 -- parameters:
---   detection {meta.id;src} A detection_id: obsid.obi.region_id
---   regions Its rows of product.detection_region, as a list of STRUCTs; in Python, a list of dictionaries
+--   detection <VARCHAR> {meta.id;src} A detection_id: obsid.obi.region_id
+--   regions <STRUCT[]> Its rows of product.detection_region, as a list of STRUCTs; in Python, a list of dictionaries
 --   bin_s [s] {time.duration} Length of a bin
 -- columns:
 --   bin {meta.number} Number of the bin, from 0

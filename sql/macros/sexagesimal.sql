@@ -1,6 +1,6 @@
 -- Number of a text in sixtieths, as positions are written: '14:03:12', '14h03m12.5s', '-00 30 00', '54d21m'.
 -- parameters:
---   words Text, see typed(): two or three numbers, the last with or without decimals
+--   words <VARCHAR> Text, see typed(): two or three numbers, the last with or without decimals
 -- returns:
 --   sexagesimal The first number and its sixtieths, below zero where a minus stands before it; NULL for any other text
 CREATE MACRO sexagesimal(words) AS

@@ -1,10 +1,10 @@
 -- How far two vectors are apart, in standard deviations: the root mean square over their numbers. About 1 for two
 -- spectra of one source; small too where one of them says little. NULL where an encoder tells no deviations.
 -- parameters:
---   v vector of one row
---   s Its vector_sigma
---   w vector of the other row
---   t Its vector_sigma
+--   v <DOUBLE[]> vector of one row
+--   s <DOUBLE[]> Its vector_sigma
+--   w <DOUBLE[]> vector of the other row
+--   t <DOUBLE[]> Its vector_sigma
 -- returns:
 --   sigmas_apart {stat.value} 0 for the same vector
 CREATE MACRO sigmas_apart(v, s, w, t) AS

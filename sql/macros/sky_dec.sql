@@ -3,7 +3,7 @@
 -- parameters:
 --   x [pixel] {pos.cartesian.x} Sky x
 --   y [pixel] {pos.cartesian.y} Sky y
---   wcs Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
+--   wcs <STRUCT> Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
 -- returns:
 --   sky_dec [deg] {pos.eq.dec} Declination, ICRS
 CREATE MACRO sky_dec(x, y, wcs) AS

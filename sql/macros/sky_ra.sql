@@ -4,7 +4,7 @@
 -- parameters:
 --   x [pixel] {pos.cartesian.x} Sky x
 --   y [pixel] {pos.cartesian.y} Sky y
---   wcs Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
+--   wcs <STRUCT> Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
 -- returns:
 --   sky_ra [deg] {pos.eq.ra} Right ascension, ICRS, from 0 to 360
 CREATE MACRO sky_ra(x, y, wcs) AS

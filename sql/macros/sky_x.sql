@@ -3,7 +3,7 @@
 -- parameters:
 --   ra [deg] {pos.eq.ra} Right ascension, ICRS
 --   dec [deg] {pos.eq.dec} Declination, ICRS
---   wcs Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
+--   wcs <STRUCT> Row of product.header (give the table's alias), or any struct with x_crpix, x_crval, x_cdelt, y_crpix, ...
 -- returns:
 --   sky_x [pixel] {pos.cartesian.x} Sky pixel
 CREATE MACRO sky_x(ra, "dec", wcs) AS

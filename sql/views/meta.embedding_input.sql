@@ -64,7 +64,7 @@ GROUP BY id
 UNION ALL
 SELECT 'papers' AS modality, id, name, input_sha256 FROM (
 SELECT bibcode AS id, bibcode AS name,
-  sha256(concat_ws('|', 'papers-2', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
+  sha256(concat_ws('|', 'papers-3', coalesce(title, ''), coalesce(abstract, ''))) AS input_sha256
 FROM lit.paper WHERE bibcode IN (SELECT id FROM (SELECT bibcode AS id FROM lit.paper))
 )
 UNION ALL

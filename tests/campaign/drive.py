@@ -26,6 +26,7 @@ from factories import archive, fits, tiny_encoder
 from catalog.errors import PhotonlakeError, UnknownName
 from catalog.store import backup, expiry, fault_points, lake, unreferenced
 from catalog.store.manifest import Source
+from catalog.store.verification import verify
 from embed.store import encoding_job
 from ingest.forgetting import forget
 from ingest.refresh import refresh
@@ -90,12 +91,15 @@ class Run:
 
     def faulty(self, work, *arguments):
         """Do some work: often with a fault, then once more without. What it returned, and whether a fault happened."""
-        action = self.rng.choice(["", "kill", "kill", "kill", "eio", "enospc", "delay"])
+        action = self.rng.choice(["", "kill", "kill", "cut", "eio", "enospc", "delay"])
         n = self.rng.randint(1, self.rng.choice([3, 8, 20]))  # a step passes from three points to some twenty
         if action:
             self.report["asked"][action] += 1
-            status, said = self.aside(work, *arguments, fault=f"any:{n}:{action}")
+            does = "kill" if action == "cut" else action
+            status, said = self.aside(work, *arguments, fault=f"any:{n}:{does}")
             self.report["happened"][action] += self.happened
+            if action == "cut" and self.happened:  # the power went too: what was not brought to disk is lost
+                store_checks.drop_unsynced(self.store)
             if status not in {0, KILLED} or "not one of ours" in said or (said and not self.happened):
                 raise AssertionError(f"any:{n}:{action} ended with {status}: {said}")
             for line in self.aside(sound, self.store)[1].splitlines():
@@ -241,7 +245,7 @@ def strays(store):
 
 def holdings(store, seen):
     """Tell what is in a store; snapshots that were seen before are looked at again, some of them."""
-    faults = store_checks.faults_of(store)
+    faults = store_checks.faults_of(store) + verify(store).faults
     there = store_checks.snapshots(store)
     known = {n: seen[n] for n in map(str, there) if n in seen}
     again = random.Random(len(there)).sample(sorted(known), min(2, len(known)))  # noqa: S311 - a choice

@@ -7,7 +7,7 @@ import hashlib
 
 from factories import archive
 
-from catalog.store import lake, lance_files, unreferenced, vectors
+from catalog.store import checksums, lake, lance_files, unreferenced, vectors
 from catalog.store.location import DATA, INCOMING
 from catalog.store.place import place_of
 
@@ -70,6 +70,15 @@ def stray_files(store):
         needed = set().union(*(lance_files.data_files(folder, v) for v in pinned.get(folder.stem, ())))
         stray |= {f.name for f in (folder / "data").glob("*.lance")} - needed
     return sorted(stray)
+
+
+def drop_unsynced(store):
+    """Cut files that were not brought to disk before their commit, as a power cut may: they have no checksum yet."""
+    known = checksums.recorded(store)
+    for name in checksums.listed(store):
+        if name not in known:
+            with (store / name).open("r+b") as stream:
+                stream.truncate((store / name).stat().st_size // 2)
 
 
 def snapshots(store):

@@ -48,7 +48,8 @@ def test_a_backup_opens_as_a_store_and_comes_back_as_one(store, tmp_path):
     restored = restore(tmp_path / "b", tmp_path / "back")
     assert seen(tmp_path / "b") == seen(tmp_path / "back") == seen(store)
     assert done.n_files == done.n_new + 1 == restored.n_files  # the catalog is copied each time
-    assert bytes_of(tmp_path / "back").items() <= bytes_of(tmp_path / "b").items()
+    came = {name: content for name, content in bytes_of(tmp_path / "back").items() if not name.endswith(".sha256")}
+    assert came.items() <= bytes_of(tmp_path / "b").items()
 
 
 def test_the_second_backup_copies_what_is_new_and_forgets_what_is_gone(own, tmp_path):
@@ -94,9 +95,13 @@ def test_a_backup_while_a_writer_works_is_one_moment_of_the_store(own, tmp_path)
 
 @pytest.mark.parametrize("point", get_args(fault_points.Point)[-4:])
 def test_a_backup_that_is_cut_short_at_any_point_can_be_restored(own, tmp_path, point):
+    shelf = own / "files" / "papers" / "2020.jsonl"
+    shelf.parent.mkdir(parents=True)
+    shelf.write_text("one")
     backup(own, tmp_path / "b")
     before = seen(own)
     add_papers(own, 50, 450)
+    shelf.write_text("two, in the same place")
     fault_points.arm(f"{point}:1:eio")
     try:
         with pytest.raises(OSError, match=point):
@@ -104,9 +109,31 @@ def test_a_backup_that_is_cut_short_at_any_point_can_be_restored(own, tmp_path, 
     finally:
         fault_points.arm("")
     restore(tmp_path / "b", tmp_path / "back")
-    assert seen(tmp_path / "back") == (before if point in {"backup-file", "backup-catalog"} else seen(own))
+    is_before = point in {"backup-file", "backup-catalog"}
+    assert seen(tmp_path / "back") == (before if is_before else seen(own))
+    told = "files/papers/2020.jsonl"
+    assert (tmp_path / "back" / told).read_text() == ("one" if is_before else shelf.read_text())
     backup(own, tmp_path / "b")
     assert seen(tmp_path / "b") == seen(own)
+    assert (tmp_path / "b" / told).read_text() == shelf.read_text()
+    assert not list((tmp_path / "b").rglob("*.part"))
+
+
+def test_linked_folders_are_copied_damage_is_mended_and_what_others_put_there_stays(own, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "weights").write_text("some")
+    shutil.rmtree(own / "models", ignore_errors=True)
+    (own / "models").symlink_to(tmp_path / "disk")
+    (own / "draft.part").write_text("of a fetch")
+    backup(own, tmp_path / "b")
+    assert (tmp_path / "b" / "models" / "weights").read_text() == "some"
+    assert not (tmp_path / "b" / "draft.part").exists()
+    (tmp_path / "b" / "models" / "weights").write_text("")
+    (tmp_path / "b" / "notes.txt").write_text("mine")
+    assert backup(own, tmp_path / "b").n_new == 1
+    assert (tmp_path / "b" / "notes.txt").read_text() == "mine"
+    restore(tmp_path / "b", tmp_path / "back")
+    assert (tmp_path / "back" / "models" / "weights").read_text() == "some"
 
 
 def test_one_flipped_bit_is_found_in_any_file(store, tmp_path):

@@ -50,6 +50,7 @@ def load(store, *paths):
     return refresh(store, [Source("files", str(p)) for p in paths], workers=1)
 
 
+@pytest.mark.slow
 def test_rows_find_their_detection_in_any_order_and_go_back_when_what_told_it_is_forgotten(store, files):
     """A table without obi, one without region either, one with both, and a product that tells the interval."""
     bare = table(files, "bare.csv", "name,obsid,region_id,theta", f"{NAME},4736,79,1.5", f"{OTHER},4736,80,2.5")

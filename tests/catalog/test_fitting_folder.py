@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from catalog.__main__ import app
 from catalog.catalog import Catalog
 from catalog.errors import QueryError
-from catalog.publish.fitting_folder import write_fitting_files
+from catalog.publish.fitting_folder import _name, write_fitting_files
 from catalog.store.manifest import Source
 from ingest.refresh import refresh
 
@@ -134,3 +134,13 @@ ui.fit()
 found = ui.get_fit_results()
 print(*found.parvals, found.statval)
 """
+
+
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/x", "..\\x", "a/..", "...gz", ".", "..", "", None, "a!../../x", "x\0y", "\n"]
+)
+def test_no_name_of_a_store_leads_out_of_the_folder(path):
+    for otherwise in ("4736.arf", "../4736.arf", "/etc/4736.arf"):
+        name = _name(path, otherwise)
+        assert name not in {"", ".", ".."}
+        assert not set(name) & set("/\\\0\n")

@@ -137,7 +137,7 @@ def test_info_fits_a_pipe(made_store):
         assert all(line == line.rstrip() != "" for line in lines)
         assert all(len(line) <= 120 for line in lines if "─" in line)
     ((row,),) = [[line for line in lines if line.startswith(" radius_arcsec")]]
-    assert row.split()[:3] == ["radius_arcsec", "arcsec", "phys.angSize"]
+    assert row.split()[:4] == ["radius_arcsec", "DOUBLE", "arcsec", "phys.angSize"]
 
 
 def test_columns_of_a_star_that_are_empty_in_the_answer_are_left_out_on_screen(made_store):
@@ -220,3 +220,23 @@ def test_binary_formats_do_not_go_to_a_terminal(made_store):
 def test_every_command_shows_an_example():
     for command in app.registered_commands:
         assert "Example: python -m catalog" in (command.callback.__doc__ or ""), command.callback
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "csc.master_source", "rows.csv", "--where", "ra > 1"],
+        ["export", "csc.master_source", "rows.csv", "--moc", "m.fits"],
+        ["export", "--graph", "1", "--hats", "h"],
+        ["export", "csc.master_source", "rows.csv", "--gzip"],
+        ["export", "--moc", "m.fits", "--url", "https://example.org/"],
+        ["sql", QUERY, "--samp", "topcat", "--output", "rows.vot"],
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_and_nothing_is_written(
+    made_store, tmp_path, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(QueryError, match=r"leave out|goe?s? with"):
+        call(*arguments, "--store", made_store)
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 
 import astropy.units as u
 import numpy as np
@@ -21,6 +22,7 @@ from catalog.__main__ import app
 from catalog.catalog import Catalog
 from catalog.errors import ForbiddenStatement, QueryError, UnknownName, UnreadableFile
 from catalog.formats import own_tables
+from catalog.serve.tap_uploads import table_of_votable
 
 ROWS = {"label": ["a", "b", None], "flux": [1.5, float("nan"), 3.0]}
 CLEAN = [{"label": "a", "flux": 1.5}, {"label": "b", "flux": None}, {"label": None, "flux": 3.0}]
@@ -141,3 +143,53 @@ def test_refusals_name_the_way_for_an_own_table(cat, tmp_path):
             cat.sql(query)
     with pytest.raises(QueryError, match=r"cat\.register\('mine'"):
         cat.sql("SELECT $mine", mine=pl.DataFrame(ROWS))
+
+
+VOTABLE = '<{0}VOTABLE xmlns{1}="http://www.ivoa.net/xml/VOTable/v1.3"><{0}RESOURCE><{0}TABLE{2}>{3}</{0}TABLE>'
+VOTABLE += "</{0}RESOURCE></{0}VOTABLE>"
+CHARS = '<{0}FIELD name="c" datatype="char" arraysize="{1}"/>'
+ELSEWHERE = '<{0}DATA><{0}{2}><{0}STREAM {3}="file://{1}"/></{0}{2}></{0}DATA>'
+
+
+def elsewhere(secret, prefix="", kind="BINARY", name="href"):
+    xmlns = f":{prefix[:-1]}" if prefix else ""
+    return VOTABLE.format(prefix, xmlns, "", CHARS.format(prefix, 1) + ELSEWHERE.format(prefix, secret, kind, name))
+
+
+def test_no_file_named_in_a_votable_is_opened(cat, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    plain = elsewhere(secret)
+    sent = {
+        "plain": plain.encode(),
+        "prefixed": elsewhere(secret, "v:").encode(),
+        "utf16": ('<?xml version="1.0" encoding="utf-16"?>' + plain).encode("utf-16"),
+        "gzipped": gzip.compress(plain.encode()),
+        "binary2": elsewhere(secret, kind="BINARY2").encode(),
+        "fits": elsewhere(secret, kind="FITS").encode(),
+        "entity": (f'<!DOCTYPE V [<!ENTITY w "file://{secret}">]>' + plain.replace(f"file://{secret}", "&w;")).encode(),
+    }
+    for name, content in sent.items():
+        file = tmp_path / f"{name}.vot"
+        file.write_bytes(content)
+        with pytest.raises(UnreadableFile, match=rf"{name}.vot: .*rows elsewhere"):
+            cat.register("mine", file)
+        with pytest.raises(QueryError, match="rows elsewhere" if name != "gzipped" else "no VOTable"):
+            table_of_votable(file)
+
+
+@pytest.mark.parametrize("size", ["20000000", "5000x5000", "2_0000000", "9" * 30, "-1", "1e9", "70000x*"])
+def test_no_cell_of_a_votable_is_larger_than_one_is(size):
+    text = VOTABLE.format("", "", "", CHARS.format("", size))
+    with pytest.raises(QueryError, match="arraysize"):
+        own_tables.check_votable(io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("rows", [' nrows="90000000"', ' nrows="1_0"', ""])
+def test_a_votable_that_is_sent_has_so_many_cells(tmp_path, rows):
+    file = tmp_path / "t.vot"
+    file.write_text(VOTABLE.format("", "", rows, CHARS.format("", 1 << 16) * 100 + "<TR/>" * 11))
+    with pytest.raises(QueryError, match=r"cells|nrows"):
+        table_of_votable(file)
+    for good in ("", "*", "3", "2x3", "2x*", "8*"):
+        own_tables.check_votable(io.BytesIO(VOTABLE.format("", "", "", CHARS.format("", good)).encode()), 100)

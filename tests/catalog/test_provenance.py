@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from catalog.query.provenance import trace
+from catalog.schema import TABLES
 
 
 def units(query, *names):
@@ -58,6 +59,14 @@ def test_stars_are_spread():
 def test_a_star_over_something_unknown_goes_by_names():
     query = "SELECT * FROM product.good_time JOIN range(3) AS r(i) ON true"
     assert units(query, "file_id", "obsid", "obi", "ccd_id", "start_s", "stop_s", "i")[4:] == ["s", "s", None]
+
+
+def test_a_star_over_a_store_whose_columns_came_later_goes_by_names():
+    query = "SELECT * FROM product.good_time"
+    as_now = [c.name for c in TABLES["product.good_time"].columns]
+    as_then = [*as_now[:2], *as_now[3:], as_now[2]]
+    found = {c.name: c.description for c in trace(query, as_then)}
+    assert found == {c.name: c.description for c in TABLES["product.good_time"].columns}
 
 
 def test_columns_that_using_merges_are_counted_once():

@@ -179,6 +179,32 @@ def test_hats_finds_it_valid(published):
     assert is_valid_catalog(published[0] / "chandra", strict=True)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("lsdb") is None, reason="lsdb is not installed")
+@pytest.mark.filterwarnings("default")
+def test_lsdb_finds_the_rows_that_sql_finds(cat, published):
+    import lsdb  # noqa: PLC0415 - may not be there
+
+    chandra = lsdb.open_catalog(published[0])
+    for ra, dec, arcsec in ((10.0, 90.0, 200), (0.0, 0.0, 300), (45.0, 0.0, 100), (200.0, 41.8, 250)):
+        found = chandra.cone_search(ra=ra, dec=dec, radius_arcsec=arcsec).compute()
+        expected = cat.sql("SELECT name FROM cone($ra, $d, $r)", ra=ra, d=dec, r=arcsec).fetchall()
+        assert expected
+        assert sorted(found["name"]) == sorted(name for (name,) in expected)
+    query = (
+        "SELECT ra + 0.0001 AS ra, dec, name AS id FROM csc.master_source WHERE significance > 20 AND ra IS NOT NULL"
+    )
+    mine = cat.sql(query).df()
+    cat.register("mine", mine)
+    expected = dict(cat.sql("SELECT id_1, id_2 FROM crossmatch('mine', 'csc.master_source', 5)").fetchall())
+    cat.unregister("mine")
+    assert len(expected) > N / 2
+    own = lsdb.from_dataframe(mine, ra_column="ra", dec_column="dec", catalog_name="own")
+    matched = own.crossmatch(chandra, radius_arcsec=5, n_neighbors=1, suffixes=("_own", "_chandra")).compute()
+    names = {c.removesuffix("_own").removesuffix("_chandra"): c for c in matched.columns}
+    assert dict(zip(matched[names["id"]], matched[names["name"]], strict=True)) == expected
+
+
 @pytest.mark.parametrize("most", [1, 7, 1000])
 def test_partitions_hold_each_number_once(most, any_seed):
     numbers = np.sort(np.random.default_rng(any_seed).integers(0, 12 << 58, 300))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 from astropy.table import Table
@@ -13,6 +17,9 @@ from catalog.__main__ import app
 from catalog.catalog import Catalog
 from catalog.errors import QueryError
 from catalog.publish.samp_messages import receive, send
+from catalog.serve.address import Address
+from catalog.serve.page_routes import PageRoutes
+from catalog.serve.server import BrowseServer
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # threads of the hub close their sockets when they like
 
@@ -91,3 +98,29 @@ def test_without_a_hub_it_says_what_to_start(no_hub, made_store):
     assert not no_hub.exists()
     with Catalog(made_store) as cat, pytest.raises(QueryError, match="start TOPCAT"):
         send(cat.sql("SELECT 1"))
+
+
+def test_the_page_sends_to_topcat_where_all_are_on_one_machine(topcat, made_store, tmp_path):
+    def post(server, given, **headers):
+        headers = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        request = urllib.request.Request(f"{server.url}api/samp", json.dumps(given).encode(), headers)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request) as answer:  # noqa: S310 - of this machine
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    query = {"query": "SELECT name, ra FROM csc.master_source ORDER BY name"}
+    with BrowseServer(made_store, jobs=tmp_path) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert post(server, query) == (200, {"sent": ["topcat"], "rows": 3})
+        assert post(server, query, Origin="http://evil.example")[0] == 403
+        assert post(server, query, Sec_Fetch_Site="cross-site")[0] == 403
+        assert post(server, query, Content_Type="text/plain")[0] == 400
+        assert "did you mean name" in post(server, {"query": "SELECT nme FROM csc.master_source"})[1]["error"]
+        assert "there are topcat" in post(server, query | {"program": "ds9"})[1]["error"]
+        server.shutdown()
+    assert [(len(t), str(t["ra"].unit)) for t in topcat.took] == [(3, "deg")]
+    addresses = (Address(), Address("0.0.0.0"), Address(public="https://data.example.org"))  # noqa: S104
+    assert [a.is_here for a in addresses] == [True, False, False]
+    assert asyncio.run(PageRoutes(None)._samp(None)).status_code == 403

@@ -19,7 +19,7 @@ from catalog.catalog import Catalog
 from catalog.errors import PhotonlakeError, StoreLocked, StoreUnreachable
 from catalog.schema import TABLES
 from catalog.schema.columns import quote
-from catalog.store import backup, copying, expiry, lake, team_store, unreferenced
+from catalog.store import backup, checksums, copying, expiry, lake, team_store, unreferenced, verification
 from catalog.store.manifest import Source
 from catalog.store.place import FILE, PlaceWrong, place_of
 from embed.registry import Settings
@@ -173,6 +173,8 @@ def test_repair_removes_what_no_snapshot_names_and_a_backup_is_refused(team, tmp
     assert unreferenced.repair_tables(team) == []
     with pytest.raises(PlaceWrong, match="pg_dump"):
         backup.backup(team, tmp_path / "copy")
+    with pytest.raises(PlaceWrong, match="sha256sum -c"):
+        verification.verify(team)
 
 
 def test_who_waits_is_told_for_whom_and_a_killed_writer_frees_the_lock(team):
@@ -288,6 +290,8 @@ def test_a_store_of_ones_own_becomes_a_teams_with_its_snapshots_vectors_and_name
     write(ours, "word", "it can be written")
     assert recall(ours, "word") == "it can be written"
     assert unreferenced.repair_tables(ours) == unreferenced.repair_vectors(ours) == []
+    root = place_of(ours).root
+    assert checksums.recorded(root) == {name: checksums.sum_of(root / name) for name in checksums.listed(root)}
     with pytest.raises(PlaceWrong, match="without rows"):
         copying.copy(mine, ours)
     with pytest.raises(PlaceWrong, match="expected a team's store"):

@@ -297,12 +297,15 @@ def test_cosine_similarity_knows_null_and_zero(cat):
 def test_a_space_larger_than_memory_is_searched_in_blocks(cat, monkeypatch):
     whole = cat.nearest("sp", "4.1.1", k=9).arrow()
     few = cat.nearest("sp", "4.1.1", k=9, filter="theta < 8").arrow()
+    one = "SELECT id, detection_id, name, vector, vector_sigma FROM embedding.sp WHERE detection_id = '4.1.1'"
+    row = cat.sql(one).arrow()
     monkeypatch.setattr(pinned, "MEMORY_BYTES", 64)
     monkeypatch.setattr(pinned, "_BATCH_ROWS", 7)
     monkeypatch.setattr(pinned, "_held", type(pinned._held)())
     assert cat.nearest("sp", "4.1.1", k=9).arrow().equals(whole)
     assert cat.nearest("sp", "4.1.1", k=9, filter="theta < 8").arrow().equals(few)
     assert cat.sql("SELECT count(*) FROM embedding.sp WHERE id = '4.1.1'").fetchall() == [(1,)]
+    assert cat.sql(one).arrow().equals(row)
 
 
 def test_a_snapshot_keeps_its_vectors_whatever_follows(store):

@@ -34,6 +34,7 @@ QUICK_NAMES = {
     "python.md",
 }
 QUICK = {page for page in RUN if page.name in QUICK_NAMES}
+LONG = {"fetch.md", "exchange.md"}
 NOT_RUN = 25
 """So many blocks are excused; a new one must be argued for here."""
 
@@ -67,7 +68,7 @@ def attach(statements, here):
 
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(p, marks=[pytest.mark.slow] if p.name == "fetch.md" else [], id=p.name) for p in sorted(QUICK)],
+    [pytest.param(p, marks=[pytest.mark.slow] if p.name in LONG else [], id=p.name) for p in sorted(QUICK)],
 )
 def test_the_blocks_of_a_quick_page_run(page, beside_small_survey):
     with Server(small_survey()) as server:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +27,8 @@ from embed.registry import BrokenWeights
 from embed.store import encoding_job, sweeps
 from embed.store.training_job import Training, train
 from embed.store.untrained_spaces import make_ready
-from embed.training.split import fields
+from embed.training.networks import chosen
+from embed.training.split import fields, set_apart
 
 N = 300
 WORDS = {0: "A supersoft white dwarf in outburst", 1: "Flares of a young star", 2: "A heavily obscured quasar"}
@@ -245,6 +248,25 @@ def test_a_sweep_tries_gamma_among_others_and_changes_nothing_for_readers(filled
         assert cat.sql("SELECT encoder_id FROM meta.space WHERE space = 'aligned'").fetchall() == before
 
 
+@pytest.mark.parametrize(("space", "model"), sweeps.GRID)
+def test_a_sweep_sets_what_its_model_knows(space, model):
+    module = import_module(registry.family(space, model).fit.partition(":")[0])
+    grid = sweeps.GRID[space, model]
+    point = {name: values[-1] for name, values in grid.items() if name not in {"latent", "learning_rate"}}
+    assert chosen(module.DEFAULTS, point).items() >= point.items()
+    assert {"latent", "learning_rate"} < grid.keys()
+
+
+@pytest.mark.parametrize("space", sorted({s for s, _ in sweeps.GRID}))
+def test_the_usual_model_of_a_space_has_a_sweep(space):
+    assert (space, registry.family(space).model) in sweeps.GRID
+
+
+def test_a_model_without_a_sweep_says_which_have(tmp_path):
+    with pytest.raises(UnknownName, match="no sweep is known for spectrum --model pca; there are spectrum --model vae"):
+        sweeps.sweep(Training(tmp_path, "spectrum", "pca"), 1, lambda _: None)
+
+
 def test_a_new_paper_makes_only_its_sources_stale(filled):
     write(
         filled,
@@ -266,6 +288,27 @@ def test_vectors_of_another_encoder_are_not_read(filled):
     assert "train it again: python -m embed train aligned" in outcomes["aligned"].blocked
     with catalog.open(filled) as cat:
         assert len(cat.vectors("aligned")[0]) == 60  # readers keep what there was
+
+
+def test_sources_to_be_judged_on_are_kept_from_the_encoders_of_photons_too(filled):
+    settings = Settings(latent=4, epochs=2, seed=3, options={"width": 8, "apart": True})
+    job = Training(filled, "aligned", "properties", settings=settings)
+    with pytest.raises(QueryError, match="one that has seen all; type: python -m embed train properties --set apart"):
+        train(job)
+    apart = train(Training(filled, "properties", settings=Settings(seed=3, options={"apart": True})))
+    names = [f"2CXO J0000{i:02d}.0+000000" for i in range(60)]
+    assert apart.n_sources == sum(not set_apart(n, 3) for n in names) < 60
+    encoding_job.run(encoding_job.Job(filled), ["properties"])
+    train(job)  # of the store as it is now: what was refused before pins nothing
+    with catalog.open(filled) as cat:
+        query = "SELECT configuration FROM meta.encoder WHERE space = 'aligned' ORDER BY version DESC LIMIT 1"
+        held = json.loads(cat.sql(query).fetchall()[0][0])["held_out_sources"]
+    assert held
+    assert all(set_apart(n, 3) for n in held)
+    with pytest.raises(QueryError, match="found one that has seen all but those of seed 3"):
+        train(replace(job, settings=replace(settings, seed=4)))
+    with pytest.raises(QueryError, match="apart goes with split=source"):
+        train(replace(job, settings=replace(settings, options={"apart": True, "split": "field"})))
 
 
 def test_a_space_that_is_not_there_is_told(store):

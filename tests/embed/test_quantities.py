@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embed.inputs.papers import STATED, beside, blocks, paper_text, per_source
-from embed.inputs.quantities import N_QUANTITIES, QUANTITIES, flat, quantity_vectors, read_quantities
+from embed.inputs.quantities import (
+    LONGEST,
+    N_QUANTITIES,
+    QUANTITIES,
+    flat,
+    quantity_vectors,
+    read_quantities,
+    without_exposures,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,14 @@ def test_a_figure_is_read_in_the_unit_that_its_name_tells(text, name, value):
     assert read_quantities(text)[name] == pytest.approx(value)
 
 
+def test_what_anybody_types_is_read_in_bounded_work():
+    """Nothing is timed: with work that grows as the square of the length, this test would not end."""
+    for piece in ("1,", "1-", "1 x ", r"1\a ", "1------", "1{", "period", "kT", "10^"):
+        text = piece * (1_000_000 // len(piece))
+        assert len(without_exposures(text)) == LONGEST
+        assert read_quantities(text) == {}
+
+
 EXPOSED = ("a 57 ks observation", "57-ks", "10 and 57 ks exposures", "0.3 Ms", "20 ksec", "for 35 kiloseconds")
 
 
@@ -61,6 +77,22 @@ def test_what_stands_for_a_paper_does_not_know_the_exposure(text):
     assert "exposure_ks" in read_quantities(abstract)
     stated = {q.name for q, n in zip(QUANTITIES, quantity_vectors([abstract])[0, N_QUANTITIES:], strict=True) if n}
     assert stated == {"flux_erg_cm2_s"}
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        *("57~ks", r"57\,ks", "$57$ ks", r"$\sim 57$ ks", r"$57\,{\rm ks}$", r"57\;\mathrm{ks}", r"57 \rm\,ks"),
+        *(r"\SI{57}{\kilo\second}", "57\u2009ks", "57\u202fks", "57 <i>ks</i>", "57 Ks", "57 kilo-second"),
+        *("57-57 ks", "57\u201357 ks", "57--57 ks", "57, 57 and 57 ks", "57 +/- 57 ks", r"$57\pm57$ ks", "57 (57) ks"),
+        *(r"$5.7\times 57^{57}$ ks", "3 x 57 ks", "57 or 57\nks", "57ks", "57&nbsp;ks", "57 Msec"),
+    ],
+)
+def test_an_exposure_is_masked_however_it_is_set(stated):
+    masked = paper_text(None, f"In 2017 a {stated} exposure shows 3 ms pulses of 30 Msun at 2 Mpc.")
+    assert "57" not in masked
+    assert masked.startswith("In 2017 a ")
+    assert masked.endswith("exposure shows 3 ms pulses of 30 Msun at 2 Mpc.")
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,13 @@ def test_a_command_takes_the_ready_made_one_though_another_is_there(two_stores):
     done = CliRunner().invoke(embed.__main__.app, ["train", "spectrum", "--ready-made", "--store", str(two_stores[0])])
     assert done.exit_code == 0, done.output
     assert "ready made, version 1" in done.output
+
+
+def test_a_sweep_needs_no_model_to_be_named(two_stores):
+    done = CliRunner().invoke(
+        embed.__main__.app, ["sweep", "spectrum", "--runs", "1", "--epochs", "1", "--store", str(two_stores[1])]
+    )
+    assert done.exit_code == 0, done.output
+    with catalog.open(two_stores[1]) as cat:
+        made = "SELECT count(*) FROM meta.encoder WHERE space = 'spectrum' AND NOT current"
+        assert cat.sql(made).fetchall() == [(1,)]

@@ -55,6 +55,7 @@ def files(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_list_never_moves_a_source_of_the_catalog_and_the_conflict_is_said(store, empty_store, files, tmp_path):
     load(store, files / "catalog.tsv")
     before = rows(store)

@@ -108,13 +108,25 @@ def test_a_newer_version_that_was_ingested_alone_replaces_the_older_at_the_next_
     assert not old.exists()
 
 
-def test_versions_in_folders_of_the_user_both_stay(store, tmp_path):
-    mine = tmp_path / "mine"
+def test_of_two_that_come_together_the_older_is_read_where_the_newer_is_broken(store):
+    files = store / "files"
+    old, new = fetched(files, 2, 20), fetched(files, 3, 31, seed=1)
+    new.write_bytes(new.read_bytes()[:900])
+    load(store, files)
+    assert query(store, "SELECT path FROM meta.file WHERE status = 'loaded'") == [(str(old),)]
+    assert not load(store, files).changed
+    assert old.exists()
+
+
+@pytest.mark.parametrize("below_the_store", [False, True])
+def test_versions_in_folders_of_the_user_both_stay(store, tmp_path, below_the_store):
+    mine = (store if below_the_store else tmp_path) / "mine"
     paths = [fetched(mine, 2, 20), fetched(mine, 3, 31, seed=1)]
     load(store, mine)
     assert query(store, "SELECT count(*) FROM product.event_stored") == [(51,)]
     assert all(path.exists() for path in paths)
     assert older_versions(map(str, paths), store) == {}
+    assert not refresh(store).changed
 
 
 @pytest.mark.parametrize("how", ["changed", "touched copy", "copy first"])

@@ -158,6 +158,27 @@ def test_what_is_not_offered_is_refused_by_name(query, said):
         to_duckdb(query, OFFERED)
 
 
+def test_a_view_of_the_service_is_asked_as_a_table_and_its_circle_as_a_shape(engine):
+    columns = {"ra": ("DOUBLE", "deg"), "shape": ("VARCHAR", ""), "wide": ("DOUBLE", "deg")}
+    offered = Offered(
+        views={"ivoa.obscore": "SELECT x AS ra, 0 AS decl, n / 7.0 AS wide, 'Circle' AS shape FROM t"},
+        circles={"ivoa.obscore.shape": ("ra", "decl", "wide")},
+        kinds=lambda table: columns if table == "ivoa.obscore" else {},
+        factor=OFFERED.factor,
+    )
+    for query, rows in {
+        "SELECT ra FROM ivoa.ObsCore WHERE 1 = CONTAINS(POINT(1.9, 0), shape)": [(1.5,)],
+        "SELECT o.ra FROM ivoa.obscore AS o WHERE INTERSECTS(o.shape, CIRCLE(1.9, 0, 0.01)) = 1": [(1.5,)],
+        "SELECT ivoa.obscore.ra FROM ivoa.obscore WHERE CONTAINS(POINT(2.1, 0), ivoa.obscore.shape) = 1": [],
+        "SELECT a.ra, b.x FROM ivoa.obscore AS a JOIN t AS b ON a.ra = b.x AND b.n > 0": [(1.5, 1.5)],
+        "SELECT IN_UNIT(wide, 'arcmin'), shape FROM ivoa.obscore WHERE wide > 0": [(60, "Circle")],
+        "WITH o AS (SELECT * FROM ivoa.obscore) SELECT COUNT(*) FROM o": [(2,)],
+    }.items():
+        assert engine.execute(to_duckdb(query, offered)).fetchall() == rows
+    made = to_duckdb("SELECT TAP_UPLOAD.mine.place FROM TAP_UPLOAD.mine WHERE TAP_UPLOAD.mine.n = 7", OFFERED)
+    assert engine.execute(made).fetchall() == [("here",)]
+
+
 def test_a_table_function_gets_its_arguments_by_name():
     made = to_duckdb("SELECT n.id FROM nearest('spectrum', '1.0.1', 20) AS n", OFFERED)
     assert "'spectrum'" in made

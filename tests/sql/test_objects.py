@@ -28,6 +28,25 @@ def test_table_macros_return_the_columns_their_headers_describe(engine):
         assert found == [c.name for c in columns_of(name)]
 
 
+VALUES = {"DOUBLE": "0.5::DOUBLE", "VARCHAR": "'1:30'", "DOUBLE[]": "[1.0::DOUBLE]"}
+VALUES["STRUCT"] = f"{{{', '.join(f'{axis}_{key}: 1.0' for axis in 'xy' for key in ('crpix', 'crval', 'cdelt'))}}}"
+SHAPE = "{component: 1, include: true, shape: 'circle', x: [1.0], y: [1.0], r: [1.0], rotang: 0.0, "
+SHAPE += "ra: [1.0], dec: [1.0], r_arcsec: [1.0]}"
+PIXELS = f"region_in_pixels([{SHAPE}], {VALUES['STRUCT']})"
+REGION = "{x: 1.0, y: 1.0, x_step_arcsec: 1.0, y_step_arcsec: 1.0, semi_major_arcsec: 1.0, semi_minor_arcsec: 1.0, "
+REGION += "angle_deg: 0.0, taken_from: 'corpus', region_from: 'list', shapes: " + f"{PIXELS}}}"
+
+
+def test_a_macro_gives_the_type_its_header_says(engine):
+    for macro in (o for o in OBJECTS if o.kind == "scalar macro"):
+        shapes = f"[{SHAPE}]" if macro.full_name == "region_in_pixels" else PIXELS
+        given = [REGION if p.name == "region" else VALUES.get(p.type, shapes) for p in macro.parameters]
+        type_ = engine.execute(f"SELECT typeof({macro.full_name}({', '.join(given)}))").fetchone()[0]
+        assert type_.partition("(")[0] + ("[]" if type_.endswith(")[]") else "") == macro.columns[0].type, (
+            macro.full_name
+        )
+
+
 def test_every_object_says_what_it_is():
     for item in OBJECTS:
         assert len(item.purpose) > 20, item.full_name

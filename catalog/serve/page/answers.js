@@ -25,6 +25,12 @@ export async function send(path, body, type = "application/json") {
   return answer;
 }
 
+/** Send the whole answer of a query to TOPCAT, or what else takes tables on this machine. Returns what to say of it. */
+export async function toTopcat(query, selection) {
+  const { sent, rows } = await (await send("api/samp", { query, selection })).json();
+  return `${rows.toLocaleString("en")} rows sent to ${sent.join(", ")}`;
+}
+
 const KINDS = { float32: Float32Array, int8: Int8Array, int32: Int32Array, uint8: Uint8Array };
 
 /** Ask for arrays: an object with each by its name, and `notes`, what the server says of them. */

@@ -21,12 +21,12 @@ export function ticks(low, high, log) {
 }
 
 /** An empty chart with axes; `px` and `py` place a value. */
-function axes([x0, x1], [y0, y1], { x: xName, y: yName, log = false }) {
+function axes([x0, x1], [y0, y1], { x: xName, y: yName, log = false, logY = false }) {
   const svg = node("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `${yName} over ${xName}` });
-  const fx = log ? Math.log : (v) => v;
+  const same = (v) => v, fx = log ? Math.log : same, fy = logY ? Math.log : same;
   const px = (v) => LEFT + ((fx(v) - fx(x0)) / (fx(x1) - fx(x0) || 1)) * (W - LEFT - RIGHT);
-  const py = (v) => H - BOTTOM - ((v - y0) / (y1 - y0)) * (H - BOTTOM - TOP);
-  for (const t of ticks(y0, y1, false)) {
+  const py = (v) => H - BOTTOM - ((fy(v) - fy(y0)) / (fy(y1) - fy(y0))) * (H - BOTTOM - TOP);
+  for (const t of ticks(y0, y1, logY)) {
     svg.append(node("line", { class: "axis", x1: LEFT, x2: W - RIGHT, y1: py(t), y2: py(t) }));
     svg.append(node("text", { x: LEFT - 4, y: py(t) + 3, "text-anchor": "end" }, t === 0 ? "0" : Math.abs(y1) < 0.01 ? t.toExponential(1) : t));
   }
@@ -80,6 +80,23 @@ export function histogram(values, mask, [low, high], name, nBins = 30) {
   return svg;
 }
 
+/** The colour of counts in a pixel or cell, by the logarithm: the more, the darker. */
+const inkOf = (count, most) => `hsl(204 85% ${70 - 50 * (Math.log1p(count) / Math.log1p(most))}%)`;
+
+/** Photons per cell of energy and time. */
+export function photonMap({ counts, time_s, energy_kev }) {
+  const ks = (t) => (t - time_s[0]) / 1000, most = Math.max(1, ...counts.map((row) => Math.max(...row)));
+  const low = energy_kev[0], high = energy_kev[energy_kev.length - 1];
+  const named = { x: `time since ${time_s[0].toFixed(0)} s [ks]; darker: more photons`, y: "energy [keV]", logY: true };
+  const { svg, px, py } = axes([0, ks(time_s[time_s.length - 1])], [low, high], named);
+  counts.forEach((row, j) => row.forEach((n, i) => {
+    if (!n) return;
+    const x = px(ks(time_s[i])), y = py(energy_kev[j + 1]);
+    svg.append(node("rect", { x, y, width: px(ks(time_s[i + 1])) - x, height: py(energy_kev[j]) - y, fill: inkOf(n, most) }));
+  }));
+  return svg;
+}
+
 /** Counts per pixel, north up, with the source's region. */
 export function image({ counts, region, x0, y0, pixel_arcsec: scale }) {
   const ny = counts.length, nx = counts[0].length, most = Math.max(1, ...counts.map((row) => Math.max(...row)));
@@ -91,7 +108,7 @@ export function image({ counts, region, x0, y0, pixel_arcsec: scale }) {
   for (let j = 0; j < ny; j++) {
     for (let i = 0; i < nx; i++) {
       if (!counts[j][i]) continue;
-      ink.fillStyle = `hsl(204 85% ${70 - 50 * (Math.log1p(counts[j][i]) / Math.log1p(most))}%)`;
+      ink.fillStyle = inkOf(counts[j][i], most);
       ink.fillRect(i * zoom, (ny - 1 - j) * zoom, zoom, zoom);
     }
   }

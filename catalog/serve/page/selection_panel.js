@@ -1,6 +1,6 @@
 // What the selected points are: how many, how they differ from all, their papers; and how to take them along.
 
-import { askColumns, send } from "./answers.js";
+import { askColumns, send, toTopcat } from "./answers.js";
 import { histogram } from "./charts.js";
 import { limits } from "./colours.js";
 import { $, copy, make, save, table } from "./elements.js";
@@ -51,6 +51,10 @@ export function showSelection({ space, mask, n, texts, snapshot, column, key, cl
   for (const format of Object.keys(ENDINGS)) {
     button(`save ${format}`, async () => save(await (await send("api/save", { query: ALL_COLUMNS, selection: await key(), format })).blob(), `selection.${ENDINGS[format]}`));
   }
+  button("send to TOPCAT", async () => {
+    said.textContent = "sending…";
+    said.textContent = await toTopcat(ALL_COLUMNS, await key());
+  });
   button("copy SQL", async (b) => copy(asSql(ids(), snapshot), b));
   button("copy Python", async (b) => copy(asPython(ids(), snapshot), b));
   button("clear", async () => clear());

@@ -1,6 +1,6 @@
 // The box for SQL: names are completed, queries remembered, errors shown at their place, answers sorted and clicked.
 
-import { ask, send } from "./answers.js";
+import { ask, send, toTopcat } from "./answers.js";
 import { chart } from "./charts.js";
 import { $, make, table } from "./elements.js";
 
@@ -86,6 +86,18 @@ function plot(value) {
   return box;
 }
 
+/** A button that sends the whole answer on, and says so. */
+function sender(query, key) {
+  const box = make("p", null, { className: "buttons" }), button = make("button", "send to TOPCAT", { type: "button" });
+  const said = make("span", "", { className: "none", role: "status" });
+  button.addEventListener("click", async () => {
+    said.textContent = " sending…";
+    said.textContent = ` ${await toTopcat(query, key).catch((error) => error.message)}`;
+  });
+  box.append(button, said);
+  return box;
+}
+
 /** Set the box up. @param {{pick, mark, selection: () => Promise<string>}} told */
 export function startSqlBox({ pick, mark, selection }) {
   let at = -1;
@@ -125,7 +137,7 @@ export function startSqlBox({ pick, mark, selection }) {
       const note = `${value.rows.length} rows${value.more ? ", and more: only the first are shown" : ""}, ${Math.round(performance.now() - start)} ms`;
       const notes = [note, ...(value.notes || [])].map((text) => make("p", text, { className: "none" }));
       const made = table(value.columns, value.rows, id < 0 ? undefined : (row) => pick(row[id]));
-      $("answer").replaceChildren(...notes, plot(value), made);
+      $("answer").replaceChildren(...notes, sender(query, key), plot(value), made);
       if (id >= 0) mark(value.rows.map((row) => row[id]));
     } catch (error) {
       $("answer").replaceChildren(make("p", error.message, { className: "error", role: "alert" }));

@@ -236,6 +236,22 @@ def test_class_size_alone_gives_no_balanced_odds(any_seed):
     assert rows["rare"].shuffled_odds_ratio == pytest.approx(1, abs=0.5)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.787])
+def test_plain_and_balanced_odds_are_of_the_same_cut(share):
+    """Two types of one size that differ in how many edges a node has: class size takes nothing out."""
+    rng = np.random.default_rng(0)
+    one, two = np.triu_indices(300, 1)
+    types = (np.arange(300) < 150).astype(int)
+    weight = rng.random(300) + 0.5 * types
+    there = rng.random(len(one)) < 0.2 * weight[one] * weight[two]
+    matrix = measures.adjacency(Edges(one[there], two[there], np.ones(there.sum())), 300)
+    high_from = np.quantile(np.diff(matrix.indptr), 1 - share)
+    names = np.arange(300).astype(str)
+    for r in degree_by_type(matrix, types, ["a", "b"], names, high_from, 0, share):
+        assert abs(np.log(r.odds_ratio)) > 1
+        assert np.log(r.balanced_odds_ratio) == pytest.approx(np.log(r.odds_ratio), rel=0.15)
+
+
 def test_of_many_odds_by_chance_hardly_one_is_believed_and_a_planted_one_is():
     rng = np.random.default_rng(4)
     n, n_types = 600, 16

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import shutil
 import threading
 
 import numpy as np
 import pytest
+from factories import fits
 from factories.store import write as write_rows
 
 from catalog.serve.server import BrowseServer
@@ -48,7 +51,7 @@ def browsed(empty_store, tmp_path_factory):
     types = [{"name": n, "authority": "simbad", "otype": ("YSO", "QSO")[i % 2]} for i, n in enumerate(names)]
     write_rows(store, "csc.classification", *types[:200])
     write_rows(store, "lit.paper", {"bibcode": "2001ApJ...1A", "title": "<b>Löwe</b> & X-rays", "abstract": "Dips."})
-    link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0}
+    link = {"bibcode": "2001ApJ...1A", "name": names[0], "method": "test", "confidence": 1.0, "evidence": "Dips"}
     write_rows(store, "lit.paper_source", link)
     spectrum = {"spectrum_id": "s", "detection_id": ids[0], "counts": [3] * 1024, "exposure_s": 1e3, "rmf_id": "r"}
     spectrum |= {"backscal": 1e-6, "background_counts": [1] * 1024}
@@ -67,6 +70,14 @@ def browsed(empty_store, tmp_path_factory):
     write_rows(store, "product.header", {"file_id": 3, "kind": "light_curve", "detection_id": ids[3], "obsid": 1})
     bins = (held | {"row": i, "time_s": 10.0 * i, "count_rate": 1.0 + i} for i in range(5))
     write_rows(store, "product.light_curve", *bins)
+    contents = {1: fits.events_file(n=3, compress=True), 2: fits.events_file(n=4), 3: fits.events_file(n=5)}
+    kinds = {1: ("events", "e_evt3.fits.gz"), 2: ("papers", "p.json"), 3: ("light_curve", "l_lc3.fits")}
+    for file_id, (kind, name) in kinds.items():
+        (file := store.parent / name).write_bytes(contents[file_id])
+        content = gzip.decompress(contents[1]) if file_id == 1 else contents[file_id]
+        known = {"file_id": file_id, "path": str(file), "kind": kind, "status": "loaded"}
+        known |= {"bytes": len(contents[file_id]), "sha256": hashlib.sha256(content).hexdigest()}
+        write_rows(store, "meta.file", known)
     good = {"file_id": 1, "obsid": 1, "obi": 0, "ccd_id": 7, "start_s": 1000.0, "stop_s": 5000.0}
     write_rows(store, "product.good_time", good)
     low = [0.0146 * i for i in range(1024)]

@@ -94,6 +94,8 @@ def test_a_source_with_products_shows_its_spectrum_position_and_papers_as_text(p
     page.locator("#detail tr.go").first.click()
     playwright.expect(page.locator("#detail svg circle").first).to_be_visible()
     playwright.expect(page.locator("#detail summary")).to_contain_text("<b>Löwe</b>")  # markup is shown, not obeyed
+    playwright.expect(page.locator("#detail details mark")).to_have_text("Dips")
+    playwright.expect(page.locator("#detail section", has_text="neighbours in")).to_contain_text("alike in")
     playwright.expect(page.locator(".place")).to_contain_text("19:43:27.667")
     playwright.expect(page.locator("#detail dd", has_text="295.865280")).to_be_visible()
 
@@ -104,13 +106,15 @@ def test_a_source_with_photons_shows_its_light_curve_and_image(page):
     page.locator("#detail tr.go").first.click()
     curve = page.locator("#detail section", has_text="light curve")
     playwright.expect(curve.locator("svg circle").first).to_be_visible()
+    playwright.expect(curve).to_contain_text("blocks of constant rate")
     playwright.expect(curve).to_contain_text("bins of 1")
     curve.locator("input").fill("1000")
     curve.locator("input").press("Tab")
     playwright.expect(curve).to_contain_text("bins of 1000 s")
 
 
-def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, server, tmp_path):
+def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / 'no hub').as_uri()}")
     lasso(page, middle_point(page))
     heading = page.locator("#detail h2")
     playwright.expect(heading).to_contain_text("selected of 300")
@@ -125,6 +129,10 @@ def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, serv
     saved.value.save_as(tmp_path / "selection.csv")
     with (tmp_path / "selection.csv").open() as rows:
         assert sum("detection_id" in row for row in csv.DictReader(rows)) == n
+    page.click("#detail button:has-text('send to TOPCAT')")
+    playwright.expect(page.locator("#detail [role=status]")).to_contain_text("start TOPCAT")
+    page.click("#answer button:has-text('send to TOPCAT')")
+    playwright.expect(page.locator("#answer [role=status]")).to_contain_text("start TOPCAT")
     with opened(browser, server, page.evaluate("location.hash")) as other:
         playwright.expect(other.locator("#detail h2")).to_have_text(heading.inner_text())
     page.check("input[value=remove]")

@@ -195,6 +195,28 @@ def test_a_detection_is_told_with_neighbours_and_papers(server):
     assert ask(server, "/api/search", {"space": "spectrum", "text": "1.0.3"})[1]["rows"][0]["id"] == "1.0.3"
 
 
+def test_a_detection_is_told_with_blocks_photons_likeness_and_how_unusual_it_is(browsed, tmp_path):
+    store = shutil.copytree(browsed, tmp_path / "s")
+    anomaly = {"space": "spectrum", "run_id": 1, "extremes": ["hard_hs +4.1"], "warnings": []}
+    write(store, "analysis.anomaly", *(anomaly | {"detection_id": f"1.0.{i}", "rank": i + 1} for i in range(3)))
+    answers = Answers(store)
+    try:
+        told = answers.detection("1.0.1")
+        assert [(u["rank"], u["n_ranked"], u["extremes"]) for u in told["unusual"]] == [(2, 3, ["hard_hs +4.1"])]
+        assert answers.detection("1.0.9")["unusual"] == []
+        assert [p["evidence"] for p in answers.detection("1.0.0")["papers"]] == ["Dips"]
+        near = answers.neighbours("spectrum", "1.0.0")["rows"]
+        assert all(("hard_hs" in r["unlike"]) == (r["hard_hs"] > 0.34) for r in near)  # 0 to 1, evenly
+        assert any("hard_hs" in r["unlike"] for r in near)
+        blocks = answers.blocks("1.0.1")  # photons come evenly for 3,700 s, then none for 300 s
+        assert blocks["rate"] == pytest.approx([1 / 37, 0], rel=0.05)
+        assert blocks["start_s"] == pytest.approx([1000, 4667], abs=8)
+        assert answers.photon_map("1.0.1") == {}  # their energies are not known
+        assert answers.blocks("1.0.7") == answers.photon_map("1.0.7") == {}
+    finally:
+        answers.close()
+
+
 def test_a_light_curve_is_the_same_before_and_after_all_regions_are_read(browsed):
     answers = Answers(browsed)
     looked_up = answers.light_curve("1.0.1")

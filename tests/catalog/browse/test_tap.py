@@ -294,6 +294,30 @@ def test_jobs_are_there_after_a_restart(server, tmp_path):
     assert TapJobs(tmp_path, server.tap).job(endless.job_id).phase == "ABORTED"
 
 
+def test_two_servers_share_a_folder_of_jobs(server, tmp_path):
+    one, other = TapJobs(tmp_path, server.tap), TapJobs(tmp_path, server.tap)
+    endless = one.create({"LANG": "ADQL", "QUERY": ENDLESS}, {})
+    one.run(endless.job_id)
+    while other.job(endless.job_id).phase != "EXECUTING":
+        threading.Event().wait(0.02)
+    third = TapJobs(tmp_path, server.tap)  # it starts while the job runs elsewhere, and leaves it there
+    assert third.job(endless.job_id) == one.job(endless.job_id)
+    other.run(endless.job_id)
+    other.abort(endless.job_id)
+    stop = one._stops.get(endless.job_id)
+    assert stop is None or stop.wait(10)
+    assert one.job(endless.job_id).phase == "ABORTED"
+    waiting = other.create({"LANG": "ADQL", "QUERY": "SELECT 1 AS x", "RESPONSEFORMAT": "csv"}, {})
+    third.run(waiting.job_id)
+    while one.job(waiting.job_id).phase in {"QUEUED", "EXECUTING"}:
+        threading.Event().wait(0.02)
+    assert one.result(one.job(waiting.job_id)).read_text().split() == ['"x"', "1"]
+    one.delete(waiting.job_id)
+    assert [j.job_id for j in third.jobs()] == [endless.job_id]
+    for jobs in (one, other, third):
+        jobs.close()
+
+
 def test_no_page_of_another_site_may_ask_tap(server):
     for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         assert ask(server, "availability", headers=headers)[0] == 403
@@ -333,10 +357,35 @@ def test_a_thousand_polls_of_a_job_all_answer(tap):
         job.abort()
 
 
+# What stays: texts are Unicode here; functions that give rows stand in FROM, which the checker's own parser of ADQL
+# does not know.
+EXPLAINED = ("Datatype mismatch (char != unicodeChar)", "Validation syntax error for example cone")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("stilts") is None, reason="no stilts on this machine")
 def test_taplint_finds_no_error(server):
-    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ UPL EXA"
+    stages = "TMV TME TMS TMC CPV CAP AVV QGE QPO QAS UWS MDQ OBS UPL EXA"
     command = ["stilts", "taplint", f"tapurl={server.url}tap", f"stages={stages}", "report=EFW"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert [line for line in done.stdout.splitlines() if line.startswith(("E-", "F-"))] == []
+    said = [line for line in done.stdout.splitlines() if line.startswith(("E-", "F-", "W-"))]
+    assert [line for line in said if not any(known in line for known in EXPLAINED)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("stilts") is None, reason="no stilts on this machine")
+@pytest.mark.parametrize("name", ["votable/td", "votable/b", "votable/b2"])
+def test_votlint_finds_nothing_in_an_answer(server, tmp_path, name):
+    for n, query in enumerate(
+        (
+            "SELECT TOP 20 * FROM csc.observation_source",
+            "SELECT TOP 5 id, vector FROM embedding.spectrum",
+            "SELECT * FROM ivoa.obscore",
+            "SELECT * FROM lit.paper",
+        )
+    ):
+        file = tmp_path / f"{n}.vot"
+        file.write_bytes(sync(server, query, RESPONSEFORMAT=name)[2])
+        command = ["stilts", "votlint", f"votable={file}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        assert (done.stdout + done.stderr).strip() == ""
