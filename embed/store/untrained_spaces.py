@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catalog.store import lake
+from catalog.store.place import place_of
 from embed import registry
 from embed.inputs.modalities import EVERYTHING
 from embed.registry import Fitted
@@ -48,7 +49,7 @@ def take_ready(job: Training) -> Trained:
     made = ready_made.of(job.space)
     encoder = registry.load(made.path)
     lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
-    weights = registry.save(encoder, job.store / "models", made.provenance)
+    weights = registry.save(encoder, place_of(job.store).models, made.provenance)
     fitted = Fitted(
         encoder,
         made.numbers("loss_curve"),
