@@ -10,17 +10,21 @@ trains another network. Intervals, of 95 %, are over sources and seeds.
 * oracle: told what each simulated source really is, in the place of the papers; aligned by the same network. What is
   missing between the oracle and one is not in the photons, or not in their vectors; what is missing between the papers
   and the oracle is not in the papers, or lost in reading them.
+* shuffled, the control: the same vectors as of the papers, each asked of the papers of another source.
 
-Results are kept one by one in OUTPUT; what is there is not computed again.
+Results are kept one by one in OUTPUT, by the rows they are of; what is there is not computed again.
 
-Type: python benchmarks/retrieval_exam.py STORE OUTPUT [--model events-spectrum] [--seeds 3] [--epochs 60].
+Type: python benchmarks/retrieval_exam.py STORE OUTPUT [--model events-spectrum] [--split source]
+[--seeds 3] [--epochs 60].
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +35,7 @@ import pyarrow as pa
 import catalog
 from analysis.papers.exposure_lookup import exposure_similarity, stated_exposures
 from analysis.papers.retrieval import Ranks, intervals, ranked, ranks
+from catalog.errors import UnknownName
 from catalog.store import lake
 from embed import registry
 from embed.inputs.modalities import EVERYTHING, INPUTS
@@ -79,8 +84,8 @@ def without_figures(rows: pa.Table) -> pa.Table:
     return rows.set_column(place, "papers", pa.array(papers, rows.schema.field("papers").type))
 
 
-def aligned(model: str, rows: pa.Table, split: str, seed: int, epochs: int) -> tuple[list[str], Ranks]:
-    """Align rows; return the unseen sources, and where each one's text stands among theirs."""
+def aligned(model: str, rows: pa.Table, split: str, seed: int, epochs: int) -> tuple[list[str], Ranks, Ranks]:
+    """Align rows; return the unseen sources, where each one's text stands among theirs, and where for another one."""
     options: dict[str, int | float | str | bool] = {"gamma": 0.1, "split": split}
     settings = Settings(latent=64, epochs=epochs, learning_rate=2e-3, seed=seed, device="cpu", options=options)
     encoder = registry.fit("aligned", model, lambda: iter([rows]), settings).encoder
@@ -93,7 +98,9 @@ def aligned(model: str, rows: pa.Table, split: str, seed: int, epochs: int) -> t
     arrays = INPUTS[modality(model)].prepare(rows).arrays
     sides = encoder.encode_sides(arrays)  # type: ignore[attr-defined]
     data, text = (np.array([sides[of[n], side].mean(axis=0) for n in unseen]) for side in (0, 1))
-    return unseen, ranks(data, text, np.eye(len(unseen), dtype=bool))
+    right = np.eye(len(unseen), dtype=bool)
+    another = np.random.default_rng(seed).permutation(len(unseen))
+    return unseen, ranks(data, text, right), ranks(data[another], text, right)
 
 
 def looked_up(rows: pa.Table, livetime_ks: dict[str, float], unseen: list[str]) -> Ranks:
@@ -133,7 +140,25 @@ def rows_of(store: Path, model: str) -> pa.Table:
     return rows.filter(rows["papers"].is_valid())
 
 
-def exam(store: Path, kept: Kept, model: str, seeds: int, epochs: int) -> Iterator[tuple[str, str, list[Ranks]]]:
+def mark_of(rows: pa.Table) -> str:
+    """Return a mark of rows: of which detections they are, their vectors, their papers, and the encoders of both."""
+    mark = hashlib.sha256()
+    rows = rows.sort_by("id")
+    for column in ("id", "name", "learned_from", "data"):
+        mark.update(repr(rows[column].to_pylist()).encode())
+    for some in rows["papers"].to_pylist():
+        mark.update(repr([(p["bibcode"], p["title"], p["abstract"]) for p in some]).encode())
+    return mark.hexdigest()[:16]
+
+
+def absent() -> Ranks:
+    """Refuse: a look-up is of the sources that an alignment left out, and is kept before that."""
+    raise SystemExit("OUTPUT has an alignment without its look-up: remove the file and run again")
+
+
+def exam(
+    store: Path, kept: Kept, model: str, splits: list[str], seeds: int, epochs: int
+) -> Iterator[tuple[str, str, list[Ranks]]]:
     """Yield (split, what was asked, ranks of each seed)."""
     rows = rows_of(store, model)
     with catalog.open(store) as cat:
@@ -141,38 +166,50 @@ def exam(store: Path, kept: Kept, model: str, seeds: int, epochs: int) -> Iterat
         truth = {n: tuple(rest) for n, *rest in cat.sql(query).fetchall()}
         query = "SELECT detection_id, livetime / 1000 FROM csc.observation_source"
         livetime_ks = {str(i): float("nan") if t is None else float(str(t)) for i, t in cat.sql(query).fetchall()}
-    names = rows["name"].to_pylist()
+    names, mark = rows["name"].to_pylist(), mark_of(rows)
     texts: dict[str, pa.Table] = {"papers": rows, "papers, words alone": without_figures(rows)}
     if set(names) <= truth.keys():
         texts |= {o: with_oracle(rows, told(truth, names, everything=e)) for o, e in ORACLES.items()}  # type: ignore[arg-type]
-    for split in SPLITS:
+    for split in splits:
         for what, table in texts.items():
             found = []
             for seed in range(seeds):
-                key = f"{model} | {split} | {what} | {seed} | {epochs}"
+                key = f"{mark} | {model} | {split} | {what} | {seed} | {epochs}"
 
                 def align(table: pa.Table = table, split: str = split, seed: int = seed, key: str = key) -> Ranks:
-                    unseen, its = aligned(model, table, split, seed, epochs)
+                    unseen, its, control = aligned(model, table, split, seed, epochs)
                     kept.get(f"{key} | looked up", lambda: looked_up(rows, livetime_ks, unseen))
+                    kept.get(f"{key} | shuffled", lambda: control)
                     return its
 
                 found.append(kept.get(key, align))
             yield split, what, found
-        keys = [f"{model} | {split} | papers | {seed} | {epochs} | looked up" for seed in range(seeds)]
-        yield split, "look-up of the exposure", [kept.get(k, lambda: Ranks(np.empty(0), 1)) for k in keys]
+        for what, how in (("look-up of the exposure", "looked up"), ("shuffled (control)", "shuffled")):
+            keys = [f"{mark} | {model} | {split} | papers | {seed} | {epochs} | {how}" for seed in range(seeds)]
+            yield split, what, [kept.get(k, absent) for k in keys]
 
 
-def main() -> None:
+def main() -> int:
     """Print the table."""
     read = argparse.ArgumentParser(description="The exam of retrieval.")
     read.add_argument("store", type=Path)
     read.add_argument("output", type=Path)
     read.add_argument("--model", default="events-spectrum")
+    read.add_argument("--split", choices=SPLITS, action="append", help="only this one; repeatable")
     read.add_argument("--seeds", type=int, default=3)
     read.add_argument("--epochs", type=int, default=60)
     asked = read.parse_args()
     table = []
-    for split, what, found in exam(asked.store, Kept(asked.output), asked.model, asked.seeds, asked.epochs):
+    try:
+        n = rows_of(asked.store, asked.model).num_rows
+    except UnknownName as error:
+        print(f"error: {error}")
+        return 1
+    if not n:
+        print("error: no source of the store has both vectors and papers")
+        return 1
+    splits = asked.split or [*SPLITS]
+    for split, what, found in exam(asked.store, Kept(asked.output), asked.model, splits, asked.seeds, asked.epochs):
         told_ = intervals(found)
         cells = [
             f"{told_[m].value:.3f} [{told_[m].low:.3f}, {told_[m].high:.3f}]"
@@ -182,7 +219,8 @@ def main() -> None:
         table.append(f"| {split} | {what} | {' | '.join(cells)} | {n} |")
     print("| split by | text side | Recall@1% | Recall@5% | median rank, share | sources |\n|---|---|---|---|---|---|")
     print("\n".join(table))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -78,12 +78,8 @@ class Workers:
     def renew(self) -> None:
         """Stop what is under way; the next item starts afresh."""
         executor, self._executor = self._executor, None
-        if executor is None:
-            return
-        try:
+        if executor is not None:
             executor.shutdown(wait=True, cancel_futures=True)
-        except TypeError:  # one's own, of before Python 3.9
-            executor.shutdown(wait=True)
 
 
 Opener = Callable[[str, int | None], AbstractContextManager[Workers]]

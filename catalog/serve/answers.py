@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
-from catalog.formats.plain_types import is_plain, json_text
+from catalog.formats.origin import placeless
 from catalog.objects import light_curve, spectrum
 from catalog.objects.stored_map import METHODS, names_of_maps
 from catalog.query.functions import table_function_names
@@ -20,12 +20,12 @@ from catalog.query.names import MACROS, columns_of, relations
 from catalog.query.outside import Outside
 from catalog.query.provenance import has_star
 from catalog.schema import TABLES
-from catalog.serve import likeness
+from catalog.serve import detection_facts, likeness
+from catalog.serve.json_values import Json, number, records
 from catalog.serve.maps import Maps
 from catalog.serve.regions import Regions
 from catalog.serve.search import search
 
-Json = dict[str, object]
 MAX_ROWS = 1000
 MAX_SECONDS = 10.0
 MAX_BYTES = 16 << 20
@@ -33,7 +33,6 @@ _N_BINS = 40
 _MOST_BINS = 5000
 _FINE = 1000
 _SAID = 2
-_PAPERS = 20
 _FOR_A_FILE = Limits(60.0, None, 200 << 20)
 _NAMES_SELECTION = re.compile(r"\bselection\b", re.IGNORECASE)
 
@@ -108,70 +107,8 @@ class Answers:
         }
 
     def detection(self, id_: str) -> Json:
-        """Return what the catalog says of a detection, and the papers about its source; or a paper, by its bibcode."""
-        columns = (
-            "o.detection_id, o.name, coalesce(o.ra_aper, m.ra) AS ra_aper, coalesce(o.dec_aper, m.dec) AS dec_aper, "
-            "o.obsid, o.theta, o.livetime, o.src_cnts_aper_b, o.flux_significance_b, "
-            "o.hard_hs, o.hard_hm, o.hard_ms, o.var_prob_b, o.var_index_b, o.flux_aper_b"
-        )
-        found = self.catalog.sql(
-            f"SELECT {columns} FROM csc.observation_source AS o LEFT JOIN csc.master_source AS m USING (name) "
-            "WHERE o.detection_id = $id",
-            id=id_,
-        )
-        rows = _records(found.arrow())
-        described = {d.name: d for d in TABLES["csc.observation_source"].columns}
-        fields = [
-            {"name": n, "value": v, "unit": described[n].unit, "description": described[n].description}
-            for n, v in (rows[0] if rows else {"detection_id": id_}).items()
-        ]
-        name = rows[0]["name"] if rows else None
-        others = self._others(name) if name else []
-        types = self._types(name) if name else []
-        papers, unusual = self._papers(id_, name), self._unusual(id_)
-        return {"fields": fields, "types": types, "papers": papers, "detections": others, "unusual": unusual}
-
-    def _unusual(self, id_: str) -> list[Json]:
-        """Return how unusual a detection is in each space, as the newest run that judged it says, and why it may be."""
-        found = self.catalog.sql(
-            "WITH newest AS (SELECT run_id, count(*) AS n_ranked FROM analysis.anomaly "
-            "GROUP BY space, run_id QUALIFY run_id = max(run_id) OVER (PARTITION BY space)) "
-            "SELECT space, rank, n_ranked, extremes, warnings FROM analysis.anomaly JOIN newest USING (run_id) "
-            "WHERE detection_id = $id ORDER BY space",
-            id=id_,
-        )
-        return [dict(row) for row in found.arrow().to_pylist()]
-
-    def _others(self, name: object) -> list[Json]:
-        """Return all detections of a source, in time."""
-        found = self.catalog.sql(
-            "SELECT detection_id AS id, gti_obs AS date, livetime AS livetime_s, src_cnts_aper_b, flux_aper_b, hard_hs "
-            "FROM csc.observation_source WHERE name = $name ORDER BY gti_obs, detection_id LIMIT 200",
-            name=name,
-        )
-        return _records(found.arrow())
-
-    def _types(self, name: object) -> list[Json]:
-        types = self.catalog.sql(
-            "SELECT t.authority, t.otype, t.class, t.predicted FROM csc.object_type AS t WHERE t.name = $name "
-            "ORDER BY ALL",
-            name=name,
-        )
-        return _records(types.arrow())
-
-    def _papers(self, id_: str, name: object) -> list[Json]:
-        if name is None:
-            papers = "SELECT bibcode, title, year, abstract FROM lit.paper WHERE bibcode = $id"
-            return _records(self.catalog.sql(papers, id=id_).arrow())
-        about = self.catalog.sql(
-            "SELECT p.bibcode, p.title, p.year, p.abstract, array_to_string(l.methods, ', ') AS methods, l.confidence, "
-            "(SELECT string_agg(DISTINCT evidence, '\n') FROM lit.paper_source AS s WHERE s.bibcode = p.bibcode "
-            "AND s.name = l.name) AS evidence FROM lit.paper AS p "
-            "JOIN lit.confident_link AS l USING (bibcode) WHERE l.name = $name "
-            f"ORDER BY l.confidence DESC NULLS FIRST, p.year DESC, p.bibcode LIMIT {_PAPERS}",
-            name=name,
-        )
-        return _records(about.arrow())
+        """Return what the catalog and the papers say of a detection; or a paper, by its bibcode."""
+        return detection_facts.detection(self.catalog, id_)
 
     def spectrum(self, id_: str) -> Json:
         """Return a detection's spectrum, binned; empty where the store has none."""
@@ -180,8 +117,8 @@ class Answers:
         except UnknownName:
             return {}
         made = found.rebinned()
-        background = [_number(v) for v in found.background_rate(made.edges_kev).tolist()]
-        rate, error = ([_number(v) for v in values.tolist()] for values in (made.rate, made.error))
+        background = [number(v) for v in found.background_rate(made.edges_kev).tolist()]
+        rate, error = ([number(v) for v in values.tolist()] for values in (made.rate, made.error))
         return {"edges_kev": made.edges_kev.tolist(), "rate": rate, "error": error, "background": background}
 
     def light_curve(self, id_: str, bin_s: str = "") -> Json:
@@ -210,7 +147,7 @@ class Answers:
         except QueryError as error:  # the function's own word of why there is nothing to count
             return {"said": str(error)}
         flags = [flag for flag in rows["flag"].unique().to_pylist() if flag]
-        curve = {n: [_number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
+        curve = {n: [number(v) for v in rows[n].to_pylist()] for n in rows.column_names if n != "flag"}
         return {"bin_s": length, **curve, **({"said": ", ".join(flags)} if flags else {})}
 
     def blocks(self, id_: str) -> Json:
@@ -253,7 +190,7 @@ class Answers:
 
     def neighbours(self, space: str, id_: str, k: int = 12) -> Json:
         """Return the nearest rows of a space."""
-        near = _records(self.catalog.nearest(space, id_, k=k, exclude_self=True).arrow())
+        near = records(self.catalog.nearest(space, id_, k=k, exclude_self=True).arrow())
         if not near:
             return {"rows": []}
         # Listed one by one: what is listed is looked up, what a query returns is compared with every row.
@@ -266,7 +203,7 @@ class Answers:
             f"WHERE o.detection_id IN ({', '.join(f'${i}' for i in ids)})",
             parameters=ids | names,
         )
-        known = {row["id"]: row for row in _records(found.arrow())}
+        known = {row["id"]: row for row in records(found.arrow())}
         has, spreads = likeness.values(self.catalog, [id_, *(str(row["id"]) for row in near)]), self._spreads.of()
         rows = []
         for row in near:
@@ -280,12 +217,12 @@ class Answers:
         """Return which share of the neighbours stays when photons are drawn anew; None where no run has tried it."""
         query = "SELECT stability FROM analysis.neighbour_stability WHERE detection_id = $id AND space = $space"
         found = self.catalog.sql(query, id=id_, space=space).fetchall()
-        return _number(found[0][0]) if found else None
+        return number(found[0][0]) if found else None
 
     def search(self, space: str, text: str) -> Json:
         """Return what a name, part of one, a position, or words mean."""
         said, rows = search(self.catalog, space, text)
-        return {"said": said, "rows": [{k: _number(v) for k, v in row.items()} for row in rows]}
+        return {"said": said, "rows": [{k: number(v) for k, v in row.items()} for row in rows]}
 
     def image(self, id_: str) -> Json:
         """Return the photons around a detection as counts per pixel; empty where the store has none."""
@@ -300,7 +237,7 @@ class Answers:
 
     def table(self, query: str, selection: str) -> pa.Table:
         """Answer one query whole, for a file: at most 200 MB, in 60 seconds."""
-        return self._typed.ask(query, limits=_FOR_A_FILE, own=self._own(query, selection)).table
+        return placeless(self._typed.ask(query, limits=_FOR_A_FILE, own=self._own(query, selection)).table)
 
     def _own(self, query: str, selection: str) -> dict[str, pa.Table]:
         return {"selection": self.maps.selection(selection)} if selection or _NAMES_SELECTION.search(query) else {}
@@ -318,7 +255,7 @@ class Answers:
             if n_empty := table.num_columns - len(filled):
                 notes = [f"{n_empty} empty columns left out"]
             table = table.select(filled)
-        rows = [list(r.values()) for r in _records(table)]
+        rows = [list(r.values()) for r in records(table)]
         return {"columns": table.column_names, "rows": rows, "more": answer.more} | ({"notes": notes} if notes else {})
 
 
@@ -339,20 +276,3 @@ def _seconds(text: str, span_s: float) -> float:
     if span_s / length > _MOST_BINS:
         raise QueryError(f"bins of {length:g} s are more than {_MOST_BINS:,}; take {span_s / _MOST_BINS:.2g} s or more")
     return length
-
-
-def _records(table: pa.Table) -> list[Json]:
-    columns = []
-    for column in table.columns:
-        values = column.to_pylist()
-        if not is_plain(column.type):
-            values = [None if v is None else json_text(v) for v in values]
-        elif pa.types.is_temporal(column.type):
-            values = [None if v is None else str(v) for v in values]
-        columns.append([_number(v) if isinstance(v, float) else v for v in values])
-    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _number(value: object) -> object:
-    """Return a value that JSON can say: what it lacks becomes null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.export import FORMATS
 from catalog.formats.origin import notes_of
-from catalog.serve.answers import Answers, Json
+from catalog.serve.answers import Answers
 from catalog.serve.callers import refused
 from catalog.serve.columns import MEDIA_TYPE
+from catalog.serve.json_values import Json
 
 PAGE = {"/": "index.html"} | {
     f"/{entry.name}": entry.name

@@ -10,7 +10,6 @@ whatever happens.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -20,29 +19,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import filelock
 
-from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, Terminal, command, is_disk_full
+from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, StoreNotFound, command, is_disk_full
 from catalog.store import checksums, fault_points, sqlite_catalog
-from catalog.store.location import CATALOG, INCOMING, exists
-from catalog.store.transactions import HOLDER, LOCK
-
-CONTENTS = "backup.json"
-"""Names every file of a backup with its size and SHA-256."""
+from catalog.store.backup_files import (
+    BACKUP_LOCK,
+    CONTENTS,
+    DRAFT,
+    BackupDamaged,
+    File,
+    changed,
+    copy_file,
+    copy_files,
+    listed,
+    take_places,
+)
+from catalog.store.location import CATALOG, exists
 
 _NEXT = f".{CONTENTS}.part"
 """What `CONTENTS` will be. It counts as soon as the catalog that it names has taken its place."""
-_LOCK = "backup.lock"
-_DRAFT, _CHANGED = ".part", ".changed.part"
-_LEFT_OUT = frozenset(
-    {INCOMING, CATALOG, f"{CATALOG}-wal", f"{CATALOG}-shm", LOCK, HOLDER, CONTENTS, _LOCK}
-    | {checksums.SUMS, checksums.CATALOG_SUM}  # `restore` makes them anew
-)
-_MANIFESTS = frozenset({"_versions", "_refs"})
 _TRIALS = 3
-_CHUNK = 1 << 20
 # In a process of its own: a second SQLite in this one would drop the locks of the first.
 _COPY = """
 import sqlite3, sys
@@ -58,22 +56,10 @@ WHERE f.path_is_relative AND t.path_is_relative AND s.path_is_relative
 """
 
 
-class BackupDamaged(Terminal, ValueError):
-    """A backup whose files are not as they were written, or that is none."""
-
-
-class _File(NamedTuple):
-    """A file as it was copied."""
-
-    n_bytes: int
-    sha256: str
-    mtime_ns: int
-
-
 @dataclass(frozen=True)
 class _Contents:
     snapshot: int
-    files: dict[str, _File]
+    files: dict[str, File]
 
 
 @dataclass(frozen=True)
@@ -126,12 +112,12 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     before = _prepared(store, target)
     known = dict(before)
     with _alone(target), _room(target):
-        _take_places(target, before)
+        take_places(target, before)
         for _ in range(_TRIALS):
             draft = target / f".{CATALOG}.part"
             _copy_catalog(store / CATALOG, draft)
             with contextlib.suppress(FileNotFoundError):  # a file went while we copied: begin again
-                files, new = _copy_files(store, target, before, known, on_file)
+                files, new = copy_files(store, target, before, known, on_file)
                 known = files
                 if _is_whole(draft, target) and _same_snapshots(draft, store / CATALOG):
                     return _finish(store, target, draft, files, new, before)
@@ -172,11 +158,11 @@ def restore(source: Path, store: Path) -> Copied:
                 if not _is_inside(name):
                     raise BackupDamaged(f"{source / CONTENTS}: expected names of files in the backup, found {name!r}")
                 try:
-                    found = _copy(source / name, draft / name)
+                    found = copy_file(source / name, draft / name)
                 except FileNotFoundError:
                     raise BackupDamaged(f"{source / name}: the backup names it, and it is missing") from None
-                if found != file.sha256 and (changed := _changed(source / name)).is_file():
-                    found = _copy(changed, draft / name)
+                if found != file.sha256 and (other := changed(source / name)).is_file():
+                    found = copy_file(other, draft / name)
                 if found != file.sha256:
                     raise BackupDamaged(
                         f"{source / name}: expected the {file.n_bytes} bytes that were written, found others"
@@ -190,7 +176,7 @@ def restore(source: Path, store: Path) -> Copied:
     return Copied(contents.snapshot, n, total, n, total)
 
 
-def _prepared(store: Path, target: Path) -> dict[str, _File]:
+def _prepared(store: Path, target: Path) -> dict[str, File]:
     """Return the files that the backup before has; complain of a folder that is something else."""
     if target == store or store in target.parents:
         raise BackupDamaged(f"{target}: expected a folder outside the store {store}; take one on another disk")
@@ -198,8 +184,9 @@ def _prepared(store: Path, target: Path) -> dict[str, _File]:
     if contents is None and target.exists():
         if not target.is_dir():
             raise BackupDamaged(f"{target}: expected a folder, found a file; take another name")
-        left = {p.name for p in target.iterdir()} - {_LOCK}
-        if left and _LOCK not in {p.name for p in target.iterdir()}:  # with the lock: a first backup that was cut short
+        left = {p.name for p in target.iterdir()} - {BACKUP_LOCK}
+        # With the lock it is a first backup that was cut short.
+        if left and BACKUP_LOCK not in {p.name for p in target.iterdir()}:
             raise BackupDamaged(f"{target}: expected a new folder or an earlier backup, found {min(left)}")
     target.mkdir(parents=True, exist_ok=True)
     return contents.files if contents else {}
@@ -217,7 +204,7 @@ def _contents(folder: Path) -> _Contents | None:
 def _read(file: Path) -> _Contents | None:
     try:
         read = json.loads(file.read_text("utf-8"))
-        files = {str(n): _File(int(f[0]), str(f[1]), int(f[2])) for n, f in read["files"].items()}
+        files = {str(n): File(int(f[0]), str(f[1]), int(f[2])) for n, f in read["files"].items()}
         return _Contents(int(read["snapshot"]), files)
     except FileNotFoundError:
         return None
@@ -228,7 +215,7 @@ def _read(file: Path) -> _Contents | None:
 @contextlib.contextmanager
 def _alone(target: Path) -> Iterator[None]:
     try:
-        with filelock.FileLock(target / _LOCK, timeout=0):
+        with filelock.FileLock(target / BACKUP_LOCK, timeout=0):
             yield
     except filelock.Timeout:
         raise StoreLocked(f"another backup is being written to {target}; try again when it has ended") from None
@@ -254,88 +241,6 @@ def _copy_catalog(catalog: Path, draft: Path) -> None:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
         raise StoreLocked(f"{catalog} cannot be copied now: {reason[0]}")
-
-
-def _listed(store: Path) -> list[str]:
-    """Return a store's files; Lance's manifests are looked up first and stand last: what they name is copied before."""
-    found: dict[bool, list[str]] = {True: [], False: []}
-    # A folder of the store may be a link to another disk; what is linked below that is no part of the store.
-    roots = [store, *sorted(e for e in store.iterdir() if e.is_symlink() and e.is_dir() and e.name not in _LEFT_OUT)]
-    for manifests in (True, False):
-        for folder, folders, names in (step for root in roots for step in os.walk(root)):
-            inside = Path(folder).relative_to(store)
-            if not inside.parts:
-                folders[:] = [f for f in folders if f not in _LEFT_OUT]
-                names = [n for n in names if n not in _LEFT_OUT]  # noqa: PLW2901
-            if bool(_MANIFESTS & set(inside.parts)) is manifests:
-                found[manifests] += [str(inside / n) for n in names if not (Path(folder) / n).is_symlink()]
-    return [*sorted(found[False]), *sorted(found[True])]
-
-
-def _copy_files(
-    store: Path,
-    target: Path,
-    before: Mapping[str, _File],
-    known: dict[str, _File],
-    on_file: Callable[[str], None] | None,
-) -> tuple[dict[str, _File], list[int]]:
-    files: dict[str, _File] = {}
-    new: list[int] = []
-    written = checksums.recorded(store)
-    for name in _listed(store):
-        if name.endswith(_DRAFT):  # a fetch is at work
-            continue
-        there = (store / name).stat()
-        kept, copied, copy = before.get(name), known.get(name), target / name
-        if kept and copied != kept:
-            copy = _changed(copy)
-        same = copied is not None and copied[::2] == (there.st_size, there.st_mtime_ns)
-        if copied and same and copy.is_file() and copy.stat().st_size == copied.n_bytes:
-            files[name] = copied
-            continue
-        if on_file:
-            on_file(name)
-        if kept:  # the backup before names what is there
-            copy = _changed(target / name)
-        wanted = written.get(name, "") if checksums.never_changes(name) else ""
-        files[name] = _File(there.st_size, _copy(store / name, copy, wanted), there.st_mtime_ns)
-        known[name] = files[name]  # if we begin again, it is there
-        new.append(there.st_size)
-    return files, new
-
-
-def _changed(copy: Path) -> Path:
-    """Return where the new content of a file lies until the catalog that names it has taken its place."""
-    return copy.with_name(f".{copy.name}{_CHANGED}")
-
-
-def _take_places(target: Path, files: Mapping[str, _File]) -> None:
-    """Give new contents the names of the files whose they are, as far as the backup that counts names them."""
-    for changed in target.rglob(f".*{_CHANGED}"):
-        copy = changed.with_name(changed.name.removeprefix(".").removesuffix(_CHANGED))
-        file = files.get(str(copy.relative_to(target)))
-        if file and checksums.sum_of(changed) == file.sha256:
-            changed.replace(copy)
-
-
-def _copy(source: Path, copy: Path, wanted: str = "") -> str:
-    """Copy a file; it has its name once it is whole, on disk and of the SHA-256 that is wanted, which is returned."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    draft = copy.with_name(f".{copy.name}.part")
-    sha256 = hashlib.sha256()
-    with source.open("rb") as stream, draft.open("wb") as written:
-        while block := stream.read(_CHUNK):
-            sha256.update(block)
-            written.write(block)
-        written.flush()
-        os.fsync(written.fileno())
-    found = sha256.hexdigest()
-    if wanted not in {"", found}:
-        draft.unlink()
-        raise BackupDamaged(f"{source}: changed since it was written; `catalog verify` tells what")
-    fault_points.reach("backup-file")
-    draft.replace(copy)
-    return found
 
 
 def _is_whole(draft: Path, target: Path) -> bool:
@@ -364,14 +269,14 @@ def _finish(
     store: Path,
     target: Path,
     draft: Path,
-    files: dict[str, _File],
+    files: dict[str, File],
     new: list[int],
-    before: Mapping[str, _File],
+    before: Mapping[str, File],
 ) -> Copied:
     snapshot = max(int(str(n)) for n in _snapshots(draft))
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
-    files = {**files, CATALOG: _File(draft.stat().st_size, checksums.sum_of(draft), 0)}
+    files = {**files, CATALOG: File(draft.stat().st_size, checksums.sum_of(draft), 0)}
     text = {"store": str(store), "snapshot": snapshot, "made": datetime.now(UTC).isoformat(), "files": files}
     contents = target / _NEXT
     with contents.open("w", encoding="utf-8") as stream:
@@ -381,11 +286,11 @@ def _finish(
     fault_points.reach("backup-catalog")
     draft.replace(target / CATALOG)
     fault_points.reach("backup-contents")
-    _take_places(target, files)
+    take_places(target, files)
     contents.replace(target / CONTENTS)
     fault_points.reach("backup-old")
-    for name in _listed(target):  # what the store no longer has; nothing that others put there
-        if name not in files and (name in before or name.endswith(_DRAFT)):
+    for name in listed(target):  # what the store no longer has; nothing that others put there
+        if name not in files and (name in before or name.endswith(DRAFT)):
             (target / name).unlink(missing_ok=True)
     return Copied(snapshot, len(files), sum(f.n_bytes for f in files.values()), len(new), sum(new))
 

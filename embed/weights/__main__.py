@@ -20,13 +20,11 @@ SURVEY = ("ingest", "simulate", "--sources", "3000", "--seed", "11")
 TRAININGS = {
     "spectrum": ("--model", "vae", "--latent", "6", "--epochs", "60", "--seed", "0"),
     "events": ("--model", "summary"),
-    "properties": ("--model", "standardised"),
 }
 LIMITS = {
     "spectrum": "Learned from simulated spectra of ACIS alone, of 9 counts and more, whose response was known exactly. "
     "Real sources with other spectra have vectors too, which say less.",
     "events": "Summary statistics, scaled as in the simulated survey; nothing of time is learned beyond them.",
-    "properties": "Catalog columns, scaled as in the simulated survey, whose values are not Chandra's.",
 }
 
 
