@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -417,6 +418,16 @@ def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, 
             with socket.create_connection(impatient.server_address, timeout=60) as connection:
                 connection.sendall(begin)
                 assert connection.recv(1 << 10) == b""
+        monkeypatch.setattr("catalog.serve.connections.REQUEST_S", 2.0)
+        monkeypatch.setattr("catalog.serve.connections.PIECE", 100)
+        with socket.create_connection(impatient.server_address, timeout=60) as connection:
+            host = f"127.0.0.1:{impatient.server_address[1]}"
+            head = f"POST /tap/sync HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            connection.sendall(f"{head}Content-Length: 600\r\n\r\n".encode())
+            for _ in range(6):  # together longer than a request may take, but each piece in time
+                time.sleep(0.5)
+                connection.sendall(b"x" * 100)
+            assert connection.recv(1 << 10).startswith(b"HTTP/1.1 4")
         impatient.shutdown()
 
 
