@@ -32,8 +32,8 @@ test-slow: $(STAMP) ## run the slow tests; those of chance with 20 seeds; on an 
 	$(BIN)/python -m pytest -n 2 -m "stochastic and not slow" --seeds 20
 	$(BIN)/python tests/machines.py
 
-test-team: $(STAMP) ## run the tests of clusters (Dask, Ray, and SLURM where it is installed)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dask,ray,slurm]'
+test-team: $(STAMP) ## run the tests of a team's store (PostgreSQL, where Debian's package is) and of clusters (Dask, Ray, SLURM where it is)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[team,dask,ray,slurm]'
 	$(BIN)/python -m pytest -m team
 
 campaign: $(STAMP) ## N runs (default 10) of random steps and faults on a store; goes on where it was; build/campaign/report.json

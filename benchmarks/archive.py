@@ -106,6 +106,8 @@ class Rehearsal:
     steps: dict[str, Step]
     questions: dict[str, list[float]]
     counts: list[int]
+    begun: str = ""
+    """The step that was begun last: done, where it is among the steps."""
 
     @classmethod
     def at(cls, path: Path) -> Rehearsal:
@@ -113,13 +115,14 @@ class Rehearsal:
         if not path.is_file():
             return cls(path, {}, {}, [])
         known = json.loads(path.read_text("utf-8"))
-        return cls(path, {k: Step(**v) for k, v in known["steps"].items()}, known["questions"], known["counts"])
+        steps = {k: Step(**v) for k, v in known["steps"].items()}
+        return cls(path, steps, known["questions"], known["counts"], known.get("begun", next(reversed(steps), "")))
 
     def keep(self) -> None:
         """Write what is known so far."""
         steps = {k: asdict(v) for k, v in self.steps.items()}
-        text = json.dumps({"steps": steps, "questions": self.questions, "counts": self.counts}, indent=1)
-        self.path.write_text(text, "utf-8")
+        kept = {"begun": self.begun, "steps": steps, "questions": self.questions, "counts": self.counts}
+        self.path.write_text(json.dumps(kept, indent=1), "utf-8")
 
     @property
     def detections(self) -> int:
@@ -136,12 +139,18 @@ def size_of(store: Path) -> tuple[int, int]:
 def rehearse(work: Path, survey: CopiedSurvey, size: int) -> Rehearsal:
     """Do every step at one size that was not done before."""
     store = work / f"store_{size}"
-    done = Rehearsal.at(work / f"results_{size}.json")
-    if "ingest" not in done.steps:
-        shutil.rmtree(store, ignore_errors=True)  # a store that was begun would be measured by halves
+    results = work / f"results_{size}.json"
+    done = Rehearsal.at(results)
+    if done.begun not in done.steps:
+        # Steps go on where they were stopped: one that was begun would be measured by halves.
+        shutil.rmtree(store, ignore_errors=True)
+        results.unlink(missing_ok=True)
+        done = Rehearsal.at(results)
     for name, arguments in STEPS.items():
         if name in done.steps:
             continue
+        done.begun = name
+        done.keep()
         words = [a.format(folder=survey.folder, more=survey.more) for a in arguments]
         run = watch([sys.executable, "-m", words[0], *words[1:], "--store", str(store)])
         done.steps[name] = step = Step(run.seconds, run.cpu_s, run.tree_mb, *size_of(store))

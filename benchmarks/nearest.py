@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from catalog.catalog import Catalog
 from catalog.store import lake, vectors
+from catalog.store.place import place_of
 from catalog.store.vectors import Pin
 from embed.store.vector_index import index
 
@@ -121,7 +122,7 @@ def peers_lance(store: Path, q: npt.NDArray[np.float32]) -> float:
     """Search with LanceDB's own flat search."""
     import lancedb  # noqa: PLC0415 - a peer, loaded when it is measured
 
-    table = lancedb.connect(str(store / vectors.FOLDER)).open_table("spectrum")
+    table = lancedb.connect(str(place_of(store).vectors)).open_table("spectrum")
     return milliseconds(lambda: table.search(q).distance_type("cosine").select(["id", "_distance"]).limit(K).to_arrow())
 
 

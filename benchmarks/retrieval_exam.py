@@ -12,7 +12,7 @@ trains another network. Intervals, of 95 %, are over sources and seeds.
   and the oracle is not in the papers, or lost in reading them.
 * shuffled, the control: the same vectors as of the papers, each asked of the papers of another source.
 
-Results are kept one by one in OUTPUT; what is there is not computed again.
+Results are kept one by one in OUTPUT, by the rows they are of; what is there is not computed again.
 
 Type: python benchmarks/retrieval_exam.py STORE OUTPUT [--model events-spectrum] [--split source]
 [--seeds 3] [--epochs 60].
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -139,6 +140,22 @@ def rows_of(store: Path, model: str) -> pa.Table:
     return rows.filter(rows["papers"].is_valid())
 
 
+def mark_of(rows: pa.Table) -> str:
+    """Return a mark of rows: of which detections they are, their vectors, their papers, and the encoders of both."""
+    mark = hashlib.sha256()
+    rows = rows.sort_by("id")
+    for column in ("id", "name", "learned_from", "data"):
+        mark.update(repr(rows[column].to_pylist()).encode())
+    for some in rows["papers"].to_pylist():
+        mark.update(repr([(p["bibcode"], p["title"], p["abstract"]) for p in some]).encode())
+    return mark.hexdigest()[:16]
+
+
+def absent() -> Ranks:
+    """Refuse: a look-up is of the sources that an alignment left out, and is kept before that."""
+    raise SystemExit("OUTPUT has an alignment without its look-up: remove the file and run again")
+
+
 def exam(
     store: Path, kept: Kept, model: str, splits: list[str], seeds: int, epochs: int
 ) -> Iterator[tuple[str, str, list[Ranks]]]:
@@ -149,7 +166,7 @@ def exam(
         truth = {n: tuple(rest) for n, *rest in cat.sql(query).fetchall()}
         query = "SELECT detection_id, livetime / 1000 FROM csc.observation_source"
         livetime_ks = {str(i): float("nan") if t is None else float(str(t)) for i, t in cat.sql(query).fetchall()}
-    names = rows["name"].to_pylist()
+    names, mark = rows["name"].to_pylist(), mark_of(rows)
     texts: dict[str, pa.Table] = {"papers": rows, "papers, words alone": without_figures(rows)}
     if set(names) <= truth.keys():
         texts |= {o: with_oracle(rows, told(truth, names, everything=e)) for o, e in ORACLES.items()}  # type: ignore[arg-type]
@@ -157,7 +174,7 @@ def exam(
         for what, table in texts.items():
             found = []
             for seed in range(seeds):
-                key = f"{model} | {split} | {what} | {seed} | {epochs}"
+                key = f"{mark} | {model} | {split} | {what} | {seed} | {epochs}"
 
                 def align(table: pa.Table = table, split: str = split, seed: int = seed, key: str = key) -> Ranks:
                     unseen, its, control = aligned(model, table, split, seed, epochs)
@@ -168,8 +185,8 @@ def exam(
                 found.append(kept.get(key, align))
             yield split, what, found
         for what, how in (("look-up of the exposure", "looked up"), ("shuffled (control)", "shuffled")):
-            keys = [f"{model} | {split} | papers | {seed} | {epochs} | {how}" for seed in range(seeds)]
-            yield split, what, [kept.get(k, lambda: Ranks(np.empty(0), 1)) for k in keys]
+            keys = [f"{mark} | {model} | {split} | papers | {seed} | {epochs} | {how}" for seed in range(seeds)]
+            yield split, what, [kept.get(k, absent) for k in keys]
 
 
 def main() -> int:

@@ -8,7 +8,17 @@ from pathlib import Path
 
 BENCHMARKS = (
     *("imports", "ingest_speed", "catalog_table", "one_source", "second_run", "bytes_per_photon", "memory"),
-    *("nearest", "similar_pairs", "crossmatch", "training", "browse", "tap_answers", "vectors_made", "archive"),
+    *(
+        "nearest",
+        "similar_pairs",
+        "crossmatch",
+        "training",
+        "browse",
+        "tap_answers",
+        "tap_clients",
+        "vectors_made",
+        "archive",
+    ),
 )
 
 

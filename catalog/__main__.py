@@ -15,6 +15,7 @@ from catalog.console import (
     OUT,
     SnapshotOption,
     StoreOption,
+    WaitOption,
     hint,
     number,
     pairs,
@@ -29,8 +30,8 @@ from catalog.formats.whole_files import check_output
 from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
-from catalog.store import expiry, lake, location
-from catalog.store.commands import backup, expire, repair, restore, verify
+from catalog.store import expiry, lake, location, team_store
+from catalog.store.commands import backup, copy, expire, repair, restore, verify
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -66,13 +67,29 @@ FormatOption = Annotated[
 
 
 @app.command()
-def init(store: StoreOption = None) -> None:
+def init(
+    store: StoreOption = None,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of a team's store: postgresql://HOST/DATABASE.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of a team's store: for its files; all machines see it.")
+    ] = None,
+    wait: WaitOption = True,
+) -> None:
     """Make an empty store, or bring one up to this version's tables, views and macros.
 
     Example: python -m catalog init --store s
+
+    Example: python -m catalog init --store team --catalog postgresql://db.example.org/photonlake --data /shared/chandra
     """
     path = location.store_path(store)
-    made = lake.create(path)
+    if catalog is not None and data is not None:
+        made = team_store.init(path, catalog, data, wait=wait, on_wait=hint)
+    elif catalog is not None or data is not None:
+        raise QueryError("a team's store needs both, --catalog postgresql://HOST/DATABASE and --data FOLDER")
+    else:
+        made = lake.create(path, wait=wait, on_wait=hint)
     state = "ready" if made else "up to date"
     OUT.print(f"{path} is {state}.", soft_wrap=True, highlight=False)
     hint(f"Next: {command('ingest files FOLDER', path)}")
@@ -250,7 +267,7 @@ def snapshots(
     print_table(table)
 
 
-for _command in (expire, serve, backup, restore, browse, verify, repair):
+for _command in (expire, serve, backup, restore, copy, browse, verify, repair):
     app.command()(_command)
 
 

@@ -79,6 +79,10 @@ class StoreLocked(Transient, BlockingIOError):
     """Another process holds the writer's lock, or another program the catalog's file."""
 
 
+class StoreUnreachable(Transient, ConnectionError):
+    """The database that holds a team's catalog cannot be reached, or does not let us in."""
+
+
 class UnknownName(Terminal, LookupError):
     """A table, column, function, snapshot or space that does not exist, with the nearest that does."""
 

@@ -35,6 +35,7 @@ SetOption = Annotated[
 
 @app.command()
 def train(  # noqa: PLR0917 - typer's way to declare options
+    context: typer.Context,
     space: SpaceArgument,
     store: StoreOption = None,
     model: ModelOption = None,
@@ -82,6 +83,8 @@ def train(  # noqa: PLR0917 - typer's way to declare options
     """
     from embed.store import training_job, untrained_spaces  # noqa: PLC0415 - `--help` needs no encoder
 
+    if ready_made:
+        _check_nothing_is_set(context)
     options = _options(set_ or [])
     if space == "aligned":
         _check_aligned(model, data, text)
@@ -312,6 +315,16 @@ def _options(given: list[str]) -> dict[str, int | float | str | bool]:
     """Parse NAME=VALUE; numbers and truth values become such, the rest stays text."""
     truth = {"true": True, "false": False}
     return {name: truth[text] if text in truth else number(text) for name, text in pairs("--set", given, "patch=20")}
+
+
+def _check_nothing_is_set(context: typer.Context) -> None:
+    """Refuse options of a training where nothing is trained."""
+    free = {"space", "store", "wait", "ready_made"}
+    sources = {n: context.get_parameter_source(n) for n in context.params.keys() - free}
+    set_ = {n for n, source in sources.items() if source is not None and source.name != "DEFAULT"}
+    if set_:
+        named = ", ".join(p.opts[0] for p in context.command.params if p.name in set_)
+        raise QueryError(f"--ready-made trains nothing: leave out {named}, or leave out --ready-made")
 
 
 def _check_aligned(model: str | None, data: str | None, text: str) -> None:

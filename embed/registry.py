@@ -26,7 +26,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from catalog.errors import UnknownName, suggestion
+from catalog.errors import PhotonlakeError, UnknownName, suggestion
 from catalog.formats.whole_files import write_whole
 from embed.inputs.modalities import INPUTS
 from embed.protocol import (
@@ -292,9 +292,20 @@ def load(path: Path) -> Encoder:
         configuration = cast("Configuration", json.loads(metadata["photonlake"]))
         tensors = cast("Tensors", from_bytes(weights))
         kind = family(str(configuration["space"]), str(configuration["model"]))
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise BrokenWeights(f"{path.name}: expected the weights of an encoder, found {error}") from error
-    return cast("Restore", _load(kind.restore))(configuration, tensors)
+        return cast("Restore", _load(kind.restore))(configuration, tensors)
+    except PhotonlakeError:
+        raise
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        found = (str(error) or type(error).__name__).splitlines()[0]
+        raise BrokenWeights(f"{path.name}: expected the weights of an encoder, found {found}") from error
 
 
 def described(encoder: Encoder) -> Configuration:

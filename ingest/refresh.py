@@ -13,6 +13,7 @@ from pathlib import Path
 
 from catalog.store import lake, location, manifest
 from catalog.store.manifest import Source
+from catalog.store.place import place_of
 from ingest.committer import Committer
 from ingest.follow_up import is_settled
 from ingest.places import Job, find_in_archives, plan_of, releases_of
@@ -85,7 +86,7 @@ def refresh(
         report, plan = plan_of(connection, store, job)
         idle = is_settled(connection) and not (plan.read or plan.forget or plan.older or new)
     if not idle:
-        folder = store / location.INCOMING
+        folder = place_of(store).incoming
         with lake.writer(store, "refresh", wait=wait, on_wait=on_wait, spill=folder) as connection:
             Committer(connection, store, report, workers, on_progress, on).run(job)
     report.seconds = time.perf_counter() - start

@@ -30,6 +30,9 @@ FUNCTIONS = _NUMBERS | _AGGREGATES | _OTHERS | GEOMETRY
 """What ADQL has and is offered here, in capitals."""
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "INT", "BIGINT", "UBIGINT", "HUGEINT", "UTINYINT"})
 _INTEGERS |= {"USMALLINT", "UINTEGER"}
+_WHOLE = f"IN ({', '.join(repr(k) for k in sorted(_INTEGERS))})"
+_QUOTIENT = f"""list_transform([struct_pack(a := l, b := r)], lambda p : CASE WHEN typeof(p.a) {_WHOLE}
+AND typeof(p.b) {_WHOLE} THEN p.a // p.b ELSE p.a / p.b END)[1]"""
 _FLOATS = frozenset({"FLOAT", "DOUBLE", "REAL"})
 _CASTS = {"ROWVERSION": "TIMESTAMP", "TIMESTAMP": "TIMESTAMP", "INT": "INTEGER", "SMALLINT": "SMALLINT"}
 _CASTS |= {"BIGINT": "BIGINT", "FLOAT": "REAL", "DOUBLE": "DOUBLE", "CHAR": "VARCHAR", "VARCHAR": "VARCHAR"}
@@ -95,11 +98,13 @@ def to_duckdb(query: str, offered: Offered | None = None) -> str:
     ...
     sql.adql_geometry.NotAdql: ADQL has queries alone: SELECT, or WITH ... SELECT; found DROP
     """
-    root = parsed(query)
     try:
+        root = parsed(query)
         return _Translation(offered or Offered()).of(root).sql(dialect="duckdb", identify=True, comments=False)
     except NoShape as error:
         raise NotAdql(str(error)) from error
+    except RecursionError as error:
+        raise NotAdql("this query is nested too deep; write IN (...) for many OR") from error
 
 
 class _Translation:
@@ -241,15 +246,14 @@ class _Translation:
     def _quotient(self, node: exp.Div) -> exp.Expr:
         """Write a division: of integers it is one of integers, as ADQL has it."""
         kinds = {self._kind(node.left), self._kind(node.right)}
-        left, right = (
-            f"({s.sql('duckdb')})" if isinstance(s, exp.Binary) else s.sql("duckdb") for s in (node.left, node.right)
-        )
-        if kinds == {"integer"}:
-            return sql_of(f"{left} // {right}")
-        if "float" in kinds:
-            return sql_of(f"{left} / {right}")
-        whole = " AND ".join(f"typeof({s}) IN ({', '.join(repr(k) for k in sorted(_INTEGERS))})" for s in (left, right))
-        return sql_of(f"CASE WHEN {whole} THEN {left} // {right} ELSE {left} / {right} END")
+        form = "l // r" if kinds == {"integer"} else "l / r" if "float" in kinds else _QUOTIENT
+        made = sql_of(form)
+        # Each side is put in once, as a tree: a quotient of quotients stays short, and is not parsed again.
+        sides = {"l": node.left, "r": node.right}
+        for place in [c for c in made.find_all(exp.Column) if not c.table]:
+            side = sides[place.name]
+            place.replace(exp.Paren(this=side) if isinstance(side, exp.Binary) else side)
+        return made
 
     def _kind(self, node: exp.Expr) -> str:  # noqa: PLR0911 - as above
         """Return 'integer', 'float', or '' where that is not known before the query runs."""

@@ -12,6 +12,8 @@ SHAPES = frozenset({"POINT", "CIRCLE", "BOX", "POLYGON"})
 """Functions that make a shape."""
 GEOMETRY = SHAPES | {"AREA", "CENTROID", "CONTAINS", "COORD1", "COORD2", "COORDSYS", "DISTANCE", "INTERSECTS"}
 """Functions of the sky."""
+_LONGEST = 1 << 19
+"""Characters of an expression that is written anew."""
 CONE_DISTANCE = "CONE_DISTANCE"
 """Of the Chandra catalog's own service: dbo.cone_distance(ra1, dec1, ra2, dec2), in arcmin."""
 _FRAMES = frozenset({"", "ICRS", "ICRS GEOCENTER", "ICRS BARYCENTER", "ICRS TOPOCENTER"})
@@ -103,7 +105,9 @@ def is_argument(node: exp.Expr) -> bool:
 
 
 def sql_of(text: str) -> exp.Expr:
-    """Return the tree of an expression in our dialect."""
+    """Return the tree of an expression in our dialect; a long one would keep us busy, and is refused."""
+    if len(text) > _LONGEST:
+        raise NotAdql("this part is too long; name a part of it in WITH")
     return sqlglot.parse_one(text, dialect="duckdb")
 
 

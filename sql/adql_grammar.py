@@ -121,7 +121,7 @@ def parsed(query: str) -> exp.Expr:
     try:
         tokens = _Adql().tokenize(query)
         roots = [r for r in sqlglot.parse(query, dialect=_Adql) if r is not None and not isinstance(r, exp.Semicolon)]
-    except (SqlglotError, RecursionError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (SqlglotError, ValueError, LookupError, TypeError, AttributeError) as error:
         text = re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()
         raise NotAdql(f"this is not ADQL that can be read: {text[0] if text else type(error).__name__}") from error
     if len(roots) != 1:

@@ -23,6 +23,7 @@ _BAND_DEG = 1e-9
 _RIGHT_ANGLE = 90.0
 _HALF_TURN = 180.0
 _CORNERS = 3
+_MOST_PAIRS = 1 << 16
 
 
 class NoShape(ValueError):
@@ -276,6 +277,9 @@ def _has_point(outer: Circle | Box | Polygon, p: Point) -> str:
             for arm, size in ((east, outer.width), (north, outer.height))
         ]
         return f"({' AND '.join(arms)})"
+    where = number(p.ra), number(p.dec)
+    if where[0] is not None and where[1] is not None:  # all is numbers: SQL of it would be corners times sides long
+        return str(_is_inside(outer, vector_of(where[0], where[1]))).upper()
     ra, dec, radius = outer.bound
     seen, on_side = [], []
     for a, b in outer.sides:
@@ -287,6 +291,20 @@ def _has_point(outer: Circle | Box | Polygon, p: Point) -> str:
     inside = f"{sign}({' + '.join(seen)}) > pi()"
     near = f"{distance(p, Point(repr(ra), repr(dec)))} <= {radius + _BAND_DEG!r}"
     return f"({_band(p.dec, repr(dec), repr(radius))} AND {near} AND ({inside} OR {' OR '.join(on_side)}))"
+
+
+def _is_inside(outer: Polygon, p: Vector) -> bool:
+    """Tell whether a position is in a polygon, or on its border."""
+    ra, dec, radius = outer.bound
+    if math.degrees(angle(p, vector_of(ra, dec))) > radius + _BAND_DEG:
+        return False
+    seen = 0.0
+    for a, b in outer.sides:
+        across, facing = dot(p, cross(a, b)), dot(a, b) - dot(p, a) * dot(p, b)
+        if abs(across) <= _TOLERANCE_RAD and facing <= _TOLERANCE_RAD:
+            return True
+        seen += math.atan2(across, facing)
+    return math.copysign(1, outer.area) * seen > math.pi
 
 
 def _band(dec: str, centre: str, radius: str) -> str:
@@ -311,6 +329,8 @@ def _to_sides(wall: Polygon, p: Point) -> str:
 
 def _cross_each_other(one: Polygon, other: Polygon) -> bool:
     """Tell whether a side of one polygon crosses a side of the other."""
+    if len(one.corners) * len(other.corners) > _MOST_PAIRS:
+        raise NoShape(f"two POLYGONs have at most {_MOST_PAIRS:,} pairs of sides; leave out corners")
     for a, b in one.sides:
         for c, d in other.sides:
             n, m = cross(a, b), cross(c, d)

@@ -13,7 +13,7 @@ from analysis.spectra.classes import Labels, Said, Task, grouping, labels, read_
 from analysis.spectra.cluster_figures import contingency_figure, map_figure, spectra_figure
 from analysis.spectra.clustering import Algorithm
 from analysis.spectra.features import plane
-from analysis.spectra.frozen_encoders import features_of, identity
+from analysis.spectra.frozen_encoders import features_of, identity, met
 from analysis.spectra.probe import N_REPEATS, probes
 from analysis.spectra.scoring import N_SPLITS
 from analysis.spectra.spectrum_samples import Sample, completed, read, read_sources, told
@@ -46,7 +46,8 @@ class ClusterQuestion(Asked):
         How often the sources are split into a half to fit mappings to, and one to score; and cross-validations of a
         probe, up to `analysis.spectra.probe.N_REPEATS`.
     encoders_of : str
-        Another store, whose encoders of the spaces are judged on these rows; '' for none.
+        Another store, whose encoders of the spaces are judged on these rows, but for sources that are in it too: they
+        may have learned from these. '' for none.
     """
 
     kind = "cluster"
@@ -81,7 +82,8 @@ def run(cat: Catalog, asked: ClusterQuestion, ways: Ways) -> Run:
     """
     tasks = asked.chosen_tasks()
     detections = tuple(s for s in asked.spaces if s != MASTER)
-    samples = [read(cat, detections, asked.where)] if detections else []
+    known = {asked.encoders_of: met(Path(asked.encoders_of))} if asked.encoders_of else {}
+    samples = [read(cat, detections, asked.where, met=known)] if detections else []
     if MASTER in asked.spaces:
         samples.append(read_sources(cat, "" if detections else asked.where))
     said = [

@@ -51,7 +51,7 @@ def cluster(  # noqa: PLR0917 - typer's way to declare options
     ] = 10,
     encoders_of: Annotated[
         Path | None,
-        typer.Option("--encoders-of", help="Another store: judge its encoders, frozen, on the rows of this one."),
+        typer.Option("--encoders-of", help="Another store: judge its encoders, frozen, on sources that it lacks."),
     ] = None,
     seed: SeedOption = 0,
     again: AgainOption = False,

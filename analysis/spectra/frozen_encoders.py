@@ -132,6 +132,13 @@ def _vectors(
     return out
 
 
+def met(store: Path) -> frozenset[str]:
+    """Return the sources of a store: its encoders may have learned from them, and are judged on others."""
+    with open_(store), contextlib.closing(lake.connect(store)) as connection:
+        names = connection.execute("SELECT DISTINCT name FROM csc.observation_source WHERE name IS NOT NULL").fetchall()
+    return frozenset(str(name) for (name,) in names)
+
+
 def identity(store: Path, space: str) -> str:
     """Return a text that tells which encoders would judge: part of what a question is."""
     return "\n".join(t.encoder_id for kind in frozen(store, space) for t in kind.trainings)

@@ -8,8 +8,9 @@ made when a question is answered (`completed`), not when its answer is looked up
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +94,13 @@ class Sample:
         return hashed("\n".join(self.ids), "\n".join(self.sources), *described, self.columns, repr(more))
 
 
-def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence[str] = ()) -> Sample:
+def read(
+    cat: Catalog,
+    spaces: Sequence[str],
+    where: str = "",
+    columns: Sequence[str] = (),
+    met: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Sample:
     """Read the detections that are in all of some spaces and have three hardness ratios, and the baselines of them.
 
     Parameters
@@ -105,6 +112,8 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
         SQL condition on csc.observation_source.
     columns : sequence of str
         Further columns of csc.observation_source.
+    met : mapping of str to collection of str
+        Sources to be left out, by who has met them.
 
     Raises
     ------
@@ -132,6 +141,8 @@ def read(cat: Catalog, spaces: Sequence[str], where: str = "", columns: Sequence
         left[f"in {space}"] = np.asarray(np.isin(first.ids, rows.ids))
     for space, text in texts.items():
         left[f"of a source with vectors in {space}"] = np.asarray(np.isin(first.sources, list(text)))
+    known = {who: np.isin(first.sources.astype(str), list(names)) for who, names in met.items()}
+    left |= {f"of a source that is not in {who} too": np.asarray(~seen) for who, seen in known.items()}
     left["with three hardness ratios"] = np.asarray(np.isfinite(hardness).all(axis=1))
     kept = np.asarray(np.stack(list(left.values())).all(axis=0))
     told = ", ".join(f"{int(m.sum()):,} {what}" for what, m in left.items())

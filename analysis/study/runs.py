@@ -280,7 +280,7 @@ def _model_row(store: Path, model: Model) -> dict[str, object]:
     digest = hashlib.sha256(content).hexdigest()
     path = weights_file(store, digest)
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     return {
         "function": model.function,

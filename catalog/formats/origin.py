@@ -68,3 +68,16 @@ def notes_of(schema: pa.Schema) -> dict[str, str]:
     """
     said = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
     return {key.removeprefix(NOTE): text for key, text in said.items() if key.startswith(NOTE)}
+
+
+def placeless(table: pa.Table) -> pa.Table:
+    """Return a table that does not say where on this machine its store is: what is told to others.
+
+    Examples
+    --------
+    >>> placeless(pa.table({"n": [1]}).replace_schema_metadata({"photonlake.store": "/data/s"})).schema.metadata
+    {}
+    """
+    about = dict(table.schema.metadata or {})
+    about.pop(f"{NOTE}store".encode(), None)
+    return table.replace_schema_metadata(about)

@@ -9,6 +9,7 @@ Source: VOTable Format Definition 1.4 (Ochsenbein et al. 2019, IVOA Recommendati
 from __future__ import annotations
 
 import binascii
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
     type_ = column.type
     values = column.to_pylist()
     if type_ in _NUMBERS:
-        return ["" if v is None else repr(v) for v in values]
+        return ["" if v is None else _number(v) for v in values]
     if pa.types.is_boolean(type_):
         return ["" if v is None else str(v).lower() for v in values]
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
@@ -163,8 +164,13 @@ def _written_cells(column: pa.Array) -> Iterable[str]:
         dtype = _NUMBERS[type_.value_type][1]
         missing = "NaN" if dtype[1] == "f" else str(np.iinfo(dtype).min)
         nothing = " ".join([missing] * type_.list_size) if pa.types.is_fixed_size_list(type_) else ""
-        return [nothing if v is None else " ".join(missing if x is None else repr(x) for x in v) for v in values]
+        return [nothing if v is None else " ".join(missing if x is None else _number(x) for x in v) for v in values]
     return [escape(allowed(v if isinstance(v, str) else "" if v is None else json_text(v))) for v in values]
+
+
+def _number(value: float) -> str:
+    """Write a number as VOTable has it: +Inf, -Inf, NaN."""
+    return repr(value) if math.isfinite(value) else "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 def _head(schema: pa.Schema, kinds: list[_Kind], notes: Mapping[str, str], serialization: Serialization) -> str:
@@ -234,7 +240,9 @@ def _rows(batch: pa.RecordBatch, kinds: list[_Kind], *, flags: bool) -> bytes:
     for i, (column, kind) in enumerate(zip(batch.columns, kinds, strict=True)):
         nulls[:, i] = column.is_null().to_numpy(zero_copy_only=False)
         if kind.fixed is not None:
-            run.append(kind.fixed(column if flags or kind.null is None else column.fill_null(kind.null)))
+            run.append(
+                kind.fixed(column if flags or kind.null is None else _signed(column).cast("int64").fill_null(kind.null))
+            )
         elif kind.cells is not None:
             counts, cells = kind.cells(column)
             pieces += [_side_by_side([*run, counts], batch.num_rows), cells]
@@ -256,7 +264,7 @@ def _side_by_side(arrays: list[npt.NDArray[np.generic]], n_rows: int) -> npt.NDA
 def _kind(type_: pa.DataType) -> _Kind:
     if type_ in _NUMBERS:
         name, dtype = _NUMBERS[type_]
-        null = None if dtype[1] == "f" else _smallest(type_)
+        null = None if dtype[1] == "f" else int(np.iinfo(dtype).min)
         return _Kind(f'datatype="{name}"', fixed=lambda c: _filled(c, dtype), null=null)
     if pa.types.is_boolean(type_):
         return _Kind('datatype="boolean"', fixed=_truths)
@@ -276,10 +284,9 @@ def _kind(type_: pa.DataType) -> _Kind:
     return _Kind('datatype="unicodeChar" arraysize="*"', cells=_texts)
 
 
-def _smallest(type_: pa.DataType) -> int:
-    """Return what stands for null where there is no flag: the smallest of its type; of an unsigned one, the largest."""
-    info = np.iinfo(type_.to_pandas_dtype())
-    return int(info.min) if info.min else int(min(info.max, np.iinfo(np.int64).max))
+def _signed(column: pa.Array) -> pa.Array:
+    """Return unsigned integers of 64 bits as VOTable's largest type; what has no place there is refused."""
+    return plain(column, pa.int64(), "of unsigned integers") if pa.types.is_uint64(column.type) else column
 
 
 def _truths(column: pa.Array) -> npt.NDArray[np.generic]:
@@ -293,19 +300,14 @@ def _filled(column: pa.Array, dtype: str) -> npt.NDArray[np.generic]:
     """Return numbers in VOTable's byte order; NULLs hold NaN or zero under their flag."""
     if dtype[1] == "f":
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
-    if pa.types.is_uint64(column.type):
-        column = plain(column, pa.int64(), "of unsigned integers")
-    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=dtype)
+    return np.asarray(_signed(column).fill_null(0).to_numpy(zero_copy_only=False), dtype=dtype)
 
 
 def _arrays(column: pa.Array, dtype: str) -> tuple[npt.NDArray[np.generic], Ragged]:
     """Encode lists: how many elements, and these; a NULL element is NaN, or the smallest integer."""
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
-    values = column.flatten()
-    if pa.types.is_uint64(values.type):
-        values = plain(values, pa.int64(), "of unsigned integers")
-    wide = values.cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
+    wide = (values := _signed(column.flatten())).cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
     filled = wide.fill_null(missing) if values.null_count else wide
     data = np.asarray(filled.to_numpy(zero_copy_only=False), dtype=dtype)
     return lengths.astype(">i4"), Ragged(lengths * data.itemsize, np.frombuffer(data.tobytes(), np.uint8))
@@ -315,7 +317,7 @@ def _equal_arrays(column: pa.Array, dtype: str, size: int) -> npt.NDArray[np.gen
     """Return lists of one length as one array, shape (n, size); what is NULL is NaN, or the smallest integer."""
     missing = np.nan if dtype[1] == "f" else np.iinfo(dtype).min
     out = np.full((len(column), size), missing, dtype=dtype)
-    values = column.flatten()  # of a list that is NULL there are none here
+    values = _signed(column.flatten())  # of a list that is NULL there are none here
     wide = values.cast(pa.from_numpy_dtype(np.dtype(dtype).newbyteorder("=")))
     filled = wide.fill_null(missing) if values.null_count else wide
     there = column.is_valid().to_numpy(zero_copy_only=False)

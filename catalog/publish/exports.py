@@ -12,6 +12,7 @@ from catalog.catalog import open_
 from catalog.console import hint
 from catalog.query.result import Result
 
+_SORTED_IN = "2GB"
 OgipOption = Annotated[
     Path | None, typer.Option("--ogip", metavar="DIR", help="Spectra, responses and event lists for fitting programs.")
 ]
@@ -70,7 +71,8 @@ def publish(
 
         made = write_frozen(store, *frozen)
         yield f"{frozen[0]}: {made.n_files:,} files of Parquet, {made.n_bytes:,} bytes; {made.attach}"
-    with open_(store) as cat:
+    # A sort takes all the memory that it may; with this much it goes on on disk.
+    with open_(store, memory=_SORTED_IN if hats else None) as cat:
         if ogip:
             from catalog.publish.fitting_folder import write_fitting_files  # noqa: PLC0415
 

@@ -13,10 +13,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import QueryError
+from catalog.errors import QueryError, UntrustedStore
 from catalog.formats.whole_files import output_folder
 from catalog.schema.columns import literal
 from catalog.store import engine, frozen, location
+from catalog.store.place import place_of
 
 CATALOG = "catalog.ducklake"
 _TRIES = 5
@@ -59,7 +60,7 @@ def write_frozen(store: Path, folder: Path, url: str | None = None) -> Frozen:
     StoreNotFound
         If there is no store.
     UntrustedStore
-        If its catalog names files outside it.
+        If its catalog names files outside it, or there are links among its files.
 
     Examples
     --------
@@ -91,10 +92,12 @@ def write_frozen(store: Path, folder: Path, url: str | None = None) -> Frozen:
 def _copied(store: Path, folder: Path, draft: Path) -> bool:
     """Copy catalog and files; tell whether nothing was committed meanwhile."""
     watch = frozen.freeze(store, draft)
+    if link := next((p for p in place_of(store).data.rglob("*") if p.is_symlink()), None):
+        raise UntrustedStore(f"{link}: expected a file of the store, found a link; what it leads to is not published")
     shutil.rmtree(folder / location.DATA, ignore_errors=True)
     skip = shutil.ignore_patterns(location.INCOMING)
     try:
-        shutil.copytree(store / location.DATA, folder / location.DATA, copy_function=_linked, ignore=skip)
+        shutil.copytree(place_of(store).data, folder / location.DATA, copy_function=_linked, ignore=skip, symlinks=True)
     except shutil.Error:  # a file went while it was copied
         if watch.is_newest():
             raise
@@ -111,6 +114,6 @@ def _say_where(catalog: Path, data_path: str) -> None:
 
 def _linked(source: str, target: str) -> None:
     try:
-        os.link(source, target)
+        os.link(source, target, follow_symlinks=False)
     except OSError:  # another disk, or one that has no links
-        shutil.copy2(source, target)
+        shutil.copy2(source, target, follow_symlinks=False)

@@ -35,6 +35,8 @@ class Address:
     'http://127.0.0.1:8642/x/'
     >>> sorted(Address(port=80).names)
     ['127.0.0.1', '127.0.0.1:80', 'localhost', 'localhost:80']
+    >>> "[::1]:8642" in Address("::1").names
+    True
     """
 
     host: str = THIS_MACHINE
@@ -58,7 +60,8 @@ class Address:
     @property
     def names(self) -> frozenset[str]:
         """What a request may call this host: without a port too, where it is the usual one."""
-        plain = set(_LOOPBACK - {"::1"}) if self.host in _LOOPBACK else {*_LOOPBACK, self.host, *_own_names()}
+        here = {*(_LOOPBACK - {"::1"}), self.host}
+        plain = here if self.host in _LOOPBACK else {*_LOOPBACK, self.host, *_own_names()}
         plain = {f"[{name}]" if ":" in name else name for name in plain}
         names = {f"{name}:{self.port}" for name in plain}
         if self.port == _USUAL_PORTS["http"]:  # browsers leave it out

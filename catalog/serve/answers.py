@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from catalog.catalog import Catalog
 from catalog.errors import QueryError, UnknownName
+from catalog.formats.origin import placeless
 from catalog.objects import light_curve, spectrum
 from catalog.objects.stored_map import METHODS, names_of_maps
 from catalog.query.functions import table_function_names
@@ -236,7 +237,7 @@ class Answers:
 
     def table(self, query: str, selection: str) -> pa.Table:
         """Answer one query whole, for a file: at most 200 MB, in 60 seconds."""
-        return self._typed.ask(query, limits=_FOR_A_FILE, own=self._own(query, selection)).table
+        return placeless(self._typed.ask(query, limits=_FOR_A_FILE, own=self._own(query, selection)).table)
 
     def _own(self, query: str, selection: str) -> dict[str, pa.Table]:
         return {"selection": self.maps.selection(selection)} if selection or _NAMES_SELECTION.search(query) else {}

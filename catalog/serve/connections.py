@@ -13,7 +13,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 30.0
-"""So long we wait for a whole request, and for a piece of an answer to be taken."""
+"""So long we wait for a whole request or the next `PIECE` of one, and for a piece of an answer to be taken."""
+PIECE = 1 << 20
+"""Bytes of a table that is sent: with these in time, who has a slow line may take longer for the whole."""
 NO_REQUEST = "expected an HTTP request that names its host once, and a body with its length, as one number"
 
 
@@ -22,6 +24,7 @@ class TimedConnection(H11Protocol):
 
     _coming: asyncio.TimerHandle | None = None
     _going: asyncio.TimerHandle | None = None
+    _came = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -36,6 +39,14 @@ class TimedConnection(H11Protocol):
         if self.conn.their_state in {h11.DONE, h11.MUST_CLOSE}:  # the request is whole: it is we who take long
             return
         self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a piece of a long request is given time for the next."""
+        self._came += len(data)
+        if self._came >= PIECE:
+            self._came = 0
+            self._await_request()
+        super().data_received(data)
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""

@@ -64,7 +64,15 @@ class Maps:
         ids, vectors = self.catalog.vectors(space)
         return Drawn(pa.array(ids, pa.string()), projected(vectors), f"{space}: first two principal components")
 
-    def points(self, space: str, rows_of: str = "") -> bytes:
+    def _as_seen(self, name: str, snapshot: str) -> Drawn:
+        """Return a map whose rows are those that the page has; '' for a page that has none yet."""
+        if snapshot not in {"", str(self.catalog.snapshot)}:
+            raise QueryError(
+                f"the page shows snapshot {snapshot}, the store is at {self.catalog.snapshot}; load the page again"
+            )
+        return self.of(name)
+
+    def points(self, space: str, rows_of: str = "", snapshot: str = "") -> bytes:
         """Return a map's coordinates: x and y, float32, shape (n,).
 
         Parameters
@@ -73,8 +81,15 @@ class Maps:
             A map, as `of` takes it.
         rows_of : str
             Another map, or a space, whose rows these are to be in order; NaN where this one lacks a row.
+        snapshot : str
+            The number of the snapshot whose rows the page has.
+
+        Raises
+        ------
+        QueryError
+            If the store has a later one: rows may have other places in it.
         """
-        drawn = self.of(space)
+        drawn = self._as_seen(space, snapshot)
         points = drawn.points
         if rows_of and rows_of != space:
             place = pc.index_in(self.of(rows_of).ids, drawn.ids)
@@ -83,13 +98,13 @@ class Maps:
         notes = {"space": space, "shown": SHOWN, "snapshot": self.catalog.snapshot, "said": drawn.said}
         return packed({"x": points[:, 0], "y": points[:, 1]}, **notes)
 
-    def ids(self, space: str) -> bytes:
+    def ids(self, space: str, snapshot: str = "") -> bytes:
         """Return the ids of a map's rows."""
-        return packed({"id": self.of(space).ids})
+        return packed({"id": self._as_seen(space, snapshot).ids})
 
-    def values(self, space: str, column: str) -> bytes:
+    def values(self, space: str, column: str, snapshot: str = "") -> bytes:
         """Return a value for each row: float32, NaN for NULL; or int8, the place of its class, -1 for NULL."""
-        found = values(self.catalog, self.of(space).ids, column)
+        found = values(self.catalog, self._as_seen(space, snapshot).ids, column)
         unit = next((c.unit for c in TABLES["csc.observation_source"].columns if c.name == column), "")
         if pa.types.is_string(found.type):
             names, place = classes(found)
@@ -99,7 +114,7 @@ class Maps:
             {"value": number.astype(np.float32)}, column=column, unit="deg" if column in {"ra", "dec"} else unit
         )
 
-    def select(self, space: str, bits: bytes) -> dict[str, object]:
+    def select(self, space: str, bits: bytes, snapshot: str = "") -> dict[str, object]:
         """Keep the rows that are selected, for queries to name.
 
         Parameters
@@ -113,7 +128,7 @@ class Maps:
         dict
             `selection`, what queries name it by, and `n_rows`.
         """
-        ids = self.of(space).ids
+        ids = self._as_seen(space, snapshot).ids
         chosen = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
         if not 0 <= len(chosen) - len(ids) < 8:  # noqa: PLR2004 - bits come by the byte
             raise QueryError(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from catalog.query.frames import FrameKind, frames, packed
 from catalog.store.confinement import restrict
+from catalog.store.place import place_of
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -49,6 +50,8 @@ def _limit(given: Mapping[str, object]) -> None:
     models = os.environ.get("PHOTONLAKE_SENTENCE_MODELS", "").split(os.pathsep)
     cache = os.environ.get("HF_HOME") or str(Path("~/.cache/huggingface").expanduser())
     read = [*python, *_SYSTEM, *_DEVICES, str(given["store"]), str(given["copies"]), cache, *filter(None, models)]
+    place = place_of(Path(str(given["store"])))
+    read += map(str, (place.data, place.vectors, place.models))
     on_other_disks = (entry.resolve() for entry in Path(str(given["store"])).iterdir() if entry.is_symlink())
     restrict(read=[*map(Path, read), *on_other_disks], write=[Path(str(given["spill_folder"])), Path("/dev/null")])
 

@@ -34,7 +34,7 @@ _MAX_BODY = 1 << 16
 _MAX_FIELDS = 16
 _MAX_BITS = 1 << 21
 """Bytes of a selection: a bit for each of 16 million rows."""
-_MAY_LACK = {"rows_of": "", "bin": ""}
+_MAY_LACK = {"rows_of": "", "bin": "", "snapshot": ""}
 _SAVED = {"csv": "text/csv", "votable": "application/x-votable+xml", "parquet": "application/vnd.apache.parquet"}
 _LOG = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ class PageRoutes:
         return {
             "/api/overview": (answers.overview, ()),
             "/api/names": (answers.names, ()),
-            "/api/map": (answers.maps.points, ("space", "rows_of")),
-            "/api/ids": (answers.maps.ids, ("space",)),
-            "/api/values": (answers.maps.values, ("space", "column")),
+            "/api/map": (answers.maps.points, ("space", "rows_of", "snapshot")),
+            "/api/ids": (answers.maps.ids, ("space", "snapshot")),
+            "/api/values": (answers.maps.values, ("space", "column", "snapshot")),
             "/api/detection": (answers.detection, ("id",)),
             "/api/spectrum": (answers.spectrum, ("id",)),
             "/api/light_curve": (answers.light_curve, ("id", "bin")),
@@ -114,8 +114,8 @@ class PageRoutes:
         body = await _body(request, "application/octet-stream", _MAX_BITS)
         if isinstance(body, Response):
             return body
-        space = request.query_params.get("space", "")
-        return await answered("/api/select", lambda: self.answers.maps.select(space, body))
+        space, snapshot = (request.query_params.get(name, "") for name in ("space", "snapshot"))
+        return await answered("/api/select", lambda: self.answers.maps.select(space, body, snapshot))
 
     async def _save(self, request: Request) -> Response:
         body = await _body(request, "application/json", _MAX_BODY)

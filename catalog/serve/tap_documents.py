@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
+from typing import Any
 from xml.sax.saxutils import escape as xml_escape
 
+from pydantic import BaseModel
 from vo_models.tapregext.models import (
     DataLimit,
     DataLimits,
@@ -115,8 +117,18 @@ class _TapParameters(Parameters):
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def _xml(document: object) -> bytes:
-    text = document.to_xml(skip_empty=True, encoding="unicode")  # type: ignore[attr-defined]  # of pydantic_xml
+def _allowed(value: Any) -> Any:  # noqa: ANN401 - a document, and all that is in it
+    """Replace, in all texts of a document, what no XML may hold: they come from requests and from the store."""
+    if isinstance(value, BaseModel):
+        value.__dict__.update({name: _allowed(part) for name, part in value.__dict__.items()})
+        return value
+    if isinstance(value, list):
+        return [_allowed(part) for part in value]
+    return allowed(value) if type(value) is str else value
+
+
+def _xml(document: BaseModel) -> bytes:
+    text = _allowed(document).to_xml(skip_empty=True, encoding="unicode")
     return (_DECLARATION + str(text)).encode()
 
 

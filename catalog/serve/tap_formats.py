@@ -5,12 +5,13 @@ Source: TAP 1.1, section 2.7.3; VOTable 1.4, section 8; VOParquet (IVOA Note 202
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, get_args
 
 import pyarrow as pa
-import pyarrow.csv as pa_csv
+import pyarrow.compute as pc
 
 from catalog.errors import QueryError
 from catalog.formats.export import Notes, write
@@ -63,12 +64,17 @@ def _exported(name: str) -> Callable[[pa.Table, BinaryIO, bool], None]:
 
 
 def _tsv(table: pa.Table, stream: BinaryIO, more: bool) -> None:  # noqa: ARG001 - no room in TSV
+    """Write cells with tabs between them; TSV knows no quotes, so a tab or a line's end in a text becomes a blank."""
     columns = [
         column.cast(pa.string()) if is_plain(column.type) else pa.array(map(_cell, column.to_pylist()), pa.string())
         for column in table.columns
     ]
-    options = pa_csv.WriteOptions(delimiter="\t", quoting_style="needed")
-    pa_csv.write_csv(pa.table(columns, names=table.column_names), stream, options)
+    plain = [pc.replace_substring_regex(column, "[\t\r\n]", " ") for column in columns]
+    heads = [re.sub(r"[\t\r\n]", " ", name) for name in table.column_names]
+    stream.write(("\t".join(heads) + "\n").encode())
+    if table.num_columns and table.num_rows:
+        lines = pc.binary_join_element_wise(*plain, "\t", null_handling="replace", null_replacement="")
+        stream.writelines(f"{line}\n".encode() for line in lines.to_pylist())
 
 
 def _cell(value: object) -> str | None:

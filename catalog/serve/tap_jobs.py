@@ -225,12 +225,12 @@ class TapJobs:
         """
         try:
             time = datetime.fromisoformat(text)
-        except ValueError as error:
+            time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError) as error:  # the year 1, east of Greenwich, is before all years
             raise QueryError(f"DESTRUCTION={text}: expected a time, as 2027-01-31T12:00:00Z") from error
-        time = time if time.tzinfo else time.replace(tzinfo=UTC)
         with self._guard:
             latest = datetime.now(UTC) + LONGEST_RETENTION
-            self._change(replace(self.job(job_id), destruction=_text(min(time.astimezone(UTC), latest))))
+            self._change(replace(self.job(job_id), destruction=_text(min(time, latest))))
 
     def result(self, job: Job) -> Path:
         """Return the file with a job's result."""

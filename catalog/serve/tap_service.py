@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -14,7 +15,7 @@ from astropy import units as u
 from catalog.catalog import Catalog
 from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.astropy_table import parse_unit
-from catalog.formats.origin import NOTE
+from catalog.formats.origin import NOTE, placeless
 from catalog.query import functions
 from catalog.query.limited_process import Answer, Limits
 from catalog.query.names import MACROS
@@ -33,7 +34,7 @@ USUAL_ROWS = 1_000_000
 MOST_ROWS = 20_000_000
 MOST_BYTES = 2 << 30
 UPLOAD_BYTES = 256 << 20
-_PROCESSES = 3
+_PROCESSES = max(3, min(16, os.cpu_count() or 1))
 _UPLOADED = "__tap_upload_"
 _ONE_OF_FAMILY = "hard_hs"
 # ADQL has no named arguments: so many by place, those that are given most often first.
@@ -140,9 +141,9 @@ class TapService:
 
     def _told(self, answer: Answer, query: str, *, of_products: bool) -> Answer:
         """Return an answer that says the query as asked, how to follow its data sets, and not where the store is."""
-        schema = with_utypes(answer.table.schema) if of_products else answer.table.schema
+        schema = placeless(answer.table).schema
+        schema = with_utypes(schema) if of_products else schema
         about = dict(schema.metadata or {})
-        about.pop(f"{NOTE}store".encode(), None)
         about[f"{NOTE}query".encode()] = query.encode()
         place = schema.get_field_index(PUBLISHER_DID)
         if of_products and self.url and place >= 0:

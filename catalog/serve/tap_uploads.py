@@ -48,6 +48,8 @@ async def given_with(request: Request, result_at: Callable[[str], Path | None]) 
     QueryError
         If an upload is not one.
     """
+    if "transfer-encoding" in request.headers:  # its length is known when it is here; too late
+        raise QueryError("send the length of what is uploaded: Content-Length, not Transfer-Encoding: chunked")
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > UPLOAD_BYTES:
         raise QueryError(f"at most {UPLOAD_BYTES >> 20} MB can be uploaded")

@@ -37,6 +37,7 @@ from catalog.store.backup_files import (
     take_places,
 )
 from catalog.store.location import CATALOG, exists
+from catalog.store.place import PlaceWrong, place_of
 
 _NEXT = f".{CONTENTS}.part"
 """What `CONTENTS` will be. It counts as soon as the catalog that it names has taken its place."""
@@ -108,6 +109,8 @@ def backup(store: Path, target: Path, on_file: Callable[[str], None] | None = No
     """
     if not exists(store):
         raise StoreNotFound(f"there is no store at {store}; type: {command('ingest files FOLDER', store)}")
+    if place_of(store).is_team:
+        raise PlaceWrong(f"{store}: a team's store is copied by pg_dump and its disk's own means: docs/how-to/team.md")
     store, target = store.expanduser().resolve(), target.expanduser().resolve()
     before = _prepared(store, target)
     known = dict(before)

@@ -12,7 +12,7 @@ from rich.filesize import decimal
 from catalog.console import EXIT_FAILED, OUT, StoreOption, WaitOption, hint
 from catalog.errors import command
 from catalog.store import backup as backups
-from catalog.store import expiry, location, unreferenced, verification
+from catalog.store import copying, expiry, location, unreferenced, verification
 
 
 def expire(
@@ -53,6 +53,26 @@ def backup(
         highlight=False,
     )
     hint(f"Next: {command(f'catalog restore {shlex.quote(str(target))}', 'NEW_STORE')}")
+
+
+def copy(
+    to: Annotated[Path, typer.Option("--to", metavar="TEAM", help="A team's store without rows.", show_default=False)],
+    store: StoreOption = None,
+    wait: WaitOption = True,
+) -> None:
+    """Copy a store of your own into a team's store, with all snapshots, vectors and models.
+
+    Example: python -m catalog copy --store mine --to team
+    """
+    target = location.store_path(to)
+    done = copying.copy(location.store_path(store), target, wait=wait, on_wait=hint)
+    OUT.print(
+        f"{done.n_snapshots} snapshots up to {done.snapshot} are in {target}, with {done.n_files} files, "
+        f"{decimal(done.n_bytes)}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    hint(f"Next: {command('catalog snapshots', target)}")
 
 
 def restore(

@@ -191,14 +191,14 @@ def confine(connection: duckdb.DuckDBPyConnection, limits: EngineLimits) -> None
         connection.execute(f"SET {setting} = {value}")
 
 
-def keep_to_store(connection: duckdb.DuckDBPyConnection, store: Path, spill: Path | None = None) -> None:
-    """Keep a job's engine to its store: a view of a store from somebody else makes it open nothing outside.
+def keep_to_store(connection: duckdb.DuckDBPyConnection, folders: Iterable[Path], spill: Path | None = None) -> None:
+    """Keep a job's engine to the folders of its store: a view of somebody else's makes it open nothing outside.
 
     `spill` is its folder for what does not fit in memory; else this process's own.
     """
     for setting, value in (
         ("temp_directory", literal(str(spill or spill_folder()))),
-        ("allowed_directories", f"[{literal(f'{store}{os.sep}')}]"),
+        ("allowed_directories", f"[{', '.join(literal(f'{folder}{os.sep}') for folder in folders)}]"),
         ("enable_external_access", "false"),
     ):
         connection.execute(f"SET {setting} = {value}")

@@ -13,7 +13,7 @@ import duckdb
 from catalog.schema import SCHEMAS, TABLES, Table
 from catalog.schema.columns import literal, quote
 from catalog.store import engine
-from catalog.store.location import CATALOG, DATA
+from catalog.store.place import CATALOG, DATA, Place
 from sql.objects import OBJECTS
 
 COPIED = frozenset({"product.detection_name", "product.detection_region"})
@@ -36,12 +36,25 @@ def create_empty(store: Path) -> None:
     with contextlib.closing(engine.start()) as connection:
         data = f"DATA_PATH {literal(f'{store / DATA}{os.sep}')}"
         connection.execute(f"ATTACH {literal(f'ducklake:sqlite:{draft}')} AS lake ({data}, META_JOURNAL_MODE 'WAL')")
-        connection.execute("CALL lake.set_option('parquet_version', '2')")
-        connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
+        _set_options(connection)
         connection.execute("DETACH lake")
     for leftover in store.glob(f"{draft.name}-*"):
         leftover.unlink()
     draft.rename(store / CATALOG)
+
+
+def create_in_database(place: Place) -> None:
+    """Write an empty lake into the database of a team's store, which has none; its writer's lock is held."""
+    place.data.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(engine.start(postgres=True)) as connection:
+        connection.execute(f"ATTACH {literal(place.attachment)} AS lake (DATA_PATH {literal(place.data_path)})")
+        _set_options(connection)
+        connection.execute("DETACH lake")
+
+
+def _set_options(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CALL lake.set_option('parquet_version', '2')")
+    connection.execute("CALL lake.set_option('parquet_compression', 'zstd')")
 
 
 def missing(connection: duckdb.DuckDBPyConnection) -> list[str]:

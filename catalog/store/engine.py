@@ -153,16 +153,17 @@ def _engines_functions() -> frozenset[str]:
 
 
 _WHEELS = {"sqlite_scanner": "duckdb_extension_sqlite_scanner", "ducklake": "duckdb_extension_ducklake"}
+_TEAM = {"postgres_scanner": "duckdb_extension_postgres_scanner"}
 
 
 @functools.cache
-def _files() -> dict[str, Path]:
+def _files(*, postgres: bool = False) -> dict[str, Path]:
     """Where the wheels keep what DuckDB loads.
 
     Parameters
     ----------
-    sqlite : bool
-        Load the extension that opens SQLite files: it opens any on the disk, so no query is run beside it.
+    postgres : bool
+        Also the extension that a team's store needs.
 
     Raises
     ------
@@ -170,7 +171,8 @@ def _files() -> dict[str, Path]:
         If a wheel is missing, or was made for another version of DuckDB. Nothing is fetched in its place.
     """
     folders: dict[str, Path] = {}
-    for name, module in _WHEELS.items():
+    wheels = _WHEELS | (_TEAM if postgres else {})
+    for name, module in wheels.items():
         spec = importlib.util.find_spec(module)
         folders[name] = Path(spec.origin).parent / "extensions" if spec and spec.origin else Path("no such folder")
     files = {name: f / f"v{duckdb.__version__}/{name}.duckdb_extension" for name, f in folders.items()}
@@ -198,7 +200,8 @@ def _mismatch(version: str, made_for: dict[str, list[str]]) -> str:
     ]
     known = sorted((v for versions in made_for.values() for v in versions), key=_numbers)
     right = f"=={known[-1]}" if known else ""  # where none is known, pip finds what goes together
-    packages = ["duckdb", *(module.replace("_", "-") for module in _WHEELS.values())]
+    wheels = _WHEELS | {name: module for name, module in _TEAM.items() if name in made_for}
+    packages = ["duckdb", *(module.replace("_", "-") for module in wheels.values())]
     command = f"python -m pip install {' '.join(package + right for package in packages)}"
     return f"DuckDB {version} is installed, but {', '.join(found)}; type: {command}"
 
@@ -208,7 +211,7 @@ def _numbers(version: str) -> list[int]:
 
 
 @functools.cache
-def check() -> None:
+def check(*, postgres: bool = False) -> None:
     """Load the wheels' extensions while DuckDB checks their signatures.
 
     Raises
@@ -217,7 +220,7 @@ def check() -> None:
         If an extension is missing, is for another version of DuckDB, or is not the signed one.
     """
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
-        for file in _files().values():
+        for file in _files(postgres=postgres).values():
             try:
                 connection.execute(f"LOAD {literal(str(file))}")
             except duckdb.Error as error:
@@ -228,13 +231,15 @@ def check() -> None:
                 ) from error
 
 
-def start(*, sqlite: bool = True) -> duckdb.DuckDBPyConnection:
+def start(*, sqlite: bool = True, postgres: bool = False) -> duckdb.DuckDBPyConnection:
     """Open an empty DuckDB with ducklake and sqlite, as they lie in the wheels of the same version.
 
     Parameters
     ----------
     sqlite : bool
         Load the extension that opens SQLite files: it opens any on the disk, so no query is run beside it.
+    postgres : bool
+        Load the extension that opens databases of PostgreSQL, for a team's store; no query is run beside it either.
 
     Raises
     ------
@@ -246,12 +251,12 @@ def start(*, sqlite: bool = True) -> duckdb.DuckDBPyConnection:
     >>> start().sql("SELECT current_setting('allow_unsigned_extensions')").fetchall()
     [(False,)]
     """
-    check()
+    check(postgres=postgres)
     config: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
     config["autoload_known_extensions"] = "false"
     config["allow_unsigned_extensions"] = "true"
     connection = duckdb.connect(config=config)
-    for name, file in _files().items():
+    for name, file in _files(postgres=postgres).items():
         if sqlite or name != "sqlite_scanner":
             connection.execute(f"LOAD {literal(str(file))}")
     connection.execute("SET allow_unsigned_extensions = false")  # for good: it cannot be turned on again

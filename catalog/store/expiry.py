@@ -18,9 +18,8 @@ import duckdb
 
 from catalog.errors import QueryError, UnknownName, command
 from catalog.store import checksums, fault_points, lake, unreferenced
-from catalog.store.location import DATA
+from catalog.store.place import place_of
 from catalog.store.transactions import wait_until_free
-from catalog.store.vectors import FOLDER
 
 SMALL_BYTES = 8 << 20
 """Parquet files that are smaller are merged with their neighbours."""
@@ -155,7 +154,7 @@ def expire(
     StoreNotFound, StoreLocked
         As from `catalog.store.lake.writer`.
     """
-    before = _on_disk(store / DATA)
+    before = _on_disk(place_of(store).data)
     with lake.writer(store, "expire snapshots", wait=wait, on_wait=on_wait) as connection:
         made = lake.snapshots(connection)
         limit, kept = datetime.now(UTC) - older_than, set(names(connection).values())
@@ -171,15 +170,17 @@ def expire(
         fault_points.reach("expire-files")
         if not recent:  # else files that a merge has just replaced would go too
             connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
-        freed = before - _on_disk(store / DATA)  # before merging: what it replaces stays a while beside the new files
+        freed = before - _on_disk(
+            place_of(store).data
+        )  # before merging: what it replaces stays a while beside the new files
         fault_points.reach("expire-merge")
         with lake.transaction(connection):  # which brings the merged files to disk before it commits
             connection.execute(f"CALL ducklake_merge_adjacent_files('lake', max_file_size => {SMALL_BYTES})")
-        checksums.prune(store)
+        checksums.prune(place_of(store).root)
     fault_points.reach("expire-vectors")
-    before = _on_disk(store / FOLDER)
+    before = _on_disk(place_of(store).vectors)
     unreferenced.repair_vectors(store)
-    return Expired(gone, len(stay), max(0, freed) + max(0, before - _on_disk(store / FOLDER)))
+    return Expired(gone, len(stay), max(0, freed) + max(0, before - _on_disk(place_of(store).vectors)))
 
 
 def held_by_old(connection: duckdb.DuckDBPyConnection, store: Path) -> int:

@@ -22,6 +22,7 @@ import duckdb
 from catalog.schema.columns import literal, quote
 from catalog.store import confinement, engine, inspection, location, sqlite_catalog
 from catalog.store.confinement import ROOT, UNLIMITED, EngineLimits
+from catalog.store.place import place_of
 from catalog.store.sqlite_catalog import Ask, Watch
 
 _TYPES = {
@@ -141,8 +142,8 @@ def freeze(store: Path, copy: Path) -> Watch:
     UntrustedStore
         If the catalog names files outside the store.
     """
-    catalog = store / location.CATALOG
-    before = sqlite_catalog.signature(catalog)
+    catalog = place_of(store).address
+    before = sqlite_catalog.Signature((), sure=False) if isinstance(catalog, str) else sqlite_catalog.signature(catalog)
     with sqlite_catalog.opened(catalog) as cursor:
         ask = sqlite_catalog.asking(cursor)
         inspection.check(ask, store)
@@ -165,9 +166,12 @@ def freeze(store: Path, copy: Path) -> Watch:
 def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
     """Return statements that copy a catalog's tables, with the types that they have in a catalog of DuckDB."""
     columns: dict[str, list[str]] = {}
-    for table, column in ask(_COLUMNS):
+    blobs: dict[str, set[str]] = {}
+    for table, column, type_ in ask(_COLUMNS[ask.dialect]):
         if _A_TABLE.fullmatch(str(table)):
             columns.setdefault(str(table), []).append(str(column))
+            if type_ == "bytea":  # in which DuckLake keeps texts, for PostgreSQL's have no character of code 0
+                blobs.setdefault(str(table), set()).add(str(column))
     # The engine looks into every table of rows that stand in the catalog: those without any are not shown to it.
     inlined = [name for name in columns if name.startswith("ducklake_inlined_") and name != _INLINED]
     filled = " UNION ALL ".join(f"SELECT '{n}' AS n WHERE EXISTS (SELECT 1 FROM {quote(n)})" for n in inlined)
@@ -177,7 +181,9 @@ def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
         if name in empty:
             continue
         true = types_of(ask, name, declared)
-        cells = ", ".join(f"{quote(c)}::{true[c]} AS {quote(c)}" if c in true else quote(c) for c in declared)
+        as_text = blobs.get(name, set()) - {c for c, type_ in true.items() if type_ == "BLOB"}
+        held = {c: f"decode({quote(c)})" if c in as_text else quote(c) for c in declared}
+        cells = ", ".join(f"{held[c]}::{true[c]} AS {quote(c)}" if c in true else quote(c) for c in declared)
         conditions = [f"{name.removeprefix('ducklake_')}_id <> {key}" for table, key in refused if table == name]
         if name == _INLINED and empty:
             conditions.append(f"table_name NOT IN ({', '.join(map(literal, sorted(empty)))})")
@@ -188,10 +194,12 @@ def _copying(ask: Ask, refused: Collection[tuple[str, int]]) -> list[str]:
 
 _INLINED = "ducklake_inlined_data_tables"
 _A_TABLE = re.compile(r"ducklake_[a-z0-9_]+")
-_COLUMNS = (
-    "SELECT m.name AS t, p.name AS c FROM sqlite_master AS m, pragma_table_info(m.name) AS p "
-    "WHERE m.type = 'table' AND m.name LIKE 'ducklake%' ORDER BY m.name, p.cid"
-)
+_COLUMNS = {
+    "sqlite": "SELECT m.name AS t, p.name AS c, '' AS k FROM sqlite_master AS m, pragma_table_info(m.name) AS p "
+    "WHERE m.type = 'table' AND m.name LIKE 'ducklake%' ORDER BY m.name, p.cid",
+    "postgres": "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns "
+    "WHERE table_schema = current_schema() AND table_name LIKE 'ducklake%' ORDER BY table_name, ordinal_position",
+}
 
 
 @dataclass
@@ -255,7 +263,7 @@ def connect(
         watch = freeze(store, own) if own else None
         from catalog.store.lake_files import LakeFiles  # noqa: PLC0415 - brings fsspec, for those who ask alone
 
-        connection.register_filesystem(LakeFiles(store / location.DATA))
+        connection.register_filesystem(LakeFiles(place_of(store).data))
         connection.execute("SET TimeZone = 'UTC'")
         location.attach(
             connection, store, f"ducklake:duckdb:{own or copy}", ROOT, read_only=True, snapshot=snapshot, at=at

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from catalog.errors import PhotonlakeError, UntrustedStore
 from catalog.store.engine import is_engines, tree_of
+from catalog.store.place import FILE, Place, PlaceWrong, place_of
 from catalog.store.sqlite_catalog import Ask
 from sql import guard
 
@@ -27,6 +28,13 @@ _OUTSIDE = (
     "path_is_relative IS NOT 1 OR typeof(path) <> 'text' OR path LIKE '/%' OR path LIKE '%..%' "
     "OR instr(path, ':') OR instr(path, char(92)) OR instr(path, char(0))"
 )
+_OUTSIDE_IN = {
+    "sqlite": _OUTSIDE,
+    "postgres": (
+        "path_is_relative IS NOT TRUE OR path IS NULL OR path LIKE '/%' OR path LIKE '%..%' "
+        "OR strpos(path, ':') > 0 OR strpos(path, chr(92)) > 0"
+    ),
+}
 _INLINED = re.compile(r"ducklake_inlined_(data|delete)_\d+(_\d+)?")
 
 
@@ -47,10 +55,13 @@ def check(ask: Ask, store: Path) -> None:
     UntrustedStore
         With what it names.
     """
+    if ask.dialect == "postgres":
+        _check_data_path(ask, place_of(store))
     for entry in store.iterdir():
         if entry.is_symlink() and store.resolve().is_relative_to(entry.resolve()):
             raise UntrustedStore(f"{entry}: expected a folder of the store, found a link to {entry.resolve()}")
-    found = " UNION ALL ".join(f"SELECT '{table}' AS t, path FROM {table} WHERE {_OUTSIDE}" for table in _PATHS)
+    outside = _OUTSIDE_IN[ask.dialect]
+    found = " UNION ALL ".join(f"SELECT '{table}' AS t, path FROM {table} WHERE {outside}" for table in _PATHS)
     for table, path in ask(f"{found} LIMIT 1"):
         raise UntrustedStore(
             f"{store}: expected paths inside its lake, found {path!r} in {table}; photonlake writes none: "
@@ -59,6 +70,16 @@ def check(ask: Ask, store: Path) -> None:
     for (name,) in ask("SELECT table_name FROM ducklake_inlined_data_tables"):
         if not _INLINED.fullmatch(str(name)):
             raise UntrustedStore(f"{store}: expected names that DuckLake gives, found a table {name!r}")
+
+
+def _check_data_path(ask: Ask, place: Place) -> None:
+    """Refuse a folder of tables that is not the one of the database: a repair would take its files for left-overs."""
+    for (told,) in ask("SELECT value FROM ducklake_metadata WHERE key = 'data_path'"):
+        if told != place.data_path:
+            raise PlaceWrong(
+                f"{place.store / FILE}: expected data = {str(told).rstrip('/')!r}, as the database says; "
+                f"found {str(place.data)!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -132,7 +153,7 @@ def check_for_jobs(ask: Ask, store: Path) -> None:
     check(ask, store)
     for definition in refused_definitions(ask):
         called = {str(node.get("function_name")).lower() for node in guard.nodes(tree_of(definition.text))}
-        if any(name.startswith("sqlite") for name in called):
+        if any(name.startswith(("sqlite", "postgres")) for name in called):
             raise UntrustedStore(f"{store}: {definition.kind} {definition.name}: {definition.wrong}")
     expressions = "SELECT column_name FROM ducklake_column WHERE default_value_type = 'expression' LIMIT 1"
     for (name,) in ask(expressions):

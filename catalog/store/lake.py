@@ -1,7 +1,7 @@
 """A store: made, opened, written to; its snapshots, and what it remembers of itself.
 
-A store is a directory. Its tables live in a DuckLake whose catalog is one SQLite file in write-ahead mode:
-readers are never blocked, writers take turns through a lock that dies with its process.
+A store is a directory. Its tables live in a DuckLake whose catalog is one SQLite file in write-ahead mode, or a
+database: readers are never blocked, writers take turns through a lock that dies with its process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from catalog.errors import StoreNewer, StoreOutdated, command
 from catalog.store import confinement, definitions, engine, inspection, sqlite_catalog, template
-from catalog.store.location import CATALOG, DATA, attach, check_exists, exists, release_of
+from catalog.store.location import attach, check_exists, exists, release_of
+from catalog.store.place import place_of
 from catalog.store.transactions import lock, transaction
 from sql.objects import OBJECTS
 
@@ -102,19 +103,18 @@ def connect(
         If the store names files outside itself.
     """
     check_exists(store)
-    if read_only and not os.access(store, os.W_OK):  # SQLite would write beside its file even to read it
+    place = place_of(store)
+    if read_only and not place.is_team and not os.access(store, os.W_OK):  # SQLite writes beside a file that it reads
         from catalog.store import frozen  # noqa: PLC0415 - it builds on this module
 
         return frozen.connect(store, snapshot=snapshot, at=at).connection
-    with sqlite_catalog.opened(store / CATALOG) as cursor:
+    with sqlite_catalog.opened(place.address) as cursor:
         inspection.check_for_jobs(sqlite_catalog.asking(cursor), store)
-    connection = engine.start()
+    connection = engine.start(postgres=place.is_team)
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        catalog_path = f"ducklake:sqlite:{store / CATALOG}"
-        data_path = f"{store / DATA}{os.sep}"
-        attach(connection, store, catalog_path, data_path, read_only=read_only, snapshot=snapshot, at=at)
-        confinement.keep_to_store(connection, store, spill)
+        attach(connection, store, place.attachment, place.data_path, read_only=read_only, snapshot=snapshot, at=at)
+        confinement.keep_to_store(connection, place.folders, spill)
     except BaseException:
         connection.close()
         raise

@@ -16,16 +16,28 @@ from catalog.errors import (
     StoreNewer,
     StoreNotFound,
     StoreOutdated,
+    StoreUnreachable,
     UnknownName,
     command,
 )
 from catalog.schema.columns import literal
 from catalog.store.catalog_image import OPENING
+from catalog.store.place import CATALOG, DATA, FILE, INCOMING, place_of
+from catalog.store.postgres_sessions import unreachable
 from catalog.store.sqlite_catalog import held, is_locked
 
-CATALOG = "catalog.sqlite"
-DATA = "lake"
-INCOMING = "incoming"
+__all__ = [
+    "CATALOG",
+    "DATA",
+    "INCOMING",
+    "attach",
+    "check_exists",
+    "exists",
+    "first_line",
+    "release_of",
+    "store_path",
+]
+
 _BUSY_MS = 30_000
 _VERSIONS = re.compile(r"catalog version is (\S+), but the extension requires version (\d[\d.]*\d)")
 
@@ -54,7 +66,7 @@ def store_path(store: str | os.PathLike[str] | None = None) -> Path:
 
 def exists(store: Path) -> bool:
     """Tell whether a directory is a store."""
-    return (store / CATALOG).is_file()
+    return (store / CATALOG).is_file() or (store / FILE).is_file()
 
 
 def attach(
@@ -101,14 +113,17 @@ def attach(
 
 def _unopened(store: Path, error: duckdb.Error) -> PhotonlakeError:
     """Say why a store cannot be opened."""
+    place = place_of(store)
     if is_locked(error):
         return StoreLocked(held(store / CATALOG))
+    if place.is_team:
+        return StoreUnreachable(unreachable(place.catalog, error))
     if match := _VERSIONS.search(str(error)):
         theirs, ours = match.groups()
         said = f"{store} was written by DuckLake {theirs}, and this photonlake has DuckLake {ours}"
         if release_of(theirs) > release_of(ours):
             return StoreNewer(f"{said}; type: pip install -U photonlake")
-        path = literal(f"ducklake:sqlite:{store / CATALOG}")
+        path = literal(place.attachment)
         advice = f"copy it, then let DuckDB bring it over: ATTACH {path} AS lake (AUTOMATIC_MIGRATION true)"
         return StoreOutdated(f"{said}; {advice}")
     return QueryError(f"{store / CATALOG} cannot be opened: {first_line(error)}")

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from catalog.schema import TABLES
 from catalog.store import fault_points
-from catalog.store.location import DATA, INCOMING
+from catalog.store.place import place_of
 
 ROW_GROUP = 131_072
 COMPRESSION_LEVEL = 5
@@ -155,7 +155,7 @@ def add_parts(connection: duckdb.DuckDBPyConnection, store: Path, table: str, pa
     commit. A crash before it leaves files that no snapshot references; `catalog.store.unreferenced` removes them.
     """
     schema, _, name = table.partition(".")
-    folder = store / DATA / schema / name
+    folder = place_of(store).data / schema / name
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
         final = folder / f"photonlake-{uuid.uuid4().hex}.parquet"
@@ -173,7 +173,7 @@ def incoming(store: Path) -> Path:
 
     What a crashed job left there is removed: no snapshot can know it.
     """
-    folder = store / INCOMING
+    folder = place_of(store).incoming
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -45,19 +45,20 @@ class Pinned:
 
     Attributes
     ----------
+    store : Path
     pin : Pin
     dataset : LanceDataset
         Open at that version.
     """
 
+    store: Path
     pin: Pin
     dataset: lance.LanceDataset
 
     @cached_property
     def table(self) -> LanceTable:
         """The same as a LanceDB table: for searches with its index."""
-        folder = Path(self.dataset.uri)
-        return vectors.table_at(folder.parent.parent, self.pin.space, self.pin.lance_version)
+        return vectors.table_at(self.store, self.pin.space, self.pin.lance_version)
 
     @cached_property
     def keys(self) -> pa.Table:
@@ -243,7 +244,7 @@ def pinned(store: Path, pin: Pin) -> Pinned:
             _held.move_to_end(key)
             _held[key].pin = pin  # the version is the same; what else is told of it may have been measured since
             return _held[key]
-    opened = Pinned(pin, vectors.open_pinned(store, pin.space, pin.lance_version))
+    opened = Pinned(store, pin, vectors.open_pinned(store, pin.space, pin.lance_version))
     with _guard:
         _held[key] = opened
         held = [p.pin.n_vectors * p.pin.dim * 4 for p in _held.values()]

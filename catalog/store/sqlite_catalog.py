@@ -1,4 +1,6 @@
-"""The DuckLake catalog of a store, read as the SQLite file that it is, and how to tell cheaply that it has changed.
+"""The DuckLake catalog of a store, read as the tables that it is, and how to tell cheaply that it has changed.
+
+It is a file of SQLite, or of a team's store a database of PostgreSQL.
 
 A process must not open the file with a second copy of SQLite, such as Python's: locks are the process's, so whichever
 copy closes the file drops the locks of the other, and a writer then changes what a reader reads. So it is DuckDB's
@@ -13,23 +15,44 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import duckdb
 
-from catalog.errors import QueryError, StoreLocked, command
+from catalog.errors import QueryError, StoreLocked, StoreUnreachable, command
 from catalog.schema.columns import literal
-from catalog.store import catalog_image, confinement, engine
+from catalog.store import catalog_image, confinement, engine, postgres_sessions
 
-Ask: TypeAlias = Callable[[str], list[tuple[object, ...]]]
-"""Answers a query of our own on a catalog's tables, in SQLite's dialect."""
 Version: TypeAlias = tuple[int, ...]
 """What changes with everything that is committed: newest snapshot, newest file, number of snapshots."""
 
 ALIAS = "catalog_file"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Answers a query of our own on a catalog's tables, in the dialect of SQLite or of PostgreSQL.
+
+    Attributes
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        Of `opened`.
+    dialect : str
+        'sqlite' or 'postgres'.
+    """
+
+    cursor: duckdb.DuckDBPyConnection
+    dialect: str
+
+    def __call__(self, query: str) -> list[tuple[object, ...]]:
+        """Return the rows."""
+        rows = self.cursor.execute(f"FROM {self.dialect}_query({literal(ALIAS)}, {literal(query)})").fetchall()
+        return list(rows)
+
+
 _VERSION = (
     "SELECT (SELECT max(snapshot_id) FROM ducklake_snapshot) AS newest, "
     "(SELECT max(data_file_id) FROM ducklake_data_file) AS file, (SELECT count(*) FROM ducklake_snapshot) AS n"
@@ -87,20 +110,22 @@ class Watch:
 
     Attributes
     ----------
-    file : Path
-        The catalog.
+    file : Path or str
+        The catalog; as text, the address of a database, which is asked each time.
     before : Signature
         How it looked before it was read: what comes later is a change.
     version : tuple of int
         What was read.
     """
 
-    file: Path
+    file: Path | str
     before: Signature
     version: Version
 
     def is_newest(self) -> bool:
         """Tell whether nothing was committed since; where no file was touched, without opening it."""
+        if isinstance(self.file, str):
+            return _numbers(postgres_sessions.row_of(self.file, _VERSION)) == self.version
         now = signature(self.file)
         if now.files == self.before.files and self.before.sure:
             return True
@@ -114,29 +139,31 @@ class Watch:
 
 
 @functools.cache
-def _reader() -> tuple[duckdb.DuckDBPyConnection, threading.Lock]:
-    connection = engine.start()
+def _reader(*, postgres: bool = False) -> tuple[duckdb.DuckDBPyConnection, threading.Lock]:
+    connection = engine.start(postgres=postgres)
     connection.execute("SET force_compression = 'uncompressed'")  # copies are small, and gone soon
     return connection, threading.Lock()
 
 
 @contextlib.contextmanager
-def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(file: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Attach a catalog for reading as `ALIAS`, in one transaction, in an engine that may read and write any file.
 
     Parameters
     ----------
-    file : Path
-        It exists. Where SQLite may not write beside it, a copy is read.
+    file : Path or str
+        It exists. Where SQLite may not write beside it, a copy is read. As text: the address of a database.
 
     Raises
     ------
     StoreLocked
         If another program holds the catalog for itself.
+    StoreUnreachable
+        If its server does not answer.
     QueryError
         If it cannot be read.
     """
-    connection, lock = _reader()
+    connection, lock = _reader(postgres=isinstance(file, str))
     with lock:
         cursor = connection.cursor()
         copy = None
@@ -144,13 +171,15 @@ def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             try:
                 _attach(cursor, file)
             except duckdb.Error as error:
+                if isinstance(file, str):
+                    raise StoreUnreachable(postgres_sessions.unreachable(file, error)) from error
                 if os.access(file.parent, os.W_OK) or not os.access(file, os.R_OK):
                     raise
                 copy = _copied(file, error)
                 _attach(cursor, copy)
             yield cursor
         except duckdb.Error as error:
-            if is_locked(error):
+            if is_locked(error) and isinstance(file, Path):
                 raise StoreLocked(held(file)) from error
             raise QueryError(f"{file} cannot be opened: {str(error).splitlines()[0]}") from error
         finally:
@@ -162,10 +191,10 @@ def opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 copy.unlink()
 
 
-def _attach(cursor: duckdb.DuckDBPyConnection, file: Path) -> None:
-    options = f"TYPE sqlite, READ_ONLY, BUSY_TIMEOUT {_BUSY_MS}"
+def _attach(cursor: duckdb.DuckDBPyConnection, file: Path | str) -> None:
+    options = "TYPE postgres" if isinstance(file, str) else f"TYPE sqlite, BUSY_TIMEOUT {_BUSY_MS}"
     with catalog_image.OPENING:
-        cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options})")
+        cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options}, READ_ONLY)")
     try:
         cursor.execute(f"USE {ALIAS}")
         cursor.execute("BEGIN TRANSACTION")
@@ -204,10 +233,15 @@ def held(file: Path) -> str:
 
 
 def asking(cursor: duckdb.DuckDBPyConnection) -> Ask:
-    """Return a function that hands queries in SQLite's own dialect to SQLite, by a cursor of `opened`."""
-    return lambda query: list(cursor.execute(f"FROM sqlite_query({literal(ALIAS)}, {literal(query)})").fetchall())
+    """Return what hands queries in its own dialect to the database that a cursor of `opened` has."""
+    row = cursor.execute(f"SELECT type FROM duckdb_databases() WHERE database_name = {literal(ALIAS)}").fetchone()
+    return Ask(cursor, str(row[0]) if row else "sqlite")
 
 
 def version(ask: Ask) -> Version:
     """Return what changes with every commit."""
-    return tuple(int(str(n or 0)) for n in ask(_VERSION)[0])
+    return _numbers(ask(_VERSION)[0])
+
+
+def _numbers(row: tuple[object, ...]) -> Version:
+    return tuple(int(str(n or 0)) for n in row)

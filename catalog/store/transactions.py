@@ -17,13 +17,15 @@ import duckdb
 import filelock
 
 from catalog.errors import OutOfSpace, PhotonlakeError, StoreLocked, command, is_disk_full
-from catalog.store import checksums, fault_points
-from catalog.store.location import CATALOG
+from catalog.store import checksums, fault_points, postgres_sessions
+from catalog.store.network_disk import check_local
+from catalog.store.place import CATALOG, place_of
 from catalog.store.sqlite_catalog import held, is_locked, signature
 
 LOCK = "writer.lock"
 HOLDER = "writer.json"
 _PATIENCE_S, _SAID_AFTER_S, _POLL_S = 60.0, 1.0, 0.1
+_POSTGRES = "postgres:"
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,7 +54,17 @@ def lock(
     ------
     StoreLocked
         If another process holds it and `wait` is false.
+    NetworkDisk
+        If SQLite's catalog lies on a disk of another machine.
+    StoreUnreachable
+        If the catalog is in PostgreSQL, which does not answer.
     """
+    place = place_of(store)
+    if place.is_team:
+        with postgres_sessions.held(place, purpose, wait=wait, on_wait=on_wait):
+            yield
+        return
+    check_local(store)
     held = filelock.FileLock(store / LOCK)
     try:
         held.acquire(timeout=0)
@@ -107,7 +119,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, message: str = "") -> Ite
         yield
         if message:
             connection.execute("CALL lake.set_commit_message('photonlake', ?)", [message])
-        checksums.settle(_store_of(connection))
+        checksums.settle(_root_of(connection))
         wait_until_free(connection)  # SQLite itself does not wait where a reader becomes a writer
         fault_points.reach("commit")
         connection.execute("COMMIT")
@@ -131,6 +143,9 @@ def wait_until_free(connection: duckdb.DuckDBPyConnection) -> None:
     StoreLocked
         If that takes too long.
     """
+    if (address := _address_of(connection)).startswith(_POSTGRES):
+        postgres_sessions.check(address.removeprefix(_POSTGRES))
+        return
     since, said = time.monotonic(), False
     while not _is_free(connection):
         waited = time.monotonic() - since
@@ -163,9 +178,22 @@ def _is_free(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _store_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    return Path(_address_of(connection).removeprefix("sqlite:")).parent
+
+
+def _root_of(connection: duckdb.DuckDBPyConnection) -> Path:
+    """Return the folder whose files have checksums: that of the store, or of a team's store the one of its files."""
+    if not _address_of(connection).startswith(_POSTGRES):
+        return _store_of(connection)
+    query = "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'data_path'"
+    row = connection.execute(query).fetchone()
+    return Path(str(row[0])).parent if row else Path()
+
+
+def _address_of(connection: duckdb.DuckDBPyConnection) -> str:
     query = "SELECT path FROM duckdb_databases() WHERE database_name = 'lake'"
     row = connection.execute(query).fetchone()
-    return Path(str(row[0]).removeprefix("sqlite:")).parent if row else Path()
+    return str(row[0]) if row else ""
 
 
 def _now() -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from catalog.store import checksums, fault_points, lake, lance_files, vectors
-from catalog.store.location import DATA, INCOMING
+from catalog.store.place import INCOMING, VECTORS, place_of
 from catalog.store.transactions import wait_until_free
 from catalog.store.vectors import Pin
 
@@ -30,17 +29,18 @@ def repair_tables(store: Path) -> list[str]:
         One line per thing done; empty if nothing was to do.
     """
     done: list[str] = []
+    place = place_of(store)
     with lake.writer(store, "repair") as connection:
         wait_until_free(connection)
-        left = [p for p in (store / INCOMING).glob("**/*") if p.is_file()]
+        left = [p for p in place.incoming.glob("**/*") if p.is_file()]
         if left:
             done.append(f"removed {len(left)} unfinished part(s) from {INCOMING}/")
-        shutil.rmtree(store / INCOMING, ignore_errors=True)
+        shutil.rmtree(place.incoming, ignore_errors=True)
         fault_points.reach("repair-orphans")
         orphans = connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
         if orphans:
             done.append(f"removed {len(orphans)} Parquet file(s) that no snapshot references")
-        path = f"{store / DATA}{os.sep}"
+        path = place.data_path
         stored = connection.execute(
             "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'data_path'"
         ).fetchone()
@@ -49,9 +49,9 @@ def repair_tables(store: Path) -> list[str]:
                 "UPDATE __ducklake_metadata_lake.ducklake_metadata SET value = ? WHERE key = 'data_path'", [path]
             )
             done.append(f"data path is now {path}, was {stored[0]}")
-        if n_old := checksums.settle(store, old=True):
+        if n_old := checksums.settle(place_of(store).root, old=True):
             done.append(f"recorded the checksums of {n_old} file(s) that had none; what they were before is not known")
-        checksums.prune(store)
+        checksums.prune(place_of(store).root)
     return done
 
 
@@ -92,7 +92,7 @@ def _telling(connection: duckdb.DuckDBPyConnection, among: Sequence[int]) -> lis
 def held_beyond(connection: duckdb.DuckDBPyConnection, store: Path, stay: Sequence[int]) -> int:
     """Return the bytes of vectors on disk that none of some snapshots pins."""
     pinned, total = pinned_versions(connection, stay), 0
-    for folder in sorted((store / vectors.FOLDER).glob("*.lance")):
+    for folder in sorted(place_of(store).vectors.glob("*.lance")):
         needed = set().union(*(lance_files.data_files(folder, v) for v in pinned.get(folder.stem, ())))
         total += sum(f.stat().st_size for f in (folder / "data").glob("*.lance") if f.name not in needed)
     return total
@@ -106,7 +106,7 @@ def repair_vectors(store: Path) -> list[str]:
     list of str
         One line per space where something was removed.
     """
-    folders = sorted((store / vectors.FOLDER).glob("*.lance"))
+    folders = sorted(place_of(store).vectors.glob("*.lance"))
     if not folders:
         return []
     with lake.writer(store, "repair vectors") as connection:
@@ -114,8 +114,8 @@ def repair_vectors(store: Path) -> list[str]:
         done = [
             _repair(store, folder, kept.get(folder.stem, set()), now.get(folder.stem), connection) for folder in folders
         ]
-        checksums.settle(store)
-        checksums.prune(store)
+        checksums.settle(place_of(store).root)
+        checksums.prune(place_of(store).root)
     return [line for line in done if line]
 
 
@@ -124,7 +124,7 @@ def _repair(
 ) -> str | None:
     space = folder.stem
     if not kept:
-        checksums.forget(store, f"{vectors.FOLDER}/{folder.name}")
+        checksums.forget(place_of(store).root, f"{VECTORS}/{folder.name}")
         shutil.rmtree(folder)
         return f"removed the vectors of {space}, which no snapshot pins"
     lance_files.opened(folder)  # it refuses one with files elsewhere

@@ -30,12 +30,12 @@ import pyarrow.compute as pc
 from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
 from catalog.store import fault_points, lance_files
+from catalog.store.place import place_of
 
 if TYPE_CHECKING:
     import lance
     from lancedb.table import LanceTable
 
-FOLDER = "vectors"
 _SPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 TAG = "pin-"
@@ -101,7 +101,7 @@ def path(store: Path, space: str) -> Path:
     """
     if not _SPACE.fullmatch(space):
         raise UntrustedStore(f"{store}: expected a space with a plain name, found {space!r}")
-    return store / FOLDER / f"{space}.lance"
+    return place_of(store).vectors / f"{space}.lance"
 
 
 def weights_file(store: Path, sha256: str) -> Path:
@@ -114,7 +114,7 @@ def weights_file(store: Path, sha256: str) -> Path:
     """
     if not _SHA256.fullmatch(sha256):
         raise UntrustedStore(f"{store}: expected weights named by their hash, of 64 digits, found {sha256!r}")
-    return store / "models" / f"{sha256}.safetensors"
+    return place_of(store).models / f"{sha256}.safetensors"
 
 
 def open_pinned(store: Path, space: str, version: int) -> lance.LanceDataset:

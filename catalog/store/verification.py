@@ -12,6 +12,7 @@ from pathlib import Path
 from catalog.errors import StoreLocked, command
 from catalog.store import checksums, lake, lance_files, unreferenced, vectors
 from catalog.store.location import CATALOG, DATA, check_exists
+from catalog.store.place import VECTORS, PlaceWrong, place_of
 from catalog.store.transactions import HOLDER, lock
 
 _ROWS = """
@@ -83,8 +84,15 @@ def verify(store: Path) -> Verified:
     ------
     StoreNotFound
         If there is no store.
+    PlaceWrong
+        If it is a team's: its catalog is no file that could be compared.
     """
     check_exists(store)
+    if (place := place_of(store)).is_team:
+        raise PlaceWrong(
+            f"{store}: expected a store of one person, found a team's; PostgreSQL looks after its catalog, and its "
+            f"files are compared by: cd {place.root} && sha256sum -c {checksums.SUMS}"
+        )
     found = Verified()
     _compare_catalog(store, found)
     known = checksums.recorded(
@@ -147,7 +155,7 @@ def advice(store: Path, found: Verified) -> Iterator[str]:
         yield f"The catalog comes back as a whole only: type: {command('catalog restore BACKUP', 'NEW_STORE')}"
         yield f"If another program wrote to it on purpose, type: {command('catalog repair --accept', store)}"
     if spaces:
-        yield f"Or make vectors again, from an empty folder {vectors.FOLDER}/SPACE.lance: {', '.join(spaces)}"
+        yield f"Or make vectors again, from an empty folder {VECTORS}/SPACE.lance: {', '.join(spaces)}"
     if any(name.startswith(f"{DATA}/") for name in found.damaged):
         yield f"Without a backup: make a new store of the original files: {command('ingest files FOLDER', 'NEW_STORE')}"
 
@@ -206,7 +214,7 @@ def _compare_rows(store: Path, known: Mapping[str, str], found: Verified) -> Non
         pinned = unreferenced.pinned_versions(connection)
         for space, versions in pinned.items():
             folder = vectors.path(store, space)
-            if not any(name.startswith(f"{vectors.FOLDER}/{folder.name}/") for name in found.damaged):
+            if not any(name.startswith(f"{VECTORS}/{folder.name}/") for name in found.damaged):
                 needed |= _needed_vectors(folder, versions, known, found)
         for name in sorted(needed.keys() - there):
             found.damaged[name] = f"missing, and {needed[name]} needs it"
@@ -217,7 +225,7 @@ def _compare_rows(store: Path, known: Mapping[str, str], found: Verified) -> Non
 
 
 def _needed_vectors(folder: Path, versions: set[int], known: Mapping[str, str], found: Verified) -> dict[str, str]:
-    inside = f"{vectors.FOLDER}/{folder.name}"
+    inside = f"{VECTORS}/{folder.name}"
     needed: dict[str, str] = {}
     for version in sorted(versions):
         try:

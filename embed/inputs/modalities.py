@@ -36,9 +36,10 @@ _CHOSEN_SPECTRUM = """
   QUALIFY row_number() OVER (PARTITION BY coalesce(detection_id, spectrum_id)
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 """
-_SPECTRUM_COLUMNS = """
+_BLIND = "CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END"
+_SPECTRUM_COLUMNS = f"""
   c.id, o.name, s.hduclas2,
-  CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END AS instrument,
+  {_BLIND} AS instrument,
   s.counts, s.rate, s.stat_err, s.quality, s.exposure_s, s.backscal, s.areascal,
   coalesce(s.background_counts, b.counts) AS background_counts,
   coalesce(s.background_rate, b.rate) AS background_rate,
@@ -63,11 +64,12 @@ SPECTRUM_VERSION = 1 + spectra.grid_mark()
 SPECTRUM_COUNTS_VERSION = 2 + spectra.grid_mark()
 BINNED_COUNTS_VERSION = 1  # 1: the bins and energies of embed.inputs.binned_counts
 EVENTS_VERSION = 2  # 2: time from the start of the good times; 1: from the first photon
-# The identifiers are hashes of content: their hash is one of the input.
+# The identifiers are hashes of content: their hash is one of the input. That of a camera without energies tells so
+# besides; of others this is NULL, which concat_ws leaves out.
 _SPECTRUM_FINGERPRINTS = f"""
 WITH chosen AS ({_CHOSEN_SPECTRUM})
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-{SPECTRUM_VERSION}', c.spectrum_id, coalesce(c.background_id, '-'),
-  coalesce(c.rmf_id, '-'))) AS input_sha256
+  coalesce(c.rmf_id, '-'), {_BLIND})) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 """
 _FOLDED_ROWS = f"""
@@ -205,6 +207,7 @@ INPUTS: dict[str, Input] = {
                 pairs.prepare,
                 1024,
                 (*spaces, pairs.TEXT_SPACE),
+                version=pairs.VERSION,
             )
             for model, spaces in pairs.DATA_SPACES.items()
         ),

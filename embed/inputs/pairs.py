@@ -25,6 +25,7 @@ DATA_SPACES: dict[str, tuple[str, ...]] = {
 }
 """What may be aligned with papers: model of the aligned space -> spaces whose vectors stand side by side."""
 TEXT_SPACE = "papers"
+VERSION = 5  # 5: papers without exposures; an encoder of before learned from them
 
 
 def modality(model: str) -> str:
@@ -110,7 +111,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = '{TEXT_SPACE}' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-{VERSION}', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 """
 

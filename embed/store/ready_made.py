@@ -78,14 +78,20 @@ def of(space: str) -> ReadyMade:
     return ready()[space]
 
 
+OF_OWN_ROWS = ("properties",)
+"""Spaces whose encoder `embed run` makes by itself, of the rows that the store has: it takes one pass over them.
+A scale from elsewhere would not fit: a simulated survey lacks columns that real detections have."""
+
+
 def usual(space: str) -> Family:
-    """Return the kind of encoder that `embed run` takes for a space without one; it is not `trained` where ready made.
+    """Return the kind of encoder that `embed run` takes for a space without one.
+
+    It is not `trained` where nobody need train it: it is ready made, or scaled to the store's own rows.
 
     Examples
     --------
-    >>> usual("papers").trained, usual("aligned").trained
-    (False, True)
+    >>> usual("papers").trained, usual("properties").trained, usual("aligned").trained
+    (False, False, True)
     """
-    if space in ready():
-        return replace(registry.family(space, ready()[space].model), trained=False)
-    return registry.family(space)
+    kind = registry.family(space, ready()[space].model if space in ready() else None)
+    return replace(kind, trained=False) if space in ready() or space in OF_OWN_ROWS else kind

@@ -18,6 +18,7 @@ from catalog.errors import Terminal, UnknownName
 from catalog.formats.whole_files import write_whole
 from catalog.query.filtering import checked
 from catalog.store import lake
+from catalog.store.place import place_of
 from embed import registry
 from embed.inputs.modalities import EVERYTHING, INPUTS
 from embed.registry import Configuration, Family, Fitted, Settings
@@ -133,7 +134,7 @@ def train(job: Training) -> Trained:
     lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
     check(job.store, selected)
     key = known_trainings.settings_key(job.space, kind, job.where, job.settings)
-    scratch = job.store / "models" / "training" / key
+    scratch = place_of(job.store).models / "training" / key
     begun = _begun(job.store, scratch)
     snapshot = _newest(job.store) if begun is None else begun
     with contextlib.closing(lake.connect(job.store, snapshot=snapshot)) as connection:
@@ -183,7 +184,7 @@ def train(job: Training) -> Trained:
         "n_skipped": len(fitted.skipped),
         "error_name": fitted.error_name,
     }
-    weights = registry.save(fitted.encoder, job.store / "models", provenance)
+    weights = registry.save(fitted.encoder, place_of(job.store).models, provenance)
     encoder_id = registry.encoder_id(job.space, kind.model, weights.stem)
     version = register_encoder(job, kind, Saved(encoder_id, weights.stem, snapshot, provenance), fitted)
     shutil.rmtree(scratch, ignore_errors=True)

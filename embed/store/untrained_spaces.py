@@ -1,4 +1,7 @@
-"""Spaces without an encoder get one that needs no training: it comes with the program, or has nothing to learn."""
+"""Spaces without an encoder get one that needs no training.
+
+It comes with the program, or has nothing to learn, or is scaled to the store's own rows.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catalog.store import lake
+from catalog.store.place import place_of
 from embed import registry
 from embed.inputs.modalities import EVERYTHING
 from embed.registry import Fitted
@@ -18,7 +22,7 @@ from embed.store.training_job import Saved, Trained, Training, register_encoder,
 def make_ready(
     store: Path, only: Sequence[str] = (), *, wait: bool = True, on_wait: Callable[[str], None] | None = None
 ) -> list[Trained]:
-    """Give the spaces that have rows and no encoder those that need no training: ready made, or nothing to learn."""
+    """Give the spaces that have rows and no encoder those that nobody need train: `ready_made.usual` says which."""
     lake.bring_up_to_date(store, wait=wait, on_wait=on_wait)
     with contextlib.closing(lake.connect(store)) as connection:
         have = {s for (s,) in connection.execute("SELECT space FROM meta.encoder WHERE current").fetchall()}
@@ -45,7 +49,7 @@ def take_ready(job: Training) -> Trained:
     made = ready_made.of(job.space)
     encoder = registry.load(made.path)
     lake.bring_up_to_date(job.store, wait=job.wait, on_wait=job.on_wait)
-    weights = registry.save(encoder, job.store / "models", made.provenance)
+    weights = registry.save(encoder, place_of(job.store).models, made.provenance)
     fitted = Fitted(
         encoder,
         made.numbers("loss_curve"),

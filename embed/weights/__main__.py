@@ -23,13 +23,11 @@ SOURCES, SEED = 3000, 11
 TRAININGS = {
     "spectrum": ("--model", "vae", "--latent", "6", "--epochs", "60", "--seed", "0"),
     "events": ("--model", "summary"),
-    "properties": ("--model", "standardised"),
 }
 LIMITS = {
     "spectrum": "Learned from simulated spectra of ACIS alone, of 9 counts and more, whose response was known exactly. "
     "Real sources with other spectra have vectors too, which say less.",
     "events": "Summary statistics, scaled as in the simulated survey; nothing of time is learned beyond them.",
-    "properties": "Catalog columns, scaled as in the simulated survey, whose values are not Chandra's.",
 }
 
 

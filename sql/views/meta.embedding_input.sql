@@ -16,7 +16,7 @@ WITH chosen AS (
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-1', c.spectrum_id, coalesce(c.background_id, '-'),
-  coalesce(c.rmf_id, '-'))) AS input_sha256
+  coalesce(c.rmf_id, '-'), CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END)) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 )
 UNION ALL
@@ -30,7 +30,7 @@ WITH chosen AS (
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'spectrum-counts-2', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
-  coalesce(c.rmf_id, '-'))) AS input_sha256
+  coalesce(c.rmf_id, '-'), CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END)) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 )
 UNION ALL
@@ -44,7 +44,7 @@ WITH chosen AS (
     ORDER BY rmf_id IS NULL, arf_id IS NULL, counts IS NULL, exposure_s DESC NULLS LAST, spectrum_id) = 1
 )
 SELECT c.id, o.name, sha256(concat_ws('|', 'binned-counts-1', coalesce(c.arf_id, '-'), c.spectrum_id, coalesce(c.background_id, '-'),
-  coalesce(c.rmf_id, '-'))) AS input_sha256
+  coalesce(c.rmf_id, '-'), CASE WHEN c.file_id IN (SELECT file_id FROM product.header WHERE instrument = 'HRC') THEN 'HRC' END)) AS input_sha256
 FROM chosen AS c LEFT JOIN product.detection_name AS o ON o.detection_id = c.detection_id
 )
 UNION ALL
@@ -86,7 +86,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-5', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -102,7 +102,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-5', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -118,7 +118,7 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-5', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 )
 UNION ALL
@@ -134,6 +134,6 @@ text AS (
   FROM linked AS l JOIN made AS m ON m.space = 'papers' AND m.id = l.bibcode AND m.skipped IS NULL
   GROUP BY l.name
 )
-SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-4', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
+SELECT c.id, c.name, sha256(concat_ws('|', 'pairs-5', c.data_inputs, coalesce(t.papers, '-'))) AS input_sha256
 FROM chosen AS c LEFT JOIN text AS t ON t.name = c.name
 );

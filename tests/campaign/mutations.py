@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import multiprocessing
@@ -26,10 +27,12 @@ import pyarrow.parquet as pq
 from factories import archive, fits, ogip, regions
 from factories.sky_database import as_tsv, as_votable
 
+import embed.weights
 from catalog.errors import PhotonlakeError
 from catalog.schema import TABLES
 from catalog.store import lake
 from catalog.store.manifest import Source
+from embed.registry import load
 from ingest.refresh import refresh
 
 BATCH = 500
@@ -177,11 +180,45 @@ def judge(root: Path) -> dict:
     return {"found": found, "statuses": statuses}
 
 
+def try_weights(n_files: int) -> list[str]:
+    """Load damaged weights under the hash of what they are now: an encoder comes, or one line of ours."""
+    found = []
+    small = sorted(
+        file for file in Path(embed.weights.__path__[0]).glob("*.safetensors") if file.stat().st_size < 10_000
+    )
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        for n in range(n_files):
+            rng = random.Random(n)  # noqa: S311 - damage, not secrets
+            data = rng.choice(small).read_bytes()
+            length = 8 + int.from_bytes(data[:8], "little")
+            if rng.random() < 0.7:  # the header, whose length is right
+                header = _edited(rng, data[8:length], cards=False)
+                data = len(header).to_bytes(8, "little") + header + data[length:]
+            else:
+                data = _edited(rng, data, cards=False)
+            path = Path(folder) / f"{hashlib.sha256(data).hexdigest()}.safetensors"
+            path.write_bytes(data)
+            try:
+                load(path)
+            except PhotonlakeError as error:
+                if "\n" in str(error):
+                    found.append(f"weights {n}: more than a line: {error}")
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is what we look for
+                found.append(f"weights {n}: {type(error).__name__}: {error}")
+            path.unlink()
+    return found
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=int, default=0, help="load so many damaged files of weights, and no others")
     parser.add_argument("--files", type=int, default=BATCH)
     parser.add_argument("--report", type=Path, default=Path("build/campaign/mutations.json"))
     given = parser.parse_args(arguments)
+    if given.weights:
+        found = try_weights(given.weights)
+        print(f"{given.weights} files of weights: {found or 'nothing found'}")  # noqa: T201 - a script
+        return len(found)
     done = json.loads(given.report.read_text("utf-8")) if given.report.exists() else {}
     for first in range(0, given.files, BATCH):
         if str(first) in done:

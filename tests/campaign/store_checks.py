@@ -9,6 +9,7 @@ from factories import archive
 
 from catalog.store import checksums, lake, lance_files, unreferenced, vectors
 from catalog.store.location import DATA, INCOMING
+from catalog.store.place import place_of
 
 WHOLE = """
 SELECT f.path FROM meta.file f LEFT JOIN (SELECT file_id, count(*) AS n FROM product.event_stored GROUP BY 1) e
@@ -65,7 +66,7 @@ def stray_files(store):
         pinned = unreferenced.pinned_versions(connection)
     stray = {str(f.relative_to(store / DATA)) for f in (store / DATA).rglob("*.parquet")} - named
     stray |= {str(f) for f in (store / INCOMING).rglob("*") if f.is_file()}
-    for folder in (store / vectors.FOLDER).glob("*.lance"):
+    for folder in place_of(store).vectors.glob("*.lance"):
         needed = set().union(*(lance_files.data_files(folder, v) for v in pinned.get(folder.stem, ())))
         stray |= {f.name for f in (folder / "data").glob("*.lance")} - needed
     return sorted(stray)

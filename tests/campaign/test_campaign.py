@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from campaign import store_checks
+from campaign import mutations, store_checks
 from campaign.drive import main
 from campaign.model import Content, Model
 from factories.store import make_store, write
@@ -29,6 +29,17 @@ def test_a_run_of_random_steps_and_faults_finds_nothing_and_is_not_made_twice(tm
     assert sum(json.loads(first)["0"]["asked"].values()) > 0
     assert main(["--runs", "1", "--steps", "8", "--report", str(report)]) == 0
     assert report.read_text() == first
+
+
+@pytest.mark.slow
+def test_damaged_files_of_every_kind_are_told_and_loaded_wholly_or_not_at_all(tmp_path):
+    report = tmp_path / "report.json"
+    assert mutations.main(["--files", "60", "--report", str(report)]) == 0
+    told = json.loads(report.read_text())["0"]
+    assert sum(told["statuses"].values()) == 60
+    assert len(told["kinds"]) == len(mutations.KINDS)
+    assert mutations.damaged(7) == mutations.damaged(7)
+    assert mutations.main(["--weights", "100"]) == 0
 
 
 def test_a_fault_kills_the_process_that_reaches_its_point():

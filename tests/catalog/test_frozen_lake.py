@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import importlib.util
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.errors import QueryError
+from catalog.errors import QueryError, UntrustedStore
 from catalog.publish.frozen_lake import write_frozen
 from catalog.store import engine
 
@@ -100,3 +101,17 @@ def test_it_opens_where_it_lies_and_is_written_again(made_store, tmp_path):
         write_frozen(made_store, tmp_path / "out")
     with pytest.raises(QueryError, match="lies in the store"):
         write_frozen(made_store, made_store / "out")
+
+
+@pytest.mark.parametrize("name", ["y.parquet", "folder", "csc/y.parquet"])
+def test_what_a_link_in_a_store_leads_to_is_not_published(made_store, tmp_path, name):
+    shutil.copytree(made_store, tmp_path / "s")
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "key").write_text("secret")
+    link = tmp_path / "s" / "lake" / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(secret if name == "folder" else secret / "key")
+    with pytest.raises(UntrustedStore, match="found a link"):
+        write_frozen(tmp_path / "s", tmp_path / "out")
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]

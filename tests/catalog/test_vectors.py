@@ -312,7 +312,7 @@ def test_a_snapshot_keeps_its_vectors_whatever_follows(store):
     with Catalog(store) as cat:
         then = cat.snapshots()[-1].number
         before, (ids, x) = cat.nearest("sp", "4.1.1", k=20).arrow(), cat.vectors("sp")
-    first = Pinned(Pin("sp", 1, "e", 30, 4), vectors.open_pinned(store, "sp", 1)).pin.lance_version
+    first = Pinned(store, Pin("sp", 1, "e", 30, 4), vectors.open_pinned(store, "sp", 1)).pin.lance_version
     second = vectors.write(store, "sp", make(["4.1.1", "new"], seed=5), first, gone=["3.1.1"])
     pin_version(store, second)
     vectors.write(store, "sp", make(["never seen"], seed=6), second.version)

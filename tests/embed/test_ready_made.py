@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from factories.encoder_inputs import folded_table
+from factories.store import write
 from typer.testing import CliRunner
 
 import catalog
@@ -18,7 +20,9 @@ import embed.__main__
 from catalog.errors import UnknownName
 from catalog.store.manifest import Source
 from embed import registry
-from embed.inputs.modalities import INPUTS
+from embed.inputs.modalities import INPUTS, outgrown
+from embed.inputs.pairs import DATA_SPACES, modality
+from embed.inputs.properties import COLUMNS
 from embed.store import ready_made
 from embed.store.encoding_job import Job, run
 from embed.store.untrained_spaces import make_ready
@@ -28,7 +32,7 @@ WEIGHTS = Path(embed.__file__).parent / "weights"
 
 
 def test_each_is_whole_small_and_says_what_made_it():
-    assert {"spectrum", "events", "properties"} <= set(ready_made.ready())
+    assert {"spectrum", "events"} == set(ready_made.ready())
     assert len(ready_made.ready()) == len(list(WEIGHTS.glob("*.json"))) == len(list(WEIGHTS.glob("*.safetensors")))
     assert sum(f.stat().st_size for f in WEIGHTS.iterdir() if f.is_file()) < 4e6
     for space, ready in ready_made.ready().items():
@@ -69,6 +73,53 @@ def test_faint_spectra_know_that_they_know_little():
 def test_a_space_without_one_says_which_have():
     with pytest.raises(UnknownName, match=r"no encoder of aligned comes with the program; there are .*spectrum"):
         ready_made.of("aligned")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["--model", "pca"], "--model"),
+        (["--where", "theta < 5", "--seed", "0"], "--where, --seed"),
+        (["--set", "hidden=64", "--epochs", "60", "--repeats", "2"], "--epochs, --set, --repeats"),
+        (["--again", "--latent", "6", "--device", "cpu"], "--latent, --device, --again"),
+    ],
+)
+def test_options_of_a_training_are_refused_where_nothing_is_trained(tmp_path, given, named):
+    words = ["train", "spectrum", "--ready-made", *given, "--store", str(tmp_path)]
+    error = CliRunner().invoke(embed.__main__.app, words).exception
+    assert str(error) == f"--ready-made trains nothing: leave out {named}, or leave out --ready-made"
+
+
+def test_a_spectrum_without_energies_has_another_hash_and_others_keep_theirs(tmp_path, empty_store):
+    store = Path(shutil.copytree(empty_store, tmp_path / "s"))
+    for file, instrument in ((1, "ACIS"), (2, "HRC")):
+        write(store, "product.header", {"file_id": file, "instrument": instrument})
+        write(store, "product.spectrum", {"spectrum_id": f"p{file}", "file_id": file, "role": "source"})
+    with catalog.open(store) as cat:
+        hashes = "SELECT id, input_sha256 FROM meta.embedding_input WHERE modality = 'spectrum'"
+        found = dict(cat.sql(hashes).fetchall())
+    version = INPUTS["spectrum"].version
+    told = {"p1": f"spectrum-{version}|p1|-|-", "p2": f"spectrum-{version}|p2|-|-|HRC"}
+    assert found == {id_: hashlib.sha256(text.encode()).hexdigest() for id_, text in told.items()}
+
+
+def test_an_alignment_that_learned_from_exposures_is_outgrown():
+    for model in DATA_SPACES:
+        assert "rows are prepared by version" in outgrown(modality(model), 1)
+
+
+def test_catalog_columns_are_scaled_to_the_rows_of_the_store(tmp_path, empty_store):
+    store = Path(shutil.copytree(empty_store, tmp_path / "s"))
+    rows = [{"detection_id": f"1.0.{i}", "name": f"s{i}", "var_prob_s": i / 4, "hard_hs": 0.1} for i in range(5)]
+    write(store, "csc.observation_source", *rows)
+    (made,) = make_ready(store, ["properties"])
+    assert (made.n_rows, made.ready_made) == (5, False)
+    assert make_ready(store, ["properties"]) == []
+    run(Job(store), ["properties"])
+    with catalog.open(store) as cat:
+        ids, vectors = cat.vectors("properties")
+    scaled = dict(zip(ids, vectors[:, COLUMNS.index("var_prob_s")].tolist(), strict=True))
+    assert [round(scaled[f"1.0.{i}"], 2) for i in range(5)] == [-1.41, -0.71, 0.0, 0.71, 1.41]
 
 
 @pytest.fixture(scope="module")

@@ -175,3 +175,20 @@ def test_a_whole_scratch_is_reused_and_a_broken_one_is_not(tmp_path):
     assert len(calls) == 2
     shutil.rmtree(tmp_path)
     assert encoder.state()["mean"].tobytes() == fitted("spectrum", "pca").encoder.state()["mean"].tobytes()
+
+
+@pytest.mark.parametrize(
+    "change", [{"columns": None}, {"columns": ["x"]}, {"mean": "x"}, {"mean": [10**400]}, {"std": None}]
+)
+def test_weights_of_their_right_name_that_make_no_encoder_are_refused(change, tmp_path):
+    content = registry.save(fitted("properties", "standardised").encoder, tmp_path).read_bytes()
+    length = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:length])
+    told = json.loads(header["__metadata__"]["photonlake"]) | change
+    header["__metadata__"]["photonlake"] = json.dumps({k: v for k, v in told.items() if v is not None})
+    text = json.dumps(header).encode()
+    made = len(text).to_bytes(8, "little") + text + content[length:]
+    path = tmp_path / f"{hashlib.sha256(made).hexdigest()}.safetensors"
+    path.write_bytes(made)
+    with pytest.raises(BrokenWeights, match="expected the weights of an encoder"):
+        registry.load(path)

@@ -39,7 +39,7 @@ def hint_of(store, space, **options):
 def test_a_hint_leads_to_vectors(spaced):
     hint = hint_of(spaced, "properties")
     typed = shlex.split(re.search(r"type: python -m embed (.*)", hint)[1])
-    assert typed == ["run", "properties", "--store", str(spaced)]  # by an encoder that comes ready made
+    assert typed == ["run", "properties", "--store", str(spaced)]  # it is scaled to the rows by itself
     done = CliRunner().invoke(embed.__main__.app, typed)
     assert done.exit_code == 0, done.output
     with catalog.open(spaced) as cat:

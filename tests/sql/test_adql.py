@@ -271,3 +271,52 @@ def test_a_polygon_may_have_a_dent_and_its_border_is_inside(engine, sky):
         ("POLYGON(1, 1, 2, 1, 1, 2)", "CIRCLE(1.3, 1.3, 1)", 1, 1),
     ):
         assert answer(engine, f"SELECT CONTAINS({a}, {b}), INTERSECTS({a}, {b}) FROM t")[0] == (contains, intersects)
+
+
+def circle(corners, radius=1.0, ra=10.0):
+    turns = [2 * math.pi * i / corners for i in range(corners)]
+    return f"POLYGON({', '.join(f'{ra + radius * math.cos(t):.6f}, {radius * math.sin(t):.6f}' for t in turns)})"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "/".join(["s"] * 40),
+        "(" * 8 + "s" + "/s)" * 8,
+        f"CONTAINS({circle(100)}, {circle(100, 2)})",
+        f"INTERSECTS({circle(100)}, {circle(100, 2)})",
+    ],
+)
+def test_a_short_query_stays_short(expression):
+    made = to_duckdb(f"SELECT {expression} AS x FROM t", OFFERED)
+    assert len(made) < 400 * len(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("+".join(["1"] * 3000), "nested too deep"),
+        ("(" * 400 + "1" + ")" * 400, "nested too deep"),
+        (f"CONTAINS({circle(300)}, {circle(300)})", "pairs of sides"),
+        ("CONTAINS(POINT(" + "+".join(["ra"] * 300) + f", 1), {circle(200)})", "too long"),
+    ],
+)
+def test_what_would_keep_the_service_busy_is_refused(expression, said):
+    with pytest.raises(NotAdql, match=said):
+        to_duckdb(f"SELECT {expression} AS x FROM t", OFFERED)
+
+
+def test_constant_shapes_are_compared_as_they_are_for_columns(engine):
+    rng = np.random.default_rng(3)
+    outer, clockwise = "POLYGON(10, 0, 20, 0, 20, 10, 10, 10)", "POLYGON(10, 10, 20, 10, 20, 0, 10, 0)"
+    for ra, dec in [(10, 0), (20, 5), (15, 0), (25, 5), *rng.uniform(8, 22, (2, 2)).round(3).tolist()]:
+        for shape in (outer, clockwise):
+            constant = f"CONTAINS(POINT({ra}, {dec}), {shape})"
+            column = f"CONTAINS(POINT({ra} + 0 * n, {dec} + 0 * n), {shape})"
+            ((a, b),) = answer(engine, f"SELECT TOP 1 {constant} AS a, {column} AS b FROM t")
+            assert a == b
+
+
+def test_a_quotient_of_unknown_kinds_is_of_integers_where_both_are(engine):
+    query = "SELECT TOP 1 (SELECT 7 AS b) / 2 AS a, (SELECT 7.0 AS b) / 2 AS b, (SELECT 7 AS b) / 2.0 AS c FROM t"
+    assert answer(engine, query) == [(3, 3.5, 3.5)]

@@ -10,7 +10,7 @@ import { inside, onSky, skyGrid } from "./shapes.js";
 import { showSource } from "./source_panel.js";
 import { startSqlBox } from "./sql_box.js";
 
-const state = { space: "", snapshot: 0, ids: null, n: 0, mask: null, shapes: [], chosen: "", values: null, hidden: new Set(), log: false, key: null, asked: 0 };
+const state = { space: "", snapshot: 0, ids: null, n: 0, mask: null, shapes: [], chosen: "", values: null, hidden: new Set(), log: false, key: null, asked: 0, modality: {} };
 const maps = [0, 1].map((k) => new PointMap($(`points${k}`), { onPick: (i) => pick(state.ids.at(i)), onHover: (i, e) => hover(k, i, e), onShape: (points, mode) => lasso(k, points, mode), onView: () => viewed(k) }));
 const second = () => $("second").value;
 const viewName = (k) => (k ? second() : $("space").value); // of a stored map "space:method"
@@ -54,7 +54,7 @@ async function showSecond() {
   $("map1").hidden = !kind;
   $("columns_of_map").hidden = kind !== "columns";
   if (!kind) return remember();
-  const value = (column) => askColumns("api/values", { space: state.space, column }).then((c) => c.value || Float32Array.from(c.class));
+  const value = (column) => askColumns("api/values", { space: state.space, column, snapshot: state.snapshot }).then((c) => c.value || Float32Array.from(c.class));
   try {
     let x, y, grid = [], label = kind;
     if (kind === "sky") {
@@ -68,7 +68,7 @@ async function showSecond() {
       [x, y] = [a.at, b.at];
       label = `${$("y").value}${b.log ? " (log)" : ""} over ${$("x").value}${a.log ? " (log)" : ""}`;
     } else {
-      const map = await askColumns("api/map", { space: kind, rows_of: state.space });
+      const map = await askColumns("api/map", { space: kind, rows_of: state.space, snapshot: state.snapshot });
       ({ x, y } = map);
       label = map.notes.said;
     }
@@ -96,7 +96,7 @@ async function showSpace(asked = {}) {
     maps[0].lookAt(viewOf(asked.view) || { x: 0, y: 0, zoom: 1 });
     $("name0").textContent = notes.said;
     say(`${x.length.toLocaleString("en")} vectors`);
-    const [ids] = await Promise.all([askColumns("api/ids", { space: state.space }), showColours(), showSizes(), showSecond()]);
+    const [ids] = await Promise.all([askColumns("api/ids", { space: state.space, snapshot: state.snapshot }), showColours(), showSizes(), showSecond()]);
     state.ids = new Texts(ids["id.offsets"], ids["id.bytes"]);
     if (second()) maps[1].lookAt(viewOf(asked.view2) || { x: 0, y: 0, zoom: 1 });
     for (const { view, mode, points } of asked.shapes || []) if ([0, 1].some((k) => view === viewName(k))) lasso(view === viewName(0) ? 0 : 1, points, mode, false);
@@ -113,7 +113,7 @@ async function showColours() {
   state.hidden.clear();
   if (!column) return paintColours();
   try {
-    state.values = await askColumns("api/values", { space: state.space, column });
+    state.values = await askColumns("api/values", { space: state.space, column, snapshot: state.snapshot });
     if (state.values.value) [state.low, state.high] = limits(state.values.value);
     paintColours();
   } catch (error) {
@@ -127,7 +127,7 @@ async function showSizes() {
   const column = $("size").value.trim(), { space } = state;
   let wider = null;
   try {
-    const { value } = column ? await askColumns("api/values", { space, column }) : {};
+    const { value } = column ? await askColumns("api/values", { space, column, snapshot: state.snapshot }) : {};
     if (space !== state.space || column !== $("size").value.trim()) return;
     if (column && !value) throw new Error(`${column} holds no numbers; points are sized by numbers`);
     const widest = state.n > 50000 ? 3 : 10;
@@ -207,12 +207,12 @@ function lasso(k, points, given, describe = true) {
 function describeSelection() {
   if (!state.mask) return $("detail").replaceChildren(make("p", "Nothing is selected.", { className: "hint" }));
   const { space, mask, selected, ids, snapshot } = state;
-  showSelection({ space, mask, n: selected, texts: ids, snapshot, column: $("column").value.trim() || "otype", key: selectionKey, clear: clearSelection });
+  showSelection({ space, ofPapers: state.modality[space] === "papers", mask, n: selected, texts: ids, snapshot, column: $("column").value.trim() || "otype", key: selectionKey, clear: clearSelection });
 }
 
 function selectionKey() {
   if (!state.mask) return Promise.resolve("");
-  state.key ||= keep(state.space, state.mask).catch((error) => {
+  state.key ||= keep(state.space, state.mask, state.snapshot).catch((error) => {
     state.key = null;
     throw error;
   });
@@ -279,6 +279,7 @@ async function start() {
   const asked = readAddress(), found = await ask("api/overview");
   $("store").textContent = `${found.store}, snapshot ${found.snapshot}: ${found.detections.toLocaleString("en")} detections, ${found.papers.toLocaleString("en")} papers`;
   $("simulated").hidden = !found.simulated;
+  state.modality = Object.fromEntries(found.spaces.map((s) => [s.space, s.modality]));
   for (const s of found.spaces) {
     $("space").append(make("option", `${s.space} (${s.dim}-d)`, { value: s.space }));
     $("second").append(make("option", s.space, { value: s.space }));

@@ -58,6 +58,15 @@ def test_twice_is_once_and_again_gives_identical_rows(cat):
             assert first == rows(reopened, table, again.run_id), table
 
 
+def test_encoders_of_another_store_are_not_judged_on_sources_that_it_has_too(cat):
+    names = sorted(set(read(cat, ("spectrum",)).sources.tolist()))
+    less = read(cat, ("spectrum",), met={"other": names[:40]})
+    assert sorted(set(less.sources.tolist())) == names[40:]
+    assert "of a source that is not in other too" in less.notes[0]
+    with pytest.raises(TooFewRows, match=r"0 detections are left to compare.* 0 of a source that is not in"):
+        run(cat, replace(ASKED, encoders_of=str(cat.path)), Ways())
+
+
 def test_scores_stand_beside_control_interval_and_gain(cat):
     found = cat.sql(
         "SELECT features, balanced_accuracy AS value, balanced_accuracy_low AS low, control_high, gain_low "

@@ -121,6 +121,7 @@ def test_a_lasso_selects_points_that_sql_and_a_colleague_see(page, browser, serv
     n = int(heading.inner_text().split()[0])
     assert 0 < n < 300
     playwright.expect(page.locator("#detail")).to_contain_text("% of selected")
+    playwright.expect(page.locator("#detail")).to_contain_text("words that set their papers apart")
     page.fill("#query", "SELECT count(*) AS n FROM selection")
     page.press("#query", "Control+Enter")
     playwright.expect(page.locator("#answer td").first).to_have_text(str(n))

@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -81,6 +82,8 @@ def select(server, bits, type_="application/octet-stream"):
 def saved(server, given):
     status, answer = post(server, "/api/save", json.dumps(given).encode(), "application/json")
     assert status == 200, answer
+    assert b"store_id" in answer or given.get("format", "csv") == "csv"
+    assert str(server.answers.store).encode() not in answer  # where it is on this machine is nobody's business
     return answer
 
 
@@ -151,6 +154,16 @@ def test_rows_that_are_selected_are_a_relation_and_a_file(server):
     assert "select the points again" in ask(server, "/api/sql", body=given | {"selection": "0" * 16})[1]["error"]
     assert select(server, bits[:-1])[0] == 400
     assert select(server, bits, "text/plain")[0] == 400
+
+
+@pytest.mark.parametrize("address", ["/api/ids?space=spectrum", "/api/values?space=spectrum&column=ra"])
+def test_rows_of_another_snapshot_than_the_page_shows_are_refused(server, address):
+    status, answer = ask(server, address + "&snapshot=1")
+    assert status == 400
+    assert "load the page again" in answer["error"]
+    status, answer = post(server, "/api/select?space=spectrum&snapshot=1", b"\0" * 38, "application/octet-stream")
+    assert status == 400
+    assert "load the page again" in answer.decode()
 
 
 @pytest.mark.parametrize(
@@ -405,6 +418,16 @@ def test_a_request_that_drips_is_ended_and_so_is_one_that_says_nothing(browsed, 
             with socket.create_connection(impatient.server_address, timeout=60) as connection:
                 connection.sendall(begin)
                 assert connection.recv(1 << 10) == b""
+        monkeypatch.setattr("catalog.serve.connections.REQUEST_S", 2.0)
+        monkeypatch.setattr("catalog.serve.connections.PIECE", 100)
+        with socket.create_connection(impatient.server_address, timeout=60) as connection:
+            host = f"127.0.0.1:{impatient.server_address[1]}"
+            head = f"POST /tap/sync HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            connection.sendall(f"{head}Content-Length: 600\r\n\r\n".encode())
+            for _ in range(6):  # together longer than a request may take, but each piece in time
+                time.sleep(0.5)
+                connection.sendall(b"x" * 100)
+            assert connection.recv(1 << 10).startswith(b"HTTP/1.1 4")
         impatient.shutdown()
 
 

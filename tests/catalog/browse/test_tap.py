@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ from pyvo.dal import DALQueryError, DALServiceError
 from catalog.errors import OutOfTime, UnknownName
 from catalog.formats.votable import write_votable
 from catalog.serve.server import BrowseServer
-from catalog.serve.tap_formats import TAP_FORMATS
+from catalog.serve.tap_formats import TAP_FORMATS, tap_format
 from catalog.serve.tap_jobs import TapJobs
 from catalog.serve.tap_service import TapService
 
@@ -130,12 +131,24 @@ def test_each_format_says_the_same(server, name):
     assert str(rows.columns[5][0]).startswith("2CXO J")
 
 
+def test_tab_separated_values_have_no_quotes():
+    stream = io.BytesIO()
+    table = pa.table({"a": ['x "y"', "1\t2\r\n3", None], "b": [1.5, None, -2], "c": [[1, 2], None, []]})
+    tap_format("tsv").write(table, stream, False)
+    assert stream.getvalue().decode().split("\n") == ["a\tb\tc", 'x "y"\t1.5\t[1, 2]', "1 2  3\t\t", "\t-2\t[]", ""]
+
+
+LARGEST = {8: 255, 16: 65535, 32: (1 << 32) - 1, 64: (1 << 63) - 1}
+
+
 @pytest.mark.parametrize("serialization", ["BINARY2", "BINARY", "TABLEDATA"])
 def test_a_votable_keeps_every_value_in_each_serialization(serialization):
     table = pa.table(
         {
             "i": pa.array([1, None, -3], pa.int16()),
             "x": pa.array([1.5, None, float("inf")]),
+            "y": pa.array([[float("-inf")], [float("nan"), 2.5], [float("inf")]]),
+            **{f"u{n}": pa.array([top, None, 0], f"uint{n}") for n, top in LARGEST.items()},
             "b": [True, None, False],
             "s": ["<a>&", None, "ö"],
             "v": pa.array([[1, 2], None, [3, 4]], pa.list_(pa.float32(), 2)),
@@ -152,6 +165,9 @@ def test_a_votable_keeps_every_value_in_each_serialization(serialization):
     assert read["x"][0] == 1.5
     assert np.isinf(read["x"][2])
     assert read["x"].mask.tolist()[1] or np.isnan(read["x"][1])
+    assert [str(v).replace("--", "nan") for row in read["y"] for v in row] == ["-inf", "nan", "2.5", "inf"]
+    for n, top in LARGEST.items():
+        assert [None if v is np.ma.masked else int(v) for v in read[f"u{n}"]] == [top, None, 0]
     assert [bool(read["b"][0]), bool(read["b"][2])] == [True, False]
     assert [read["s"][0], read["s"][2]] == ["<a>&", "ö"]
     assert np.asarray(read["v"])[2].tolist() == [3, 4]
@@ -389,3 +405,29 @@ def test_votlint_finds_nothing_in_an_answer(server, tmp_path, name):
         command = ["stilts", "votlint", f"votable={file}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert (done.stdout + done.stderr).strip() == ""
+
+
+@pytest.mark.parametrize("text", ["a\x01b", "a\0b", "\ufffe", "\x1b[31m", "]]>&<"])
+def test_what_one_request_says_never_breaks_the_documents_of_jobs(server, text):
+    made = {"LANG": "ADQL", "QUERY": f"SELECT '{text}' AS a", "RUNID": text, "RESPONSEFORMAT": "csv", "UPLOAD": ""}
+    status, _, document = ask(server, "async", made)
+    assert status == 200
+    job = ET.fromstring(document).findtext("{*}jobId")  # noqa: S314 - ours
+    for path in ("async", f"async/{job}", f"async/{job}/parameters"):
+        status, _, document = ask(server, path)
+        assert status == 200
+        ET.fromstring(document)  # noqa: S314 - ours
+    for time in ("0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00", "soon", "9999-12-31"):
+        assert ask(server, f"async/{job}/destruction", {"DESTRUCTION": time})[0] == (
+            200 if time == "9999-12-31" else 400
+        )
+    assert ask(server, f"async/{job}", method="DELETE")[0] == 303
+
+
+def test_an_upload_without_its_length_is_refused(server):
+    form = iter([b"LANG=ADQL&QUERY=SELECT+1+AS+a"])  # urllib sends such a body in chunks
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = urllib.request.Request(f"{server.url}tap/sync", data=form, headers=headers, method="POST")  # noqa: S310 - localhost
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)  # noqa: S310 - as above
+    assert b"Content-Length" in refused.value.read()
