@@ -23,6 +23,7 @@ from catalog.console import (
 from catalog.errors import command
 from catalog.store import lake, location, verification
 from catalog.store.manifest import Source
+from catalog.store.place import place_of
 from ingest import ledger, screen
 from ingest.refresh import refresh
 from ingest.remote.commands import ads, csc
@@ -183,7 +184,7 @@ def verify(store: StoreOption = None) -> None:
     Example: python -m ingest verify --store s
     """
     path = location.store_path(store)
-    inside = verification.verify(path)
+    inside = verification.Verified() if place_of(path).is_team else verification.verify(path)
     wrong = inside.faults or ledger.verify(path)  # a damaged store may not be readable
     for line in wrong:
         OUT.print(line, soft_wrap=True, highlight=False)

@@ -1,19 +1,16 @@
 """The hash of a catalog as SQLite sees it: its file, with the pages over it that stand in the write-ahead log.
 
-The hash stays the same when SQLite moves pages from the log into the file. This module needs nothing but Python, so
-that it also runs as a program of its own: `python catalog_image.py FILE`.
+The hash stays the same when SQLite moves pages from the log into the file. This module is run as a program of its own,
+`python catalog_image.py FILE`, and needs nothing but Python: were a process to open and close a file that its own
+engine has open, or is about to read, the engine's locks would be dropped.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import threading
 from pathlib import Path
 
-OPENING = threading.Lock()
-"""Held while an engine of this process opens a catalog, and while it is hashed here."""
 _LOG_HEADER, _FRAME_HEADER = 32, 24
 
 
@@ -38,25 +35,6 @@ def digest(file: Path) -> str:
         if number <= n_pages:
             image[(number - 1) * size : number * size] = page
     return hashlib.sha256(image).hexdigest()
-
-
-def is_open_here(file: Path) -> bool:
-    """Tell whether this process has a file open: to close it once more would drop the locks on it.
-
-    True where the system does not tell.
-    """
-    try:
-        wanted, descriptors = file.stat(), os.listdir("/proc/self/fd")  # noqa: PTH208
-    except OSError:
-        return True
-    for name in descriptors:
-        try:
-            found = os.fstat(int(name))
-        except OSError:  # the one by which the folder was listed
-            continue
-        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return True
-    return False
 
 
 def _committed(log: bytes) -> tuple[dict[int, memoryview], int, int]:

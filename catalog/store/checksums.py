@@ -28,6 +28,8 @@ _NO_SUM = "# no sum:"
 _LINE = re.compile(rf"([0-9a-f]{{64}}|{_NO_SUM})  (\S.*)\n")
 _CHANGES = re.compile(r"runs/.*|models/.*\.json|vectors/[^/]+/(_refs/.*|_versions/latest_version_hint\.json)")
 """Small files that may be written anew under the same name."""
+_SCHEMA = 2
+"""Parts of lake/csc, whose folders are tables with files alone."""
 _UNFINISHED = frozenset({"training", "unfinished"})
 
 
@@ -39,19 +41,14 @@ def begin(store: Path) -> bool:
     Returns
     -------
     bool
-        Whether its catalog is as the last writer left it, as far as that can be told at once.
+        Whether its catalog is as the last writer left it; true where none is on record.
     """
     if not (store / CATALOG).exists():
         return True
     if not (store / SUMS).exists():
         _replace(store / SUMS, dict.fromkeys(listed(store), ""))
     before = recorded_of_catalog(store)
-    with catalog_image.OPENING:
-        return (
-            before is None
-            or catalog_image.is_open_here(store / CATALOG)
-            or catalog_image.digest(store / CATALOG) == before
-        )
+    return before is None or sum_of_catalog(store) == before
 
 
 def settle(store: Path, *, old: bool = False) -> int:
@@ -68,13 +65,13 @@ def settle(store: Path, *, old: bool = False) -> int:
     int
         How many were new.
     """
-    known, since = recorded(store), _changed_ns(store / SUMS)
+    known, since = _known(store), changed_ns(store / SUMS)
     new = {
         name: sum_of(store / name, to_disk=True)
-        for name in listed(store)
+        for name in listed(store, 0 if old else since - _MARGIN_NS)
         if name not in known
         or (old and not known[name])
-        or (not never_changes(name) and _changed_ns(store / name) >= since)
+        or (not never_changes(name) and changed_ns(store / name) >= since)
     }
     new = {name: sha256 for name, sha256 in new.items() if known.get(name) != sha256}
     if not new:
@@ -86,7 +83,23 @@ def settle(store: Path, *, old: bool = False) -> int:
         _append(store / SUMS, new)
     else:
         _replace(store / SUMS, known | new)
+    _held[store] = _stamp(store), known | new
     return len(new)
+
+
+_MARGIN_NS = 5_000_000_000
+"""A folder that was last changed so long before the sums were written has no new file."""
+_held: dict[Path, tuple[tuple[int, int], dict[str, str]]] = {}
+
+
+def _known(store: Path) -> dict[str, str]:
+    """Return what is on record; what this process itself wrote last is not read again."""
+    held = _held.get(store)
+    return held[1] if held and held[0] == _stamp(store) else recorded(store)
+
+
+def _stamp(store: Path) -> tuple[int, int]:
+    return changed_ns(store / SUMS), (store / SUMS).stat().st_size if (store / SUMS).exists() else 0
 
 
 def recorded(store: Path, on_damage: Callable[[str], None] | None = None) -> dict[str, str]:
@@ -104,18 +117,33 @@ def recorded(store: Path, on_damage: Callable[[str], None] | None = None) -> dic
         return {}
     found: dict[str, str] = {}
     for line in lines:
-        if match := _LINE.fullmatch(line):
+        if (match := _LINE.fullmatch(line)) and _is_inside(match[2]):
             found[match[2]] = match[1].removeprefix(_NO_SUM)
         elif on_damage and line.endswith("\n"):
             on_damage(line.strip())
     return found
 
 
-def listed(store: Path) -> Iterator[str]:
-    """Name the files of a store that have checksums, or should have."""
+def _is_inside(name: str) -> bool:
+    """Tell whether a name on record, maybe of somebody else's store, is one of those that have checksums."""
+    parts = Path(name).parts
+    return parts[0] in ROOTS and ".." not in parts
+
+
+def listed(store: Path, since_ns: int = 0) -> Iterator[str]:
+    """Name the files of a store that have checksums, or should have.
+
+    Parameters
+    ----------
+    store : Path
+    since_ns : int
+        Leave out the files of tables that got none since: a table of the whole catalog has a hundred thousand.
+    """
     for root in ROOTS:
         for folder, folders, names in os.walk(store / root):
             inside = Path(folder).relative_to(store)
+            if root == DATA and since_ns and len(inside.parts) == _SCHEMA:
+                folders[:] = [f for f in folders if changed_ns(Path(folder, f)) >= since_ns]
             folders[:] = [f for f in folders if not (len(inside.parts) == 1 and f in _UNFINISHED)]
             yield from (str(inside / name) for name in names if not name.startswith("."))
 
@@ -141,16 +169,8 @@ def sum_of(file: Path, *, to_disk: bool = False) -> str:
 
 
 def sum_of_catalog(store: Path) -> str:
-    """Return the hash of a store's catalog; nobody writes to it meanwhile.
-
-    To open and close the file in a process that has it open already would drop the locks on it. A process of its own
-    reads it then.
-    """
-    file = store / CATALOG
-    with catalog_image.OPENING:
-        if not catalog_image.is_open_here(file):
-            return catalog_image.digest(file)
-    program = [sys.executable, "-I", "-S", catalog_image.__file__, str(file)]
+    """Return the hash of a store's catalog, read by a process of its own; nobody writes to it meanwhile."""
+    program = [sys.executable, "-I", "-S", catalog_image.__file__, str(store / CATALOG)]
     return subprocess.run(program, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own
 
 
@@ -213,7 +233,8 @@ def _text(sums: Iterable[tuple[str, str]]) -> bytes:
     return "".join(f"{sha256 or _NO_SUM}  {name}\n" for name, sha256 in sums).encode()
 
 
-def _changed_ns(file: Path) -> int:
+def changed_ns(file: Path) -> int:
+    """Return when a file was last written; 0 for none."""
     try:
         return file.stat().st_mtime_ns
     except FileNotFoundError:

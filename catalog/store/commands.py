@@ -10,9 +10,10 @@ import typer
 from rich.filesize import decimal
 
 from catalog.console import EXIT_FAILED, OUT, StoreOption, WaitOption, hint
-from catalog.errors import command
+from catalog.errors import QueryError, command
 from catalog.store import backup as backups
 from catalog.store import copying, expiry, location, unreferenced, verification
+from catalog.store.place import place_of
 
 
 def expire(
@@ -119,7 +120,10 @@ def repair(
     Example: python -m catalog repair --store s
     """
     path = location.store_path(store)
-    found = verification.verify(path)
+    is_team = place_of(path).is_team
+    if is_team and (source or accept):
+        raise QueryError("--from and --accept are for a store of one person; for a team's see its how-to page")
+    found = verification.Verified() if is_team else verification.verify(path)
     done = verification.mend(path, found, source.expanduser().resolve() if source else None)
     if location.CATALOG in found.damaged and accept:
         verification.accept_catalog(path)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,8 @@ import duckdb
 
 from catalog.errors import command
 from catalog.schema.columns import literal, quote
-from catalog.store import checksums, engine, lake, sqlite_catalog
+from catalog.store import checksums, engine, lake, postgres_sessions, sqlite_catalog
+from catalog.store.backup_files import copy_file
 from catalog.store.frozen import types_of
 from catalog.store.location import check_exists
 from catalog.store.place import Place, PlaceWrong, place_of
@@ -86,7 +86,9 @@ def copy(
         lake.writer(target, "copy into it", wait=wait, on_wait=on_wait) as there,
     ):
         _check_empty(there, target)
-        sizes = [_place_file(source, final, on_file) for source, final in _files(ours, theirs)]
+        known = checksums.recorded(ours.root)
+        files = [(source, final, _sum_of(source, ours, known)) for source, final in _files(ours, theirs)]
+        sizes = [_place_file(source, final, wanted, on_file) for source, final, wanted in files]
         with contextlib.closing(engine.start(postgres=True)) as connection:
             newest, n_snapshots = _copy_catalog(connection, ours, theirs)
     return Copied(newest, n_snapshots, len(sizes), sum(sizes))
@@ -105,17 +107,25 @@ def _files(ours: Place, theirs: Place) -> Iterator[tuple[Path, Path]]:
             yield from ((Path(path, name), final / Path(path, name).relative_to(folder)) for name in sorted(names))
 
 
-def _place_file(source: Path, final: Path, on_file: Callable[[str], None] | None) -> int:
-    """Copy a file; it has its name once it is whole. None of them ever changes: one that is there stays."""
-    size = source.stat().st_size
-    if not (final.is_file() and final.stat().st_size == size):
+def _sum_of(source: Path, ours: Place, known: Mapping[str, str]) -> str:
+    """Return the checksum that a file must have; '' for one that may change, or of which none is on record."""
+    name = str(source.relative_to(ours.root))
+    return known.get(name, "") if checksums.never_changes(name) else ""
+
+
+def _place_file(source: Path, final: Path, wanted: str, on_file: Callable[[str], None] | None) -> int:
+    """Copy a file and bring it to disk, unless a copy before left it there as it was written.
+
+    Raises
+    ------
+    BackupDamaged
+        If it is not as it was written.
+    """
+    if not (wanted and final.is_file() and checksums.sum_of(final) == wanted):
         if on_file:
             on_file(final.name)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        draft = final.with_name(f".{final.name}.{os.getpid()}.part")
-        shutil.copyfile(source, draft)
-        draft.replace(final)
-    return size
+        copy_file(source, final, wanted)
+    return source.stat().st_size
 
 
 def _copy_catalog(connection: duckdb.DuckDBPyConnection, ours: Place, theirs: Place) -> tuple[int, int]:
@@ -139,6 +149,7 @@ def _copy_catalog(connection: duckdb.DuckDBPyConnection, ours: Place, theirs: Pl
     checksums.settle(theirs.root)
     execute(f"UPDATE {_TEAM}.ducklake_metadata SET value = {path} WHERE key = 'data_path'")
     row = execute(f"SELECT max(snapshot_id), count(*) FROM {_TEAM}.ducklake_snapshot").fetchone() or (0, 0)
+    postgres_sessions.check(str(theirs.catalog))
     execute("COMMIT")
     return int(row[0]), int(row[1])
 

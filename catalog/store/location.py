@@ -21,7 +21,6 @@ from catalog.errors import (
     command,
 )
 from catalog.schema.columns import literal
-from catalog.store.catalog_image import OPENING
 from catalog.store.place import CATALOG, DATA, FILE, INCOMING, place_of
 from catalog.store.postgres_sessions import unreachable
 from catalog.store.sqlite_catalog import held, is_locked
@@ -99,8 +98,7 @@ def attach(
         moment = at if at.tzinfo else at.replace(tzinfo=UTC)
         options.append(f"SNAPSHOT_TIME {literal(moment.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00'))}")
     try:
-        with OPENING:
-            connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
+        connection.execute(f"ATTACH {literal(catalog_path)} AS lake ({', '.join(options)})")
         connection.execute("USE lake")
     except duckdb.Error as error:
         why = _unopened(store, error)

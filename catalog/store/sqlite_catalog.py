@@ -24,7 +24,7 @@ import duckdb
 
 from catalog.errors import QueryError, StoreLocked, StoreUnreachable, command
 from catalog.schema.columns import literal
-from catalog.store import catalog_image, confinement, engine, postgres_sessions
+from catalog.store import confinement, engine, postgres_sessions
 
 Version: TypeAlias = tuple[int, ...]
 """What changes with everything that is committed: newest snapshot, newest file, number of snapshots."""
@@ -193,8 +193,7 @@ def opened(file: Path | str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _attach(cursor: duckdb.DuckDBPyConnection, file: Path | str) -> None:
     options = "TYPE postgres" if isinstance(file, str) else f"TYPE sqlite, BUSY_TIMEOUT {_BUSY_MS}"
-    with catalog_image.OPENING:
-        cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options}, READ_ONLY)")
+    cursor.execute(f"ATTACH {literal(str(file))} AS {ALIAS} ({options}, READ_ONLY)")
     try:
         cursor.execute(f"USE {ALIAS}")
         cursor.execute("BEGIN TRANSACTION")

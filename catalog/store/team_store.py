@@ -68,9 +68,10 @@ def _found(place: Place) -> None:
             again = command(f"catalog init --catalog {place.catalog} --data {root}", place.store)
             raise PlaceWrong(f"{place.catalog} holds a store whose files are in {root}; type: {again}")
         return
-    if place.data.is_dir() and any(place.data.iterdir()):
-        raise PlaceWrong(
-            f"{place.data} has files, and {place.catalog} holds no store; take an empty folder, or the database "
-            "that these files belong to"
-        )
+    for folder in (place.data, place.vectors, place.models, place.incoming):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise PlaceWrong(
+                f"{folder} has files, and {place.catalog} holds no store; take an empty folder, or the database "
+                "that these files belong to"
+            )
     definitions.create_in_database(place)

@@ -4,9 +4,7 @@ One LanceDB table per embedding space, in `vectors/`: `lancedb.connect("store/ve
 it without us. Every version of it holds the vectors of exactly one encoder. A version exists for readers from the
 moment that a DuckLake transaction writes its number into meta.space; before that, nobody can see it, and
 `catalog.store.unreferenced` removes it. A pinned version carries a tag, so that no cleaning by whatever Lance client
-takes it away, and it never changes. The little that LanceDB lacks stands in `catalog.store.lance_files`.
-
-Whoever writes holds the writer's lock of the store (`catalog.store.lake.writer`).
+takes it away, and it never changes. What LanceDB lacks is in `catalog.store.lance_files`. Who writes holds the lock.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ import pyarrow.compute as pc
 
 from catalog.errors import QueryError, Terminal, UntrustedStore, command
 from catalog.schema.columns import literal
-from catalog.store import fault_points, lance_files
+from catalog.store import checksums, fault_points, lance_files
 from catalog.store.place import place_of
 
 if TYPE_CHECKING:
@@ -216,6 +214,8 @@ def write(store: Path, space: str, new: pa.Table, base: int | None, gone: list[s
     fault_points.reach("vectors-write")
     if base is None:
         folder = path(store, space)
+        if not any(folder.glob("_versions/*")):  # Lance begins with version 1 again: names that are on record
+            checksums.forget(root := place_of(store).root, str(folder.relative_to(root)))
         mode = "overwrite" if folder.exists() else "create"
         table = _lancedb().connect(str(folder.parent)).create_table(space, new, mode=mode)
         return Written(tagged(table), table.count_rows())
