@@ -31,8 +31,9 @@ FUNCTIONS = _NUMBERS | _AGGREGATES | _OTHERS | GEOMETRY
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "INT", "BIGINT", "UBIGINT", "HUGEINT", "UTINYINT"})
 _INTEGERS |= {"USMALLINT", "UINTEGER"}
 _WHOLE = f"IN ({', '.join(repr(k) for k in sorted(_INTEGERS))})"
-_QUOTIENT = f"""list_transform([struct_pack(a := l, b := r)], lambda p : CASE WHEN typeof(p.a) {_WHOLE}
-AND typeof(p.b) {_WHOLE} THEN p.a // p.b ELSE p.a / p.b END)[1]"""
+# Names that no table and no column has: the engine looks for these first.
+_QUOTIENT = f"""list_transform([struct_pack(__l := l, __r := r)], lambda __q : CASE WHEN typeof(__q.__l) {_WHOLE}
+AND typeof(__q.__r) {_WHOLE} THEN __q.__l // __q.__r ELSE __q.__l / __q.__r END)[1]"""
 _FLOATS = frozenset({"FLOAT", "DOUBLE", "REAL"})
 _CASTS = {"ROWVERSION": "TIMESTAMP", "TIMESTAMP": "TIMESTAMP", "INT": "INTEGER", "SMALLINT": "SMALLINT"}
 _CASTS |= {"BIGINT": "BIGINT", "FLOAT": "REAL", "DOUBLE": "DOUBLE", "CHAR": "VARCHAR", "VARCHAR": "VARCHAR"}

@@ -17,17 +17,19 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from catalog.errors import PhotonlakeError
+from catalog.errors import PhotonlakeError, QueryError
 from catalog.formats.votable import write_votable
 from catalog.serve.callers import refused
 from catalog.serve.obscore import LINKS
-from catalog.serve.products import ProductFile, Products
+from catalog.serve.products import LARGEST_ID, ProductFile, Products
 from catalog.serve.tap_documents import error_votable
 from catalog.serve.tap_formats import VOTABLE
+from catalog.serve.tap_uploads import at_most
 
 MIME = f"{VOTABLE};content=datalink"
-_DID = re.compile(r"ivo://x-unregistered/photonlake\?(?:file-([0-9]{1,18})|([0-9a-f]{64}))", re.ASCII)
-_MOST_IDS = 100
+_DID = re.compile(r"ivo://x-unregistered/photonlake\?(?:file-([0-9]{1,19})|([0-9a-f]{64}))", re.ASCII)
+_MOST_IDS = 20
+_MOST_BYTES, _LONGEST_ID = 1 << 16, 200
 _PIECE = 1 << 20
 _COLUMNS = (
     ("ID", "meta.id;meta.main", "Name of the data set that was asked for"),
@@ -95,7 +97,11 @@ class DataLink:
         """Answer with the links of some data sets, named by their `obs_publisher_did`."""
         items: list[tuple[str, str | UploadFile]] = list(request.query_params.multi_items())
         if request.method == "POST":
-            items += (await request.form(max_fields=2 * _MOST_IDS, max_files=0)).multi_items()
+            try:
+                sent = Request(request.scope, at_most(_MOST_BYTES, request.receive))
+                items += (await sent.form(max_fields=2 * _MOST_IDS, max_files=0)).multi_items()
+            except QueryError as error:
+                return Response(error_votable(f"UsageFault: {error}"), 400, media_type=VOTABLE)
         ids = [v for n, v in items if n.upper() == "ID" and isinstance(v, str)]
         asked = {n.upper(): v for n, v in items}
         form = "".join(str(asked.get("RESPONSEFORMAT") or VOTABLE).lower().split())
@@ -125,7 +131,12 @@ class DataLink:
     def _of(self, did: str) -> Iterator[tuple[object, ...]]:
         """Yield the links of one data set; an error is a link too."""
         if (known := _DID.fullmatch(did)) is None:
-            yield _error(did, f"UsageFault: {did[:100]} is none of the names that obs_publisher_did has here")
+            yield _error(
+                did[:_LONGEST_ID], f"UsageFault: {did[:100]} is none of the names that obs_publisher_did has here"
+            )
+            return
+        if known[1] and int(known[1]) > LARGEST_ID:
+            yield _error(did, f"NotFoundFault: {did} cannot be found")
             return
         which = "file_id = $id" if known[1] else "sha256 = $id"
         query = (

@@ -27,7 +27,7 @@ from catalog.errors import UnknownName
 GZIP = b"\x1f\x8b"
 _FITS = b"SIMPLE  ="
 _PIECE = 1 << 20
-_LARGEST_ID = (1 << 63) - 1
+LARGEST_ID = (1 << 63) - 1
 _FRESH_S = 60.0
 _REMEMBERED = 4096
 _SERVED = (
@@ -82,6 +82,7 @@ class Products:
     snapshot: int | None = None
     url: str = ""
     _guard: threading.Lock = field(default_factory=threading.Lock)
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _known: OrderedDict[tuple[int, int, int, int], str] = field(default_factory=OrderedDict)
     _there: tuple[int, float, pa.Table] | None = None
 
@@ -92,15 +93,27 @@ class Products:
     def on_disk(self) -> pa.Table:
         """Return the files that can be handed out now: file_id and access_url; looked for once a minute."""
         number = self.catalog.snapshot if self.snapshot is None else self.snapshot
-        with self._guard:
-            if self._there is None or self._there[0] != number or time.monotonic() - self._there[1] > _FRESH_S:
-                ids = [f.file_id for f in self._served("")] if self.url else []
-                addresses = [self.address(i) for i in ids]
-                about = {"ucd": "meta.ref.url", "description": "Address of the file; NULL where it is not served"}
-                fields = [pa.field("file_id", pa.int64()), pa.field("access_url", pa.string(), metadata=about)]
-                made = pa.table([pa.array(ids, pa.int64()), pa.array(addresses, pa.string())], schema=pa.schema(fields))
-                self._there = number, time.monotonic(), made
-            return self._there[2]
+        held = self._there
+        known = held is not None and held[0] == number
+        # What is a minute old will do while another thread looks; what is of another snapshot will not.
+        if held is not None and known and time.monotonic() - held[1] <= _FRESH_S:
+            return held[2]
+        if not self._looking.acquire(blocking=not known) and held is not None:
+            return held[2]
+        try:
+            there = self._there
+            if there is None or there is held or there[0] != number:
+                self._there = there = number, time.monotonic(), self._looked_up()
+            return there[2]
+        finally:
+            self._looking.release()
+
+    def _looked_up(self) -> pa.Table:
+        ids = [f.file_id for f in self._served("")] if self.url else []
+        addresses = [self.address(i) for i in ids]
+        about = {"ucd": "meta.ref.url", "description": "Address of the file; NULL where it is not served"}
+        fields = [pa.field("file_id", pa.int64()), pa.field("access_url", pa.string(), metadata=about)]
+        return pa.table([pa.array(ids, pa.int64()), pa.array(addresses, pa.string())], schema=pa.schema(fields))
 
     def _served(self, condition: str, **values: object) -> list[ProductFile]:
         found = self.catalog.sql(f"{_SERVED}{condition}", snapshot=self.snapshot, parameters=values)
@@ -120,8 +133,8 @@ class Products:
         UnknownName
             If there is none that can be handed out.
         """
-        number = int(file_id) if re.fullmatch(r"[0-9]{1,19}", file_id, re.ASCII) else _LARGEST_ID + 1
-        if number > _LARGEST_ID or not (found := self.files([number])):
+        number = int(file_id) if re.fullmatch(r"[0-9]{1,19}", file_id, re.ASCII) else LARGEST_ID + 1
+        if number > LARGEST_ID or not (found := self.files([number])):
             raise UnknownName(f"there is no file {file_id[:40]} to hand out")
         return found[0]
 

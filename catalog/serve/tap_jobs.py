@@ -117,8 +117,8 @@ class TapJobs:
         file = self.folder / job_id / "job.json"
         try:
             if self._read.get(job_id) != (written := _written(file)):
-                self._read[job_id] = written
                 self._jobs[job_id] = Job(**json.loads(file.read_text("utf-8")))
+                self._read[job_id] = written
         except FileNotFoundError:
             self._jobs.pop(job_id, None)
         except (OSError, ValueError, TypeError) as error:
@@ -254,25 +254,36 @@ class TapJobs:
         lock = (self.folder / job_id / "lock").open("w", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
+            lock.close()
+            return
+        except OSError as error:  # some disks of a network have no locks
+            _LOG.warning("%s cannot be locked: %s; let one server alone use it", self.folder, error)
+        job = self._look_at(job_id)
+        if job is None or job.phase not in {"PENDING", "QUEUED", "EXECUTING"}:  # another server was quicker
             lock.close()
             return
         self._locks[job_id] = lock  # it goes with the process, however that ends
         stop = self._stops[job_id] = threading.Event()
-        self._change(replace(self._jobs[job_id], phase="QUEUED"))
+        self._change(replace(job, phase="QUEUED"))
         self._threads.submit(self._run, job_id, stop)
 
     def _run(self, job_id: str, stop: threading.Event) -> None:
-        self._run_locked(job_id, stop)
-        with self._guard:
-            if lock := self._locks.pop(job_id, None):
-                lock.close()
+        try:
+            self._run_locked(job_id, stop)
+        except Exception:  # noqa: BLE001 - nobody asks the thread what went wrong
+            _LOG.exception("job %s", job_id)
+        finally:
+            with self._guard:
+                if lock := self._locks.pop(job_id, None):
+                    lock.close()
 
     def _run_locked(self, job_id: str, stop: threading.Event) -> None:
         with self._guard:
-            if stop.is_set() or job_id not in self._jobs or self._closed:
+            queued = self._look_at(job_id)  # another server may have ended it
+            if stop.is_set() or queued is None or queued.phase != "QUEUED" or self._closed:
                 return
-            job = self._change(replace(self._jobs[job_id], phase="EXECUTING", started=_text(datetime.now(UTC))))
+            job = self._change(replace(queued, phase="EXECUTING", started=_text(datetime.now(UTC))))
         phase, said = "COMPLETED", ""
         try:
             self._answer(job, stop)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
+from starlette.types import Message, Receive
 
 from catalog.errors import QueryError
 from catalog.formats import own_tables
@@ -34,6 +35,24 @@ class Given:
     uploads: dict[str, pa.Table]
 
 
+_TOO_LARGE = "at most {} MB can be uploaded"
+
+
+def at_most(most: int, receive: Receive) -> Receive:
+    """Return what takes a body as `receive` does, up to so many bytes; more is a `QueryError`."""
+    came = 0
+
+    async def take() -> Message:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        if came > most:
+            raise QueryError(_TOO_LARGE.format(most >> 20) if most >> 20 else f"at most {most:,} bytes can be sent")
+        return message
+
+    return take
+
+
 async def given_with(request: Request, result_at: Callable[[str], Path | None]) -> Given:
     """Read parameters and tables of a request.
 
@@ -48,11 +67,10 @@ async def given_with(request: Request, result_at: Callable[[str], Path | None]) 
     QueryError
         If an upload is not one.
     """
-    if "transfer-encoding" in request.headers:  # its length is known when it is here; too late
-        raise QueryError("send the length of what is uploaded: Content-Length, not Transfer-Encoding: chunked")
     length = request.headers.get("content-length", "0")
     if not length.isdigit() or int(length) > UPLOAD_BYTES:
-        raise QueryError(f"at most {UPLOAD_BYTES >> 20} MB can be uploaded")
+        raise QueryError(_TOO_LARGE.format(UPLOAD_BYTES >> 20))
+    request = Request(request.scope, at_most(UPLOAD_BYTES, request.receive))  # TOPCAT sends pieces of untold length
     items: list[tuple[str, object]] = list(request.query_params.multi_items())
     form = None
     if request.method == "POST":

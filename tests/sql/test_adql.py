@@ -317,6 +317,14 @@ def test_constant_shapes_are_compared_as_they_are_for_columns(engine):
             assert a == b
 
 
+def test_a_quotient_of_unknown_kinds_is_of_its_own_sides_whatever_tables_and_columns_are_called(engine):
+    x = "WITH x AS (SELECT 10 AS c, 4 AS d, 7 AS a, 2 AS b, 5 AS p, 3 AS l, 9 AS r) SELECT"
+    for t in ("p", "a", "l", "r", "q", "o"):
+        query = f"{x} {t}.c / {t}.d, {t}.r / {t}.l, max({t}.c) / count(*) FROM x AS {t} GROUP BY 1, 2"
+        assert answer(engine, query) == [(2, 3, 10)]
+    assert answer(engine, f"{x} a / b, c / p, r / l FROM x") == [(3, 2, 3)]
+
+
 def test_a_quotient_of_unknown_kinds_is_of_integers_where_both_are(engine):
     query = "SELECT TOP 1 (SELECT 7 AS b) / 2 AS a, (SELECT 7.0 AS b) / 2 AS b, (SELECT 7 AS b) / 2.0 AS c FROM t"
     assert answer(engine, query) == [(3, 3.5, 3.5)]

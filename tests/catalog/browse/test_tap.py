@@ -424,10 +424,16 @@ def test_what_one_request_says_never_breaks_the_documents_of_jobs(server, text):
     assert ask(server, f"async/{job}", method="DELETE")[0] == 303
 
 
-def test_an_upload_without_its_length_is_refused(server):
-    form = iter([b"LANG=ADQL&QUERY=SELECT+1+AS+a"])  # urllib sends such a body in chunks
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = urllib.request.Request(f"{server.url}tap/sync", data=form, headers=headers, method="POST")  # noqa: S310 - localhost
+def test_an_upload_in_pieces_of_untold_length_is_taken_up_to_the_limit(server, monkeypatch):
+    def send():
+        form = iter([b"LANG=ADQL&QUERY=", b"SELECT+1+AS+a", b"&X=" + b"x" * 200])  # urllib sends such a body in chunks
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        request = urllib.request.Request(f"{server.url}tap/sync", data=form, headers=headers, method="POST")  # noqa: S310 - localhost
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            return answer.read()
+
+    assert b'name="a"' in send()
+    monkeypatch.setattr("catalog.serve.tap_uploads.UPLOAD_BYTES", 100)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request)  # noqa: S310 - as above
-    assert b"Content-Length" in refused.value.read()
+        send()
+    assert b"at most 100 bytes" in refused.value.read()
