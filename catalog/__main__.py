@@ -31,7 +31,7 @@ from catalog.publish import exports
 from catalog.schema import SCHEMAS
 from catalog.serve.commands import browse, serve
 from catalog.store import expiry, lake, location, team_store
-from catalog.store.commands import backup, copy, expire, repair, restore, verify
+from catalog.store.commands import backup, check, copy, expire, repair, restore
 from catalog.text_tables import print_rows, print_table, show_columns, show_found, show_tables
 
 app = program(
@@ -267,7 +267,7 @@ def snapshots(
     print_table(table)
 
 
-for _command in (expire, serve, backup, restore, copy, browse, verify, repair):
+for _command in (expire, serve, backup, restore, copy, browse, check, repair):
     app.command()(_command)
 
 

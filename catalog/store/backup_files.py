@@ -115,7 +115,7 @@ def copy_file(source: Path, copy: Path, wanted: str = "") -> str:
     found = sha256.hexdigest()
     if wanted not in {"", found}:
         draft.unlink()
-        raise BackupDamaged(f"{source}: changed since it was written; `catalog verify` tells what")
+        raise BackupDamaged(f"{source}: changed since it was written; `catalog check` tells what")
     fault_points.reach("backup-file")
     draft.replace(copy)
     return found

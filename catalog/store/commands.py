@@ -92,10 +92,10 @@ def restore(
     )
 
 
-def verify(store: StoreOption = None) -> None:
+def check(store: StoreOption = None) -> None:
     """Compare every file of the store with the checksum of the day it was written, and what refers to it.
 
-    Example: python -m catalog verify --store s
+    Example: python -m catalog check --store s
     """
     path = location.store_path(store)
     found = verification.verify(path)

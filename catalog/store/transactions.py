@@ -79,7 +79,7 @@ def lock(
     try:
         sound = checksums.begin(store) or cut_short
         if not sound:
-            advice = command("catalog verify", store)
+            advice = command("catalog check", store)
             _LOG.warning("%s is not as its last writer left it; type: %s", store / CATALOG, advice)
         who = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": _now().isoformat()}
         (store / HOLDER).write_text(json.dumps(who), encoding="utf-8")

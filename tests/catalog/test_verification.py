@@ -178,7 +178,7 @@ def test_a_catalog_that_another_program_wrote_is_told_until_it_is_accepted(store
     other.close()
     assert list(verify(store).damaged) == [CATALOG]
     tiny_encoder.add_papers(store, 100, 150)
-    assert "catalog verify" in caplog.text
+    assert "catalog check" in caplog.text
     assert list(verify(store).damaged) == [CATALOG]  # a writer does not make it right
     done = CliRunner().invoke(app, ["repair", "--accept", "--store", str(store)])
     assert done.exit_code == 0, done.output

@@ -208,6 +208,7 @@ def test_whoever_asks_for_papers_of_sources_asks_for_the_links_that_count():
         "sql/views/lit.source_paper.sql",  # counts the others
         "ingest/paper_links.py",  # writes them
         "ingest/screen.py",  # shows how to see the others
+        "catalog/serve/detection_facts.py",  # marks in an abstract what links that count are made by
     }
 
 
