@@ -1,14 +1,15 @@
 """The hash of a catalog as SQLite sees it: its file, with the pages over it that stand in the write-ahead log.
 
-The hash stays the same when SQLite moves pages from the log into the file. This module is run as a program of its own,
-`python catalog_image.py FILE`, and needs nothing but Python: were a process to open and close a file that its own
-engine has open, or is about to read, the engine's locks would be dropped.
+The hash stays the same when SQLite moves pages from the log into the file. The file is read through a descriptor that
+stays open: to close any descriptor of a file drops all locks that the process has on it, those of its engine too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
+import os
+import threading
+from collections import OrderedDict
 from pathlib import Path
 
 _LOG_HEADER, _FRAME_HEADER = 32, 24
@@ -25,7 +26,7 @@ def digest(file: Path) -> str:
     >>> digest(file) == hashlib.sha256(file.read_bytes()).hexdigest()
     True
     """
-    content = file.read_bytes()
+    content = _content(file)
     log = file.with_name(f"{file.name}-wal")
     pages, n_pages, size = _committed(log.read_bytes() if log.exists() else b"")
     if not pages:
@@ -35,6 +36,28 @@ def digest(file: Path) -> str:
         if number <= n_pages:
             image[(number - 1) * size : number * size] = page
     return hashlib.sha256(image).hexdigest()
+
+
+_MOST_KEPT = 256
+"""So many catalogs stay open; who writes to more in one process does not read the first of them at the same time."""
+_kept: OrderedDict[tuple[int, int], int] = OrderedDict()
+_reading = threading.Lock()
+
+
+def _content(file: Path) -> bytes:
+    with _reading:
+        there = file.stat()
+        key = there.st_dev, there.st_ino  # nobody else gets this number while the descriptor is open
+        if key not in _kept:
+            _kept[key] = os.open(file, os.O_RDONLY)
+        _kept.move_to_end(key)
+        while len(_kept) > _MOST_KEPT:
+            os.close(_kept.popitem(last=False)[1])
+        pieces, at = [], 0
+        while piece := os.pread(_kept[key], 1 << 24, at):
+            pieces.append(piece)
+            at += len(piece)
+    return b"".join(pieces)
 
 
 def _committed(log: bytes) -> tuple[dict[int, memoryview], int, int]:
@@ -56,7 +79,3 @@ def _committed(log: bytes) -> tuple[dict[int, memoryview], int, int]:
             pages |= pending
             pending, n_pages = {}, after
     return pages, n_pages, size
-
-
-if __name__ == "__main__":
-    sys.stdout.write(digest(Path(sys.argv[1])))
