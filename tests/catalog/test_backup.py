@@ -65,6 +65,7 @@ def test_the_second_backup_copies_what_is_new_and_forgets_what_is_gone(own, tmp_
     assert seen(tmp_path / "b") == seen(own)
 
 
+@pytest.mark.slow
 def test_a_backup_while_a_writer_works_is_one_moment_of_the_store(own, tmp_path):
     stop = threading.Event()
     failed = []

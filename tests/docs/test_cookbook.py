@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from factories.blocks import blocks
 from factories.simulated import python
 
@@ -13,6 +14,7 @@ from catalog.catalog import Catalog
 PAGE = Path(__file__).parents[2] / "docs/cookbook.md"
 
 
+@pytest.mark.slow
 def test_thirty_recipes_run_and_most_find_something(beside_small_survey, monkeypatch):
     monkeypatch.chdir(beside_small_survey)
     recipes = list(blocks(PAGE))

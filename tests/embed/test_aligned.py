@@ -290,6 +290,7 @@ def test_vectors_of_another_encoder_are_not_read(filled):
         assert len(cat.vectors("aligned")[0]) == 60  # readers keep what there was
 
 
+@pytest.mark.slow
 def test_sources_to_be_judged_on_are_kept_from_the_encoders_of_photons_too(filled):
     settings = Settings(latent=4, epochs=2, seed=3, options={"width": 8, "apart": True})
     job = Training(filled, "aligned", "properties", settings=settings)

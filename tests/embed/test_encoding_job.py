@@ -78,6 +78,7 @@ def test_every_row_is_embedded_once_and_the_rest_said_why(store):
     assert check_whole(store) == held
 
 
+@pytest.mark.slow
 def test_several_processes_make_the_same_vectors(store, tmp_path, monkeypatch):
     monkeypatch.setattr("embed.store.shared_encoding.FEWEST_ROWS", 7)
     train_tiny(store)
@@ -116,6 +117,7 @@ def test_only_what_is_stale_is_made_again_and_stale_says_why(store):
     assert trained.encoder_id == outcome.encoder_id
 
 
+@pytest.mark.slow
 def test_a_newer_encoder_takes_over_whole_and_old_snapshots_keep_the_old_vectors(store):
     train_tiny(store, seed=1)
     run(store)
@@ -282,6 +284,7 @@ def finish_and_compare(store, n_papers):
     assert check_whole(store) == held
 
 
+@pytest.mark.slow
 def test_an_encoder_that_learned_from_another_preparation_of_rows_is_not_fed_with_this_one(store):
     train_tiny(store)
     run(store)

@@ -55,6 +55,7 @@ def test_other_settings_are_another_training(papers, change):
     assert train(replace(job, settings=replace(job.settings, **change))).trained_before is None
 
 
+@pytest.mark.slow
 def test_other_rows_are_another_training(papers):
     train_tiny(papers)
     write(papers, "UPDATE lake.lit.paper SET year = 1999")  # of no concern to the input

@@ -73,6 +73,7 @@ def test_one_query_brings_sky_photons_vectors_and_papers_together(beside_small_s
     assert "Around 2CXO J" in example("one_query", "s", cwd=beside_small_survey)
 
 
+@pytest.mark.slow
 def test_a_column_made_in_topcat_comes_back(beside_small_survey):
     here = beside_small_survey
     said = example("topcat_round_trip", "s", "sources.vot", cwd=here)
@@ -113,6 +114,7 @@ def test_a_spectrum_of_ones_own_finds_its_like(beside_small_survey):
         example("my_spectrum", "s", here / "survey" / "README.txt", cwd=here)
 
 
+@pytest.mark.slow
 def test_a_graph_comes_to_networkx_and_goes_on_as_a_file(beside_small_survey):
     here = beside_small_survey
     asked_ = ("--spaces", "spectrum", "--threshold", "0.5,0.8", "--where", "", "--null", "0", "--store", "s")

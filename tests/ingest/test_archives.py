@@ -78,6 +78,7 @@ def test_members_are_read_and_unpacked_however_the_archive_is_packed(tmp_path, n
     assert found(path) == {"obs/a.fits.gz": b"photons", "b.pi": b"counts"}
 
 
+@pytest.mark.slow
 def test_an_archive_is_as_good_as_a_folder(store, tmp_path):
     folder = archive.write_archive(tmp_path / "folder", 2)
     (tmp_path / "one").mkdir()
@@ -129,6 +130,7 @@ def test_an_archive_is_as_good_as_a_folder(store, tmp_path):
     assert query(store, "SELECT count(*) FROM meta.file") == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_table_in_an_archive_that_shares_rows_is_read_again_when_the_other_changes(store, tmp_path):
     table = b"name,obsid,obi,region_id,theta\n2CXO J000001.0+000000,1,0,1,1.5\n"
     tar(tmp_path / "t.tar", [("b.csv", table)])
@@ -294,6 +296,7 @@ def test_a_member_that_needs_a_password_is_named(tmp_path):
     assert said["b.fits"] == b"open"
 
 
+@pytest.mark.slow
 def test_a_file_in_an_archive_can_be_named_forgotten_and_told_its_release(store, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

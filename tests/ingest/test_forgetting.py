@@ -118,6 +118,7 @@ def test_a_copy_of_a_forgotten_file_takes_its_place(store, files):
     assert ask(store, SOURCE) == [(*RIGHT, "good")]
 
 
+@pytest.mark.slow
 def test_a_folder_is_forgotten_with_its_source_and_can_come_back(store, files, tmp_path):
     papers = tmp_path / "papers"
     papers.mkdir()

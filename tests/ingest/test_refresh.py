@@ -222,6 +222,7 @@ def merged(store):
     return query(store, "SELECT obsid, theta, hard_hs, hard_ms, len(file_ids) FROM csc.observation_source ORDER BY 1")
 
 
+@pytest.mark.slow
 def test_tables_that_share_rows_end_as_if_read_for_the_first_time(store, empty_store, tmp_path, monkeypatch):
     """A table that gains a source which another has: each that is read again must not drive the other out for ever."""
     tables = tmp_path / "tables"
@@ -330,6 +331,7 @@ def test_old_rows_stay_in_old_snapshots(loaded):
         assert connection.execute("SELECT count(*) FROM product.event WHERE obsid = 2").fetchone() == (220,)
 
 
+@pytest.mark.slow
 def test_large_files_get_parts_of_their_own_and_give_the_same_tables(store, folder, tmp_path, monkeypatch):
     other = Path(shutil.copytree(store, tmp_path / "other"))
     (folder / "later.csv").write_text("name,obsid,obi,region_id,theta\n2CXO J000001.0+000000,1,0,1,9.5\n", "utf-8")

@@ -223,6 +223,7 @@ def test_release_two_point_nought_lies_apart(serve, ingest, sql, store):
     assert "Nothing new" in ingest().text
 
 
+@pytest.mark.slow
 def test_the_newest_release_is_asked_for_and_others_are_where_they_were(serve, ingest, sql, store):
     server = serve(small_survey(1, products=False))
     assert ingest("csc", "--obsid", "10542").code == 0

@@ -92,6 +92,7 @@ def test_a_service_that_goes_down_on_the_way_leaves_what_came(serve, ingest, sql
     assert len([s for s in server.requests("retrieveFile") if "r0008" in s.values["filename"]]) == 0
 
 
+@pytest.mark.slow
 def test_a_refresh_of_a_service_that_is_down_still_refreshes_the_rest(serve, ingest, tmp_path, sql):
     server = serve(small_survey(1))
     ingest("csc", "--obsid", "10542", "--products", "pha")
