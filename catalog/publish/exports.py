@@ -102,4 +102,4 @@ def sent(result: Result, program: str) -> str:
     """Send an answer to a program, or to all that take tables; say to which it went."""
     from catalog.publish.samp_messages import send  # noqa: PLC0415 - for those who send alone
 
-    return f"sent to {', '.join(send(result, program))}"
+    return f"sent to {', '.join(send(result.arrow(), program))}"

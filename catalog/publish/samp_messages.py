@@ -23,7 +23,7 @@ import pyarrow as pa
 from catalog.errors import QueryError, suggestion
 from catalog.formats import own_tables
 from catalog.formats.export import export
-from catalog.query.result import BATCH_ROWS, Result
+from catalog.query.result import BATCH_ROWS
 
 if TYPE_CHECKING:
     from pyvo.samp import SAMPIntegratedClient
@@ -33,12 +33,13 @@ _ANSWER_S = 60
 _LARGEST = 1 << 31
 
 
-def send(result: Result, to: str = "all", name: str = "photonlake") -> list[str]:
-    """Send an answer to programs that show tables.
+def send(table: pa.Table, to: str = "all", name: str = "photonlake") -> list[str]:
+    """Send a table to programs that show tables.
 
     Parameters
     ----------
-    result : Result
+    table : pyarrow.Table
+        With unit, UCD and description in the fields' metadata.
     to : str
         A program's name, as 'topcat'; or 'all' that take tables.
     name : str
@@ -56,35 +57,7 @@ def send(result: Result, to: str = "all", name: str = "photonlake") -> list[str]
 
     Examples
     --------
-    >>> send(cat.sql("SELECT name, ra, dec FROM csc.master_source"), "topcat")  # doctest: +SKIP
-    ['topcat']
-    """
-    return send_table(result.arrow(), to, name)
-
-
-def send_table(table: pa.Table, to: str = "all", name: str = "photonlake") -> list[str]:
-    """Send a table to programs that show tables; see `send`.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        With unit, UCD and description in the fields' metadata.
-    to, name : str
-        As for `send`.
-
-    Returns
-    -------
-    list of str
-        Names of the programs that took it.
-
-    Raises
-    ------
-    QueryError
-        As `send`.
-
-    Examples
-    --------
-    >>> send_table(pa.table({"ra": [148.97], "dec": [69.68]}), "topcat")  # doctest: +SKIP
+    >>> send(pa.table({"ra": [148.97], "dec": [69.68]}), "topcat")  # doctest: +SKIP
     ['topcat']
     """
     with _client() as client, tempfile.TemporaryDirectory(prefix="photonlake-") as folder:

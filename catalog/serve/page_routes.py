@@ -141,11 +141,11 @@ class PageRoutes:
             return body
 
         def ask() -> Json:
-            from catalog.publish.samp_messages import send_table  # noqa: PLC0415 - for who sends alone
+            from catalog.publish.samp_messages import send  # noqa: PLC0415 - for who sends alone
 
             given = _given(body)
             table = self.answers.table(given["query"], given.get("selection", ""))
-            return {"sent": send_table(table, given.get("program", "all")), "rows": table.num_rows}
+            return {"sent": send(table, given.get("program", "all")), "rows": table.num_rows}
 
         return await answered("/api/samp", ask)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from factories.seen import pin
 from factories.tiny_encoder import add_papers
 
-from catalog.store import checksums, lake, vectors
+from catalog.store import checksums, lake, sqlite_catalog, vectors
 from catalog.store.verification import mend, verify
 
 IDS = [f"P{n:05d}" for n in range(40)]
@@ -61,3 +62,19 @@ def test_new_files_of_a_table_are_recorded_however_old_the_table_is(own):
     add_papers(own, 100, 1500)
     assert set(checksums.listed(own)) == set(checksums.recorded(own))
     assert not verify(own).unknown
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not tell who has locks")
+def test_a_reader_keeps_its_locks_while_its_own_process_hashes_the_catalog(own):
+    def locks():
+        files = [own / "catalog.sqlite", own / "catalog.sqlite-shm"]
+        numbers = {str(file.stat().st_ino) for file in files if file.exists()}
+        held = (line.split() for line in Path("/proc/locks").read_text().splitlines())
+        return sum(f[4] == str(os.getpid()) and f[5].rpartition(":")[2] in numbers for f in held if len(f) > 5)
+
+    with sqlite_catalog.opened(own / "catalog.sqlite") as cursor:
+        cursor.execute("SELECT count(*) FROM ducklake_snapshot").fetchall()
+        before = locks()
+        assert before
+        checksums.sum_of_catalog(own)
+        assert locks() == before

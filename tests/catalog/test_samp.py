@@ -54,14 +54,14 @@ def topcat(no_hub):
 def test_an_answer_goes_to_topcat_with_its_units(topcat, made_store):
     with Catalog(made_store) as cat:
         query = "SELECT name, ra, significance FROM csc.master_source ORDER BY name"
-        assert send(cat.sql(query), "TOPCAT") == ["topcat"]
+        assert send(cat.sql(query).arrow(), "TOPCAT") == ["topcat"]
         done = CliRunner().invoke(app, ["sql", "--store", str(made_store), query, "--samp", "all"])
         assert done.output.split() == ["sent", "to", "topcat"]
         assert [len(t) for t in topcat.took] == [3, 3]
         assert topcat.took[0]["ra"].unit == "deg"
         assert list(topcat.took[0]["name"]) == [r[0] for r in cat.sql(query).fetchall()]
         with pytest.raises(QueryError, match=r"no program 'aladin'.*there are topcat"):
-            send(cat.sql(query), "aladin")
+            send(cat.sql(query).arrow(), "aladin")
 
 
 @pytest.mark.parametrize("kind", ["votable", "fits"])
@@ -97,7 +97,7 @@ def test_what_cannot_come_is_told(topcat, tmp_path):
 def test_without_a_hub_it_says_what_to_start(no_hub, made_store):
     assert not no_hub.exists()
     with Catalog(made_store) as cat, pytest.raises(QueryError, match="start TOPCAT"):
-        send(cat.sql("SELECT 1"))
+        send(cat.sql("SELECT 1").arrow())
 
 
 def test_the_page_sends_to_topcat_where_all_are_on_one_machine(topcat, made_store, tmp_path):
