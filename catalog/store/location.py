@@ -133,12 +133,15 @@ def check_exists(store: Path) -> None:
     Raises
     ------
     StoreNotFound
+    PlaceWrong
+        If the folders that `store.toml` names are not a team's.
     """
     if not exists(store):
         if store.is_file():
             raise StoreNotFound(f"{store} is a file; a store is a directory with {CATALOG} in it")
         advice = f"make one with: {command('ingest files FOLDER', store)}"
         raise StoreNotFound(f"{store} is no photonlake store (no {CATALOG} in it); {advice}")
+    place_of(store).check_claimed()
 
 
 def release_of(version: str) -> tuple[int, ...]:

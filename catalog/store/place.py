@@ -75,6 +75,24 @@ class Place:
         return self.data.parent
 
     @property
+    def claim(self) -> Path:
+        """The file by which a folder is known as a team's: `init` makes it, a `store.toml` of others cannot."""
+        return self.root / "photonlake-team.txt"
+
+    def check_claimed(self) -> None:
+        """Make sure that the folders of a team's store are here, and are those of a store.
+
+        Raises
+        ------
+        PlaceWrong
+        """
+        if self.is_team and not self.claim.is_file():
+            raise PlaceWrong(
+                f"{self.root}: expected the files of a team's store, {self.claim.name} among them, found none; "
+                f"see that the disk is mounted, or make the store: {_HOW}"
+            )
+
+    @property
     def incoming(self) -> Path:
         """The folder of parts that are being written: on the disk of the tables, where a part can be renamed."""
         return self.data.with_name(INCOMING)

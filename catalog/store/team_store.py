@@ -67,6 +67,7 @@ def _found(place: Place) -> None:
             root = Path(told[0]).parent if told else Path("FOLDER")
             again = command(f"catalog init --catalog {place.catalog} --data {root}", place.store)
             raise PlaceWrong(f"{place.catalog} holds a store whose files are in {root}; type: {again}")
+        place.check_claimed()
         return
     for folder in (place.data, place.vectors, place.models, place.incoming):
         if folder.is_dir() and any(folder.iterdir()):
@@ -74,4 +75,6 @@ def _found(place: Place) -> None:
                 f"{folder} has files, and {place.catalog} holds no store; take an empty folder, or the database "
                 "that these files belong to"
             )
+    place.root.mkdir(parents=True, exist_ok=True)
+    place.claim.write_text(f"The files of the store in {place.catalog}. photonlake looks for this file.\n", "utf-8")
     definitions.create_in_database(place)

@@ -61,6 +61,7 @@ def lock(
     """
     place = place_of(store)
     if place.is_team:
+        place.check_claimed()
         with postgres_sessions.held(place, purpose, wait=wait, on_wait=on_wait):
             yield
         return

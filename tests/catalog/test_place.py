@@ -81,3 +81,15 @@ def test_sqlite_on_a_disk_of_another_machine_is_not_written(store, tmp_path, mon
             pass
     finally:
         network_disk._kind_of.cache_clear()
+
+
+def test_folders_that_a_store_toml_of_others_names_are_neither_read_nor_emptied(tmp_path):
+    mine = tmp_path / "home" / "incoming"
+    mine.mkdir(parents=True)
+    (mine / "raw.fits").write_text("mine")
+    write(team_place(tmp_path / "theirs", "postgresql://127.0.0.1:1/evil", str(tmp_path / "home")))
+    with pytest.raises(PlaceWrong, match="catalog init"):
+        lake.connect(tmp_path / "theirs")
+    with pytest.raises(PlaceWrong, match="catalog init"), lake.writer(tmp_path / "theirs", "refresh"):
+        pytest.fail("it must not be written")
+    assert (mine / "raw.fits").read_text() == "mine"

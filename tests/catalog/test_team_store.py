@@ -156,6 +156,9 @@ def test_a_database_and_a_folder_that_do_not_belong_together_are_refused(team, s
     shutil.copytree(team, tmp_path / "c")
     file = tmp_path / "c" / FILE
     file.write_text(file.read_text().replace(str(place.data), str(tmp_path / "elsewhere")))
+    with pytest.raises(PlaceWrong, match="the disk is mounted"):
+        unreferenced.repair_tables(tmp_path / "c")
+    place_of(tmp_path / "c").claim.write_text("of another store")
     with pytest.raises(PlaceWrong, match="as the database says"):
         unreferenced.repair_tables(tmp_path / "c")
 
